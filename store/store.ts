@@ -1,0 +1,323 @@
+/**
+ * The contract between meshscope and whatever keeps its data.
+ *
+ * Collector and api know this file and nothing of an engine; store/conformance/ is the kit that every engine passes.
+ * Words in capitals are requirements on an engine.
+ */
+import type { TraceId } from "../model/ids.ts";
+import type { RecordColumns } from "../model/columns.ts";
+import type { MetricBatch } from "../model/metric.ts";
+import type { DurationNs, TimeNs } from "../model/time.ts";
+
+export type Signal = "traces" | "logs" | "metrics";
+
+/** What one group commit makes durable: any number of batches, all or nothing. */
+export interface WriteGroup {
+	readonly spans: RecordColumns;
+	readonly logs: RecordColumns;
+	readonly metrics: MetricBatch;
+	/**
+	 * 16-byte fingerprints of the batches inside, back to back. An engine MUST keep them with the group in the same
+	 * transaction and MUST return those of recent groups from `recentFingerprints`, so that a batch sent again after a
+	 * crash is recognised.
+	 */
+	readonly fingerprints: Uint8Array;
+	/** Arrival time, epoch ms: decides the window. Never the spans' own times, which senders can get wrong. */
+	readonly arrivedMs: number;
+}
+
+export interface StoreWriter {
+	/**
+	 * Stores a group. On return the group MUST survive `kill -9` (and, for durable engines, power loss); on a throw nothing of it
+	 * MUST be visible, then or later. Groups MUST become visible to readers in the order of the calls, each at once and whole.
+	 * The columns are the caller's scratch space: an engine MUST NOT keep a reference to them.
+	 * @throws MeshscopeError `store_full` when there is no room; reads MUST go on, and a later append MUST succeed
+	 * once room was made.
+	 */
+	append(group: WriteGroup): void;
+	/** Fingerprints of the newest batches, newest last, at most `max`. */
+	recentFingerprints(max: number): Uint8Array;
+	/**
+	 * One bounded step (about 50 ms) of background work: merging, retention, checkpoints. Returns true while there is more to do now.
+	 * MUST be safe to stop between any two steps and at any point inside one.
+	 */
+	maintain(nowMs: number): boolean;
+	/** Copies a consistent state of everything acknowledged so far into an empty or absent directory. */
+	backup(directory: string): Promise<BackupReport>;
+	stats(): StoreStats;
+	/** Finishes what is under way and releases every file. MUST NOT lose anything appended. */
+	close(): void;
+}
+
+export interface BackupReport {
+	readonly files: number;
+	readonly bytes: number;
+}
+
+export interface StoreCapabilities {
+	/** False for engines whose data ends with the process. */
+	readonly durable: boolean;
+	readonly sql: boolean;
+	readonly backup: boolean;
+}
+
+export interface StoreStats {
+	readonly capabilities: StoreCapabilities;
+	readonly bytesOnDisk: number;
+	readonly spans: number;
+	readonly logs: number;
+	readonly metricPoints: number;
+	readonly windows: readonly WindowInfo[];
+	/** Blocks that wait to be merged. */
+	readonly freshBlocks: number;
+	readonly walBytes: number;
+	readonly retention: { readonly maxAgeMs: number; readonly maxBytes: number };
+}
+
+export interface WindowInfo {
+	readonly name: string;
+	/** Arrival times, epoch ms. */
+	readonly fromMs: number;
+	readonly toMs: number;
+	readonly bytes: number;
+	readonly spans: number;
+	readonly logs: number;
+	readonly metricPoints: number;
+	readonly state: "open" | "sealed" | "damaged";
+	/** For damaged windows: what was found, for a person. */
+	readonly problem?: string;
+}
+
+/** `text` matches the value's text whatever its type; the others match only values of that OTLP type. */
+export interface AttributeFilter {
+	readonly key: string;
+	readonly value: string;
+	readonly type: "text" | "string" | "int" | "double" | "bool";
+}
+
+export type StatusFilter = "unset" | "ok" | "error";
+
+export interface TraceQuery {
+	readonly service?: string;
+	readonly operation?: string;
+	readonly minDurationNs?: DurationNs;
+	readonly maxDurationNs?: DurationNs;
+	readonly status?: StatusFilter;
+	/** All must hold, on one and the same span (its resource's attributes count as its own). */
+	readonly attributes: readonly AttributeFilter[];
+	/** A span's start, inclusive and exclusive. */
+	readonly fromNs: TimeNs;
+	readonly toNs: TimeNs;
+	/** Traces; 1 to 1,000. */
+	readonly limit: number;
+}
+
+export interface TraceSummary {
+	readonly traceId: TraceId;
+	/** Service and name of the root: the span without a parent, else the earliest whose parent is not known. */
+	readonly rootService: string;
+	readonly rootName: string;
+	readonly startTimeUnixNano: string;
+	/** From the earliest start to the latest end, as a number: exact up to 104 days. */
+	readonly durationNs: number;
+	readonly spanCount: number;
+	readonly errorCount: number;
+	readonly services: readonly string[];
+}
+
+export interface TraceSearchResult {
+	/** Newest first. A trace matches when one of its spans does; the summary is of the whole trace. */
+	readonly traces: readonly TraceSummary[];
+	/** What the engine looked at, so that a person can see why a search was slow or empty. */
+	readonly searched: SearchedInfo;
+}
+
+export interface SearchedInfo {
+	readonly windows: number;
+	readonly blocks: number;
+	readonly blocksSkipped: number;
+	readonly spansScanned: number;
+	/** True when the time budget ended the search before the whole range was seen. */
+	readonly truncated: boolean;
+	readonly damagedWindows: readonly string[];
+}
+
+export interface TraceResult {
+	readonly summary: TraceSummary;
+	/**
+	 * The whole trace as protobuf `opentelemetry.proto.trace.v1.TracesData`, each span once, every field as it was sent; or the
+	 * same as OTLP JSON text in UTF-8.
+	 */
+	readonly body: Uint8Array;
+}
+
+export interface ServiceInfo {
+	readonly name: string;
+	readonly firstSeenMs: number;
+	readonly lastSeenMs: number;
+}
+
+export interface OperationInfo {
+	readonly name: string;
+	/** OTLP span kind, 0 to 5. */
+	readonly kind: number;
+	readonly lastSeenMs: number;
+}
+
+export interface LogQuery {
+	readonly traceId?: TraceId;
+	readonly service?: string;
+	/** OTLP severity number, 1 to 24. */
+	readonly minSeverity?: number;
+	/** A substring of the body's text, case-insensitive. */
+	readonly text?: string;
+	readonly attributes: readonly AttributeFilter[];
+	readonly fromNs: TimeNs;
+	readonly toNs: TimeNs;
+	/** Records; 1 to 1,000. */
+	readonly limit: number;
+}
+
+export interface LogEntry {
+	readonly timeUnixNano: string;
+	readonly observedTimeUnixNano: string;
+	readonly service: string;
+	readonly severityNumber: number;
+	readonly severityText: string;
+	readonly traceId: string;
+	readonly spanId: string;
+	readonly body: unknown;
+	readonly attributes: Readonly<Record<string, unknown>>;
+	readonly resource: Readonly<Record<string, unknown>>;
+	readonly scope: string;
+}
+
+export interface LogSearchResult {
+	/** Newest first. */
+	readonly logs: readonly LogEntry[];
+	readonly searched: SearchedInfo;
+}
+
+export interface MetricSeriesQuery {
+	/** Exact metric name. */
+	readonly name?: string;
+	readonly service?: string;
+	readonly attributes: readonly AttributeFilter[];
+	/** Series; 1 to 10,000. */
+	readonly limit: number;
+}
+
+export type MetricType = "gauge" | "sum" | "histogram" | "exponential_histogram" | "summary";
+
+export interface MetricSeries {
+	/** Stable within the data directory; decimal string. */
+	readonly id: string;
+	readonly name: string;
+	readonly description: string;
+	readonly unit: string;
+	readonly type: MetricType;
+	readonly temporality: "unspecified" | "delta" | "cumulative";
+	readonly monotonic: boolean;
+	readonly service: string;
+	readonly attributes: Readonly<Record<string, unknown>>;
+	readonly resource: Readonly<Record<string, unknown>>;
+	readonly lastTimeUnixNano: string;
+}
+
+export interface MetricPointQuery extends MetricSeriesQuery {
+	readonly fromNs: TimeNs;
+	readonly toNs: TimeNs;
+	/** Points over all series; 1 to 100,000. */
+	readonly maxPoints: number;
+}
+
+/** One OTLP number, histogram, exponential histogram or summary data point. */
+export interface MetricPoint {
+	readonly timeUnixNano: string;
+	readonly startTimeUnixNano: string;
+	/** Number points: a double, or a 64-bit integer as decimal string. */
+	readonly value?: number | string;
+	readonly count?: string;
+	readonly sum?: number;
+	readonly min?: number;
+	readonly max?: number;
+	/** Explicit bounds and their counts; counts are one longer. */
+	readonly explicitBounds?: readonly number[];
+	readonly bucketCounts?: readonly string[];
+	readonly exponential?: {
+		readonly scale: number;
+		readonly zeroCount: string;
+		readonly zeroThreshold: number;
+		readonly positive: { readonly offset: number; readonly bucketCounts: readonly string[] };
+		readonly negative: { readonly offset: number; readonly bucketCounts: readonly string[] };
+	};
+	readonly quantiles?: readonly { readonly quantile: number; readonly value: number }[];
+	readonly flags: number;
+}
+
+export interface MetricPointResult {
+	readonly series: readonly { readonly series: MetricSeries; readonly points: readonly MetricPoint[] }[];
+	readonly truncated: boolean;
+	readonly damagedWindows: readonly string[];
+}
+
+/** One span as the SQL tables and exports see it. */
+export interface SpanRow {
+	readonly traceId: string;
+	readonly spanId: string;
+	readonly parentSpanId: string;
+	readonly service: string;
+	readonly name: string;
+	/** OTLP span kind, 0 to 5, and status code, 0 to 2. */
+	readonly kind: number;
+	readonly statusCode: number;
+	readonly startNs: bigint;
+	readonly durationNs: bigint;
+	readonly attributes: Readonly<Record<string, unknown>>;
+	readonly resource: Readonly<Record<string, unknown>>;
+}
+
+export interface ScanQuery {
+	readonly fromNs: TimeNs;
+	readonly toNs: TimeNs;
+	readonly service?: string;
+}
+
+export interface VerifyReport {
+	readonly windows: readonly {
+		readonly name: string;
+		readonly ok: boolean;
+		readonly blocks: number;
+		readonly spans: number;
+		readonly problems: readonly string[];
+	}[];
+	readonly ok: boolean;
+}
+
+/**
+ * Reading. Every answer MUST see whole groups only, and every trace once, however its blocks are being merged. A window that cannot
+ * be read MUST be reported in `damagedWindows` and MUST NOT keep the others from being served.
+ */
+export interface StoreReader {
+	/** MUST find spans of the trace whatever group, window or file they lie in; undefined when there is none. */
+	trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult | undefined>;
+	searchTraces(query: TraceQuery): Promise<TraceSearchResult>;
+	/** Sorted by name. Beyond 10,000 names the rest are gathered under `(overflow)`. */
+	services(): Promise<readonly ServiceInfo[]>;
+	/** Sorted by name, then kind. Beyond 1,000 names a service the rest are gathered under `(overflow)`. */
+	operations(service: string): Promise<readonly OperationInfo[]>;
+	searchLogs(query: LogQuery): Promise<LogSearchResult>;
+	metricSeries(query: MetricSeriesQuery): Promise<readonly MetricSeries[]>;
+	metricPoints(query: MetricPointQuery): Promise<MetricPointResult>;
+	close(): Promise<void>;
+}
+
+/** Whole-range reads for the command line; synchronous, so that they can feed SQLite's table functions. */
+export interface StoreScanner {
+	scanSpans(query: ScanQuery): Iterable<SpanRow>;
+	scanLogs(query: ScanQuery): Iterable<LogEntry>;
+	scanMetricPoints(query: ScanQuery): Iterable<{ readonly series: MetricSeries; readonly point: MetricPoint }>;
+	/** Reads every block of every window and checks it against its checksum and its index. */
+	verify(): VerifyReport;
+	close(): void;
+}

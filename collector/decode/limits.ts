@@ -1,0 +1,27 @@
+/**
+ * The bounds every decoder holds a payload to, whatever its encoding. They are checked while reading, before anything is built
+ * from what exceeds them.
+ */
+export interface DecodeLimits {
+	/** Spans, log records or metric points a batch; more refuse the batch with `payload_too_large`. */
+	readonly maxRecords: number;
+	/** Attributes a record, and a resource. */
+	readonly maxAttributes: number;
+	/** Protobuf bytes a record. */
+	readonly maxRecordBytes: number;
+	/** Levels of AnyValue inside AnyValue, the attribute's own value being 1. */
+	readonly maxDepth: number;
+	/** Buckets, bounds, quantiles and exemplars a metric point, each. */
+	readonly maxBuckets: number;
+	/** Distinct series a metric batch. */
+	readonly maxSeries: number;
+}
+
+export const DEFAULT_LIMITS: DecodeLimits = Object.freeze({
+	maxRecords: 1_000_000,
+	maxAttributes: 1024,
+	maxRecordBytes: 4 * 1024 * 1024,
+	maxDepth: 32,
+	maxBuckets: 4096,
+	maxSeries: 250_000,
+});

@@ -1,0 +1,59 @@
+/**
+ * The address bar as state. Four paths do not need a library: a page is a function of `location`, and a change of it is a
+ * `navigate`. Every view reads its settings from the query string, so that back, forward, reload and a shared link show the same.
+ */
+import { useMemo, useSyncExternalStore } from "react";
+
+const listeners = new Set<() => void>();
+
+function subscribe(listener: () => void): () => void {
+	listeners.add(listener);
+	window.addEventListener("popstate", listener);
+	return () => {
+		listeners.delete(listener);
+		window.removeEventListener("popstate", listener);
+	};
+}
+
+export interface Location {
+	readonly path: string;
+	readonly params: URLSearchParams;
+}
+
+export function useLocation(): Location {
+	const href = useSyncExternalStore(subscribe, () => window.location.pathname + window.location.search);
+	return useMemo(() => {
+		const url = new URL(href, window.location.origin);
+		return { path: url.pathname, params: url.searchParams };
+	}, [href]);
+}
+
+/** Goes to `href`, a path of this site. `replace` for changes that "back" should not stop at. */
+export function navigate(href: string, options: { readonly replace?: boolean } = {}): void {
+	if (href === window.location.pathname + window.location.search) return;
+	if (options.replace === true) window.history.replaceState(undefined, "", href);
+	else {
+		window.history.pushState(undefined, "", href);
+		window.scrollTo(0, 0);
+	}
+	for (const listener of [...listeners]) listener();
+}
+
+/** `path` with `changes` made to `params`: undefined and "" remove a parameter, an array repeats it. */
+export function hrefWith(
+	path: string,
+	params: URLSearchParams,
+	changes: Readonly<Record<string, string | readonly string[] | undefined>>,
+): string {
+	const next = new URLSearchParams(params);
+	for (const [name, value] of Object.entries(changes)) {
+		next.delete(name);
+		for (const item of typeof value === "string" ? [value] : (value ?? [])) if (item !== "") next.append(name, item);
+	}
+	const query = next.toString();
+	return query === "" ? path : `${path}?${query}`;
+}
+
+export function traceHref(traceId: string): string {
+	return `/trace/${encodeURIComponent(traceId)}`;
+}

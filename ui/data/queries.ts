@@ -1,0 +1,108 @@
+/**
+ * What the pages know of the server, each question with how long an answer holds. The cache is react-query's; nothing else keeps
+ * server state.
+ */
+import { keepPreviousData, QueryClient, useQuery } from "@tanstack/react-query";
+import type { UseQueryResult } from "@tanstack/react-query";
+import type { LogSearchAnswer } from "../../api/contract/logs.ts";
+import type { OperationsAnswer, ServicesAnswer } from "../../api/contract/services.ts";
+import type { StatusAnswer } from "../../api/contract/status.ts";
+import type { TraceSearchAnswer, TraceSummary } from "../../api/contract/traces.ts";
+import { ApiError, getJson } from "../base/api.ts";
+import type { TracesData } from "../base/otlp.ts";
+import { searchQuery } from "./trace-filter.ts";
+import type { TraceFilter } from "./trace-filter.ts";
+
+export const LIVE_INTERVAL_MS = 2_000;
+
+/** The whole trace: the contract leaves the OTLP part open, `base/otlp.ts` names what is read of it. */
+export interface TraceAnswer extends TracesData {
+	readonly meshscope: TraceSummary;
+}
+
+export function createQueryClient(): QueryClient {
+	return new QueryClient({
+		defaultOptions: {
+			queries: {
+				// Only what may succeed unchanged is asked again; polling does the rest.
+				retry: (failures, error) => error instanceof ApiError && error.retryable && failures < 2,
+				retryDelay: 1_000,
+				refetchOnWindowFocus: false,
+				networkMode: "always",
+			},
+		},
+	});
+}
+
+export function useTraces(filter: TraceFilter, live: boolean): UseQueryResult<TraceSearchAnswer> {
+	const query = searchQuery(filter);
+	return useQuery({
+		queryKey: ["traces", query],
+		queryFn: ({ signal }) => getJson<TraceSearchAnswer>(`/traces?${query}`, signal),
+		refetchInterval: live ? LIVE_INTERVAL_MS : false,
+		// Live lists show a failure at once and recover with the next poll.
+		retry: false,
+		placeholderData: keepPreviousData,
+	});
+}
+
+export function useTrace(traceId: string): UseQueryResult<TraceAnswer> {
+	return useQuery({
+		queryKey: ["trace", traceId],
+		queryFn: ({ signal }) => getJson<TraceAnswer>(`/traces/${encodeURIComponent(traceId)}`, signal),
+		staleTime: 30_000,
+		// A parsed trace of 100,000 spans holds some 200 MB: keep none that no page shows.
+		gcTime: 0,
+		// Answers of this size are not compared with the ones before.
+		structuralSharing: false,
+	});
+}
+
+export function useServices(): UseQueryResult<ServicesAnswer> {
+	return useQuery({
+		queryKey: ["services"],
+		queryFn: ({ signal }) => getJson<ServicesAnswer>("/services", signal),
+		refetchInterval: 10_000,
+	});
+}
+
+/** Operations of a service; asked only when one is chosen. */
+export function useOperations(service: string): UseQueryResult<OperationsAnswer> {
+	return useQuery({
+		queryKey: ["operations", service],
+		queryFn: ({ signal }) => getJson<OperationsAnswer>(`/services/${encodeURIComponent(service)}/operations`, signal),
+		enabled: service !== "",
+		staleTime: 10_000,
+	});
+}
+
+export function useStatus(): UseQueryResult<StatusAnswer> {
+	return useQuery({
+		queryKey: ["status"],
+		queryFn: ({ signal }) => getJson<StatusAnswer>("/status", signal),
+		refetchInterval: LIVE_INTERVAL_MS,
+		retry: false,
+	});
+}
+
+/** The longest range of a log search is 92 days (`CAPS.searchRangeDays`); a trace whose times are wrong may be longer. */
+const MAX_LOG_RANGE_MS = 90 * 86_400_000;
+/** Records of a trace are written around its spans, by clocks that differ. */
+const LOG_MARGIN_MS = 600_000;
+
+/** Logs of a trace, oldest first; asked only once the trace is known, since a search needs a range. */
+export function useTraceLogs(trace: TraceSummary | undefined): UseQueryResult<LogSearchAnswer> {
+	return useQuery({
+		queryKey: ["logs", trace?.traceId, trace?.startTimeUnixNano, trace?.durationNs],
+		queryFn: async ({ signal }) => {
+			const startMs = Number(trace!.startTimeUnixNano) / 1e6;
+			const from = Math.max(0, Math.floor(startMs - LOG_MARGIN_MS));
+			const to = Math.ceil(Math.min(startMs + trace!.durationNs / 1e6 + LOG_MARGIN_MS, from + MAX_LOG_RANGE_MS));
+			const query = new URLSearchParams({ traceId: trace!.traceId, from: String(from), to: String(to), limit: "1000" });
+			const answer = await getJson<LogSearchAnswer>(`/logs?${query.toString()}`, signal);
+			return { ...answer, logs: answer.logs.toReversed() };
+		},
+		enabled: trace !== undefined,
+		staleTime: 10_000,
+	});
+}

@@ -51,13 +51,11 @@ export const LOG_SHAPE: RecordShape = {
 	attributesField: 6,
 };
 
-/** `flags` bits. */
-export const ROW_HAS_PARENT = 1;
 /**
- * The record's id or time fields are not in their one canonical place on the wire (twice, wrong wire type, odd varint): its bytes
- * must be kept as they are and never be rebuilt from the columns.
+ * Set in `fieldNumber` where the field stands once, in its one canonical encoding, and its value is in a column: such a field can
+ * be rebuilt from the column to the byte. An id or time field without it must be kept as bytes like any other field.
  */
-export const ROW_VERBATIM = 2;
+export const FIELD_IN_COLUMN = 0x8000_0000;
 
 export class RecordColumns {
 	readonly shape: RecordShape;
@@ -77,7 +75,6 @@ export class RecordColumns {
 	time1 = new Uint32Array(0);
 	kind = new Uint8Array(0);
 	status = new Uint8Array(0);
-	flags = new Uint8Array(0);
 	/** Value bytes of the name field; equal ends where absent. */
 	nameStart = new Uint32Array(0);
 	nameEnd = new Uint32Array(0);
@@ -148,7 +145,6 @@ export class RecordColumns {
 		this.time1 = resized(this.time1, size * 2);
 		this.kind = resizedBytes(this.kind, size);
 		this.status = resizedBytes(this.status, size);
-		this.flags = resizedBytes(this.flags, size);
 		this.nameStart = resized(this.nameStart, size);
 		this.nameEnd = resized(this.nameEnd, size);
 		this.scope = resized(this.scope, size);

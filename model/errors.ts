@@ -181,6 +181,7 @@ export const DROP_REASONS = {
 	invalid_parent_id: "The parent span ID is neither empty nor 8 bytes.",
 	malformed_record: "The record's bytes are not a well-formed protobuf message.",
 	too_many_attributes: "The record has more attributes than --max-attributes.",
+	too_many_fields: "The record has more than 16,384 fields (events and links count).",
 	too_deep: "An attribute value nests deeper than 32 levels.",
 	record_too_large: "The record is larger than --max-record.",
 	invalid_metric_point: "A metric point's buckets, bounds or scale contradict each other.",

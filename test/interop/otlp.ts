@@ -177,6 +177,10 @@ export function decodeJson(signal: OtlpSignal, json: unknown): OtlpData {
 	return decodeProtobuf(signal, encodeProtobuf(signal, json as OtlpData));
 }
 
+export function decodePayload(signal: OtlpSignal, encoding: "protobuf" | "json", bytes: Uint8Array): OtlpData {
+	return encoding === "protobuf" ? decodeProtobuf(signal, bytes) : decodeJson(signal, JSON.parse(Buffer.from(bytes).toString("utf8")));
+}
+
 export function spansOf(data: OtlpData): SpanInContext[] {
 	return (data.resourceSpans ?? []).flatMap((ofResource) =>
 		(ofResource.scopeSpans ?? []).flatMap((ofScope) =>

@@ -1,0 +1,226 @@
+/**
+ * One gRPC call on one HTTP/2 stream: reads messages in order, hands them to the method, writes answer and status.
+ *
+ * A call ends exactly once. Whatever ends it, the reader's buffer and every message not yet taken give their reservation back.
+ */
+import { constants } from "node:http2";
+import type { ServerHttp2Stream } from "node:http2";
+import { ERRORS, MeshscopeError } from "../../model/errors.ts";
+import type { Signal } from "../../store/store.ts";
+import { COMPRESSIONS, decompress, parseCompression } from "./decompress.ts";
+import type { Compression } from "./decompress.ts";
+import { GrpcMessageReader } from "./grpc-message-reader.ts";
+import type { FramedMessage } from "./grpc-message-reader.ts";
+import type { GrpcCall, GrpcMethod, MessageTaker } from "./grpc-service.ts";
+import { printable, refusalOf } from "./ingress.ts";
+import type { Ingress } from "./ingress.ts";
+import type { Refusal } from "./settings.ts";
+import { encodeStatus } from "./wire.ts";
+
+const RESPONSE_HEADERS = {
+	":status": 200,
+	"content-type": "application/grpc",
+	"grpc-accept-encoding": COMPRESSIONS.join(","),
+} as const;
+/** Intermediaries and clients give a whole header block 8 KiB or so. */
+const MAX_MESSAGE_CHARS = 1_000;
+
+export class GrpcExchange implements GrpcCall {
+	readonly self: boolean;
+	readonly #ingress: Ingress;
+	readonly #stream: ServerHttp2Stream;
+	readonly #signal: Signal | undefined;
+	readonly #encoding: string | undefined;
+	#compression: Compression = "identity";
+	#taker: MessageTaker | undefined;
+	#reader: GrpcMessageReader | undefined;
+	readonly #queue: FramedMessage[] = [];
+	#working = false;
+	#received = false;
+	#ended = false;
+	#status: Record<string, string> = {};
+	#responded = false;
+
+	constructor(
+		ingress: Ingress,
+		stream: ServerHttp2Stream,
+		request: { readonly signal: Signal | undefined; readonly encoding: string | undefined; readonly self: boolean },
+	) {
+		this.#ingress = ingress;
+		this.#stream = stream;
+		this.#signal = request.signal;
+		this.#encoding = request.encoding;
+		this.self = request.self;
+	}
+
+	run(method: GrpcMethod): void {
+		const compression = parseCompression(this.#encoding);
+		if (compression === undefined) {
+			this.refuse(
+				new MeshscopeError(
+					"unsupported_media_type",
+					`grpc-encoding "${printable(this.#encoding ?? "")}" is not read here; send one of ${COMPRESSIONS.join(", ")}.`,
+				),
+			);
+			return;
+		}
+		this.#compression = compression;
+		const reader = new GrpcMessageReader(this.#ingress.limits, this.#ingress.sink, (message) => this.#queue.push(message));
+		this.#reader = reader;
+		this.#taker = method.open(this);
+		const stream = this.#stream;
+		const deadline = method.longLived ? undefined : setTimeout(() => this.#tooSlow(), this.#ingress.limits.requestTimeoutMs);
+		stream.on("data", (chunk: Buffer) => {
+			if (this.#ended) return;
+			try {
+				reader.push(chunk);
+			} catch (error) {
+				this.refuse(error);
+				return;
+			}
+			if (this.#queue.length === 0) return;
+			// A unary call has nothing behind its message; only a stream that outruns its method is held up.
+			if (this.#working) stream.pause();
+			else void this.#work();
+		});
+		stream.on("end", () => {
+			clearTimeout(deadline);
+			this.#received = true;
+			void this.#work();
+		});
+		stream.on("close", () => {
+			clearTimeout(deadline);
+			this.#close();
+		});
+	}
+
+	send(message: Uint8Array): void {
+		if (this.#ended || this.#stream.destroyed) return;
+		this.#respond();
+		const framed = Buffer.allocUnsafe(5 + message.length);
+		framed[0] = 0;
+		framed.writeUInt32BE(message.length, 1);
+		framed.set(message, 5);
+		this.#stream.write(framed);
+	}
+
+	finish(): void {
+		this.#end({ "grpc-status": "0" });
+	}
+
+	fail(refusal: Refusal): void {
+		const waits = ERRORS[refusal.code].retryable && refusal.retryAfterMs === undefined;
+		const complete = waits ? { ...refusal, retryAfterMs: this.#ingress.limits.overloadRetryAfterMs } : refusal;
+		const short =
+			complete.message.length > MAX_MESSAGE_CHARS ? `${complete.message.slice(0, MAX_MESSAGE_CHARS)}…` : complete.message;
+		this.#end({
+			"grpc-status": String(ERRORS[refusal.code].grpc),
+			"grpc-message": percentEncode(short),
+			// gRPC sends -bin values as base64 without padding.
+			"grpc-status-details-bin": Buffer.from(encodeStatus({ ...complete, message: short }))
+				.toString("base64")
+				.replace(/=+$/, ""),
+		});
+	}
+
+	/** Ends the call with an error that the receiver itself decided: counted and noted. */
+	refuse(error: unknown): void {
+		if (this.#ended) return;
+		const refusal = refusalOf(error, this.#ingress);
+		if (this.#signal !== undefined) this.#ingress.sink.countRefused(this.#signal, refusal.code);
+		this.#ingress.noteRefusal("otlpGrpc", this.#signal, refusal);
+		this.fail(refusal);
+	}
+
+	/** Takes the queued messages one after the other; a stream that was held up is read on when all are taken. */
+	async #work(): Promise<void> {
+		if (this.#working || this.#ended) return;
+		this.#working = true;
+		try {
+			for (let next = this.#queue.shift(); next !== undefined && !this.#ended; next = this.#queue.shift()) {
+				await this.#take(next);
+			}
+			if (this.#received && !this.#ended) {
+				if (this.#reader?.atBoundary === false) {
+					throw new MeshscopeError("malformed_payload", "The stream ended in the middle of a gRPC message.");
+				}
+				const taker = this.#taker;
+				this.#received = false;
+				await taker?.end();
+			}
+		} catch (error) {
+			this.refuse(error);
+		} finally {
+			this.#working = false;
+			if (this.#stream.isPaused()) this.#stream.resume();
+		}
+	}
+
+	async #take({ compressed, bytes, reservation }: FramedMessage): Promise<void> {
+		try {
+			if (compressed && this.#compression === "identity") {
+				throw new MeshscopeError(
+					"malformed_payload",
+					"The message is marked as compressed, but grpc-encoding names no compression.",
+				);
+			}
+			const payload = compressed ? await decompress(this.#compression, bytes, this.#ingress.limits, reservation) : bytes;
+			if (this.#ended || this.#taker === undefined) reservation.release();
+			else await this.#taker.message({ bytes: payload, reservation });
+		} catch (error) {
+			reservation.release();
+			throw error;
+		}
+	}
+
+	#tooSlow(): void {
+		this.refuse(
+			new MeshscopeError(
+				"invalid_argument",
+				`The request did not arrive within ${this.#ingress.limits.requestTimeoutMs} ms.`,
+			),
+		);
+	}
+
+	#respond(): void {
+		if (this.#responded) return;
+		this.#responded = true;
+		this.#stream.once("wantTrailers", () => this.#stream.sendTrailers(this.#status));
+		this.#stream.respond(RESPONSE_HEADERS, { waitForTrailers: true });
+	}
+
+	#end(status: Record<string, string>): void {
+		if (this.#ended) return;
+		this.#ended = true;
+		this.#giveBack();
+		const stream = this.#stream;
+		if (stream.destroyed || stream.closed) return;
+		this.#status = status;
+		if (this.#responded) stream.end();
+		else stream.respond({ ...RESPONSE_HEADERS, ...status }, { endStream: true });
+		// The client may still be sending: it is told to stop, without an error (RFC 9113, 8.1).
+		if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+	}
+
+	#close(): void {
+		this.#ended = true;
+		this.#giveBack();
+		this.#taker?.closed?.();
+		this.#taker = undefined;
+	}
+
+	#giveBack(): void {
+		this.#reader?.discard();
+		for (const { reservation } of this.#queue.splice(0)) reservation.release();
+	}
+}
+
+/** grpc-message: printable ASCII as it is, everything else and `%` as percent-encoded UTF-8. */
+export function percentEncode(text: string): string {
+	let out = "";
+	for (const byte of Buffer.from(text, "utf8")) {
+		const plain = byte >= 0x20 && byte <= 0x7e && byte !== 0x25;
+		out += plain ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+	}
+	return out;
+}

@@ -1,0 +1,117 @@
+/**
+ * Collects one payload into one ArrayBuffer of its own, which the sink may then transfer to another thread.
+ *
+ * The buffer owns its memory until `take`; the reservation owns the sink's permission for it until `release`. Bytes are copied
+ * once, from the socket's chunk to their place, when the length is known beforehand and at most 8 MiB.
+ */
+import type { IngestSink } from "../ingest.ts";
+import { overloaded, tooLarge } from "./ingress.ts";
+import type { ReceiverLimits } from "./settings.ts";
+
+/**
+ * Room is asked for in steps ahead of what arrived, not by what a peer declares: a thousand slow connections that each announce
+ * 64 MiB would otherwise hold the whole budget without sending a byte.
+ */
+const RESERVE_STEP_BYTES = 1024 * 1024;
+const UNKNOWN_START_BYTES = 64 * 1024;
+/** Untouched pages cost nothing, so a declared length is allocated at once up to here; beyond, capacity doubles as bytes arrive. */
+const TRUSTED_CAPACITY_BYTES = 8 * 1024 * 1024;
+
+/** A growing claim on the sink's byte budget. */
+export class Reservation {
+	readonly #sink: IngestSink;
+	#held = 0;
+
+	constructor(sink: IngestSink) {
+		this.#sink = sink;
+	}
+
+	/** Holds at least `total` bytes from now on; false when there is no room, and then nothing changes. */
+	growTo(total: number): boolean {
+		const more = total - this.#held;
+		if (more <= 0) return true;
+		if (!this.#sink.reserve(more)) return false;
+		this.#held = total;
+		return true;
+	}
+
+	shrinkTo(total: number): void {
+		if (total >= this.#held) return;
+		this.#sink.release(this.#held - total);
+		this.#held = total;
+	}
+
+	/** May be called any number of times. */
+	release(): void {
+		this.shrinkTo(0);
+	}
+}
+
+export class PayloadBuffer {
+	readonly reservation: Reservation;
+	readonly #limits: ReceiverLimits;
+	readonly #expected: number | undefined;
+	#bytes: Uint8Array<ArrayBuffer>;
+	#used = 0;
+	#granted = 0;
+
+	/**
+	 * @param expected the declared length, if there is one
+	 * @throws MeshscopeError payload_too_large, overloaded
+	 */
+	constructor(limits: ReceiverLimits, reservation: Reservation, expected: number | undefined) {
+		if (expected !== undefined && expected > limits.maxPayloadBytes)
+			throw tooLarge(limits, `The payload of ${expected} bytes`);
+		this.#limits = limits;
+		this.#expected = expected;
+		this.reservation = reservation;
+		this.#claim(Math.min(expected ?? UNKNOWN_START_BYTES, RESERVE_STEP_BYTES));
+		this.#bytes = Buffer.allocUnsafeSlow(Math.min(expected ?? UNKNOWN_START_BYTES, TRUSTED_CAPACITY_BYTES));
+	}
+
+	get length(): number {
+		return this.#used;
+	}
+
+	/** @throws MeshscopeError payload_too_large, overloaded */
+	append(chunk: Uint8Array): void {
+		const needed = this.#used + chunk.length;
+		if (needed > this.#granted) this.#claim(Math.max(needed, Math.min(this.#granted + RESERVE_STEP_BYTES, this.#ceiling())));
+		if (needed > this.#bytes.length) this.#grow(needed);
+		this.#bytes.set(chunk, this.#used);
+		this.#used = needed;
+	}
+
+	/** Ends collecting: the payload as the sole view of its ArrayBuffer. */
+	take(): Uint8Array<ArrayBuffer> {
+		const bytes = this.#bytes;
+		this.#bytes = new Uint8Array(0);
+		return soleView(bytes, this.#used);
+	}
+
+	#ceiling(): number {
+		return this.#expected ?? this.#limits.maxPayloadBytes;
+	}
+
+	#claim(total: number): void {
+		if (total > this.#limits.maxPayloadBytes) throw tooLarge(this.#limits, "The payload");
+		if (!this.reservation.growTo(total)) throw overloaded(this.#limits);
+		this.#granted = total;
+	}
+
+	#grow(needed: number): void {
+		const grown = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(this.#bytes.length * 2, this.#ceiling())));
+		grown.set(this.#bytes.subarray(0, this.#used));
+		this.#bytes = grown;
+	}
+}
+
+/** The first `length` bytes; copied only when more than a quarter of the memory would be carried along unused. */
+export function soleView(bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {
+	const memoryBytes = bytes.buffer.byteLength;
+	if (length === bytes.length && bytes.length === memoryBytes) return bytes;
+	if (memoryBytes - length <= memoryBytes / 4) return bytes.subarray(0, length);
+	const exact = Buffer.allocUnsafeSlow(length);
+	exact.set(bytes.subarray(0, length));
+	return exact;
+}

@@ -132,7 +132,7 @@ function readResource(columns: RecordColumns, resource: number, start: number, e
 				`a resource has more than ${limits.maxAttributes} attributes; remove some or raise --max-attributes`,
 			);
 		const attributeStart = payloadStart;
-		const reason = checkKeyValue(bytes, attributeStart, at, limits.maxDepth);
+		const reason = checkKeyValue(bytes, attributeStart, at, limits.maxDepth - 1);
 		if (reason !== undefined)
 			throw new MeshscopeError(
 				"malformed_payload",
@@ -220,7 +220,7 @@ function checkScope(bytes: Uint8Array, start: number, end: number, limits: Decod
 	for (let at = start; at < end; ) {
 		const fieldStart = at;
 		at = skipField(bytes, at, end);
-		if (at < 0 || (fieldNo === 3 && wireType === WIRE_BYTES && checkKeyValue(bytes, payloadStart, at, limits.maxDepth) !== undefined))
+		if (at < 0 || (fieldNo === 3 && wireType === WIRE_BYTES && checkKeyValue(bytes, payloadStart, at, limits.maxDepth - 1) !== undefined))
 			throw malformed("scope", fieldStart - base);
 	}
 }
@@ -278,7 +278,7 @@ function skimRecord(
 			if (!(at <= end)) return "malformed_record";
 			if (++attributes > limits.maxAttributes) return "too_many_attributes";
 			if (!isPlainKeyValue(bytes, valueStart, at)) {
-				const reason = checkKeyValue(bytes, valueStart, at, limits.maxDepth);
+				const reason = checkKeyValue(bytes, valueStart, at, limits.maxDepth - 1);
 				if (reason !== undefined) return reason;
 			}
 			fieldStart[fields] = from;
@@ -363,7 +363,7 @@ function skimRecord(
 			columns.status[row] = code;
 		} else if (isSpanPart(shape === SPAN_SHAPE, number)) {
 			if (wireType !== WIRE_BYTES) return "malformed_record";
-			const reason = checkParts(bytes, body, at, number === EVENTS_FIELD ? 3 : number === LINKS_FIELD ? 4 : 0, limits.maxDepth);
+			const reason = checkParts(bytes, body, at, number === EVENTS_FIELD ? 3 : number === LINKS_FIELD ? 4 : 0, limits.maxDepth - 1);
 			if (reason !== undefined) return reason;
 		}
 		fields++;

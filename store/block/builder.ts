@@ -1,0 +1,412 @@
+/**
+ * Builds a block from rows in any order: takes them from fresh columns (group commit) or from other blocks (merge), orders them by
+ * trace, and encodes the parts. One builder is reused; its arrays only grow.
+ */
+import { FIELD_IN_COLUMN, type RecordColumns, type RecordShape } from "../../model/columns.ts";
+import { ByteWriter } from "./bytes.ts";
+import { ItemDictionary } from "./dictionary.ts";
+import { encodeBlock } from "./encode.ts";
+import { type EncodedBlock, MAX_OFFSET, SLOT } from "./format.ts";
+import type { BlockReader } from "./reader.ts";
+
+export interface Scope {
+	/** Dictionary numbers of the resource's and the scope group's own bytes; 0 for none. */
+	readonly resourceItem: number;
+	readonly scopeItem: number;
+	readonly service: string;
+}
+
+/** Rows that share scope, name, kind and status: the unit in which searches think. */
+export interface RowClass {
+	readonly scope: number;
+	readonly nameItem: number;
+	readonly kindItem: number;
+	readonly name: string;
+	readonly kind: number;
+	readonly status: number;
+}
+
+/** Where each field of a record comes from, in the order of the wire. */
+export interface Layout {
+	readonly slots: Uint8Array;
+	readonly hash: number;
+}
+
+export interface WideRow {
+	readonly time0: bigint;
+	readonly time1: bigint;
+}
+
+const decoder = new TextDecoder();
+
+export class BlockBuilder {
+	readonly shape: RecordShape;
+	readonly dictionary = new ItemDictionary();
+	readonly scopes: Scope[] = [];
+	readonly classes: RowClass[] = [];
+	readonly layouts: Layout[] = [];
+	readonly wideRows = new Map<number, WideRow>();
+	/** All offsets are relative to it. */
+	baseNs = 0n;
+	rows = 0;
+
+	rowClass = new Uint32Array(0);
+	rowLayout = new Uint32Array(0);
+	/** First of the row's entry numbers in `items`. */
+	rowItems = new Uint32Array(0);
+	offset = new Float64Array(0);
+	duration = new Float64Array(0);
+	traceId = new Uint32Array(0);
+	spanId = new Uint32Array(0);
+	parentId = new Uint32Array(0);
+	items = new Uint32Array(0);
+	itemsUsed = 0;
+
+	private readonly scopeByItems = new Map<number, number>();
+	private readonly serviceByBytes = new Map<string, string>();
+	private classTable = new Int32Array(1 << 10);
+	private readonly layoutByHash = new Map<number, number>();
+	private readonly layoutScratch = new Uint8Array(16_384);
+	private readonly scratch = new ByteWriter();
+
+	constructor(shape: RecordShape) {
+		this.shape = shape;
+	}
+
+	reset(): void {
+		this.dictionary.reset();
+		this.scopes.length = 0;
+		this.classes.length = 0;
+		this.layouts.length = 0;
+		this.wideRows.clear();
+		this.rows = 0;
+		this.itemsUsed = 0;
+		this.scopeByItems.clear();
+		this.serviceByBytes.clear();
+		this.classTable.fill(0);
+		this.layoutByHash.clear();
+	}
+
+	/** Adds every row of a group. */
+	addColumns(columns: RecordColumns): void {
+		const count = columns.count;
+		if (count === 0) return;
+		if (this.rows === 0) this.baseNs = (BigInt(columns.time0[1]!) << 32n) | BigInt(columns.time0[0]!);
+		const scopeOf = this.internScopes(columns);
+		this.ensureRows(this.rows + count);
+		this.ensureItems(this.itemsUsed + columns.fieldCount);
+		const baseLow = Number(this.baseNs & 0xffff_ffffn);
+		const baseHigh = Number(this.baseNs >> 32n);
+		const { bytes, time0, time1, firstField, fieldStart, fieldLength, fieldNumber } = columns;
+		const { items, dictionary, layoutScratch } = this;
+		const { traceIdField, spanIdField, parentIdField, time0Field, time1Field, nameField, kindField, attributesField } = this.shape;
+		const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+		let used = this.itemsUsed;
+		for (let i = 0, row = this.rows; i < count; i++, row++) {
+			this.rowItems[row] = used;
+			let nameItem = 0;
+			let kindItem = 0;
+			let slots = 0;
+			let layoutHash = 17;
+			for (let f = firstField[i]!, fEnd = firstField[i + 1]!; f < fEnd; f++) {
+				const number = fieldNumber[f]!;
+				const start = fieldStart[f]!;
+				let slot: number = SLOT.item;
+				if (number === attributesField) {
+					items[used++] = dictionary.intern(bytes, view, start, fieldLength[f]!);
+					// Layouts are told apart by attribute keys too (length and first byte stand for the key), so that a column holds
+					// values of one key. It only steers compression: a clash of keys is harmless.
+					layoutHash = Math.imul(layoutHash ^ ((bytes[start + 3]! << 8) | bytes[start + 6]!), 0x01000193);
+				} else if (number < FIELD_IN_COLUMN) {
+					items[used++] = dictionary.intern(bytes, view, start, fieldLength[f]!);
+					layoutHash = Math.imul(layoutHash ^ (number << 16), 0x01000193);
+				} else {
+					const field = number - FIELD_IN_COLUMN;
+					if (field === traceIdField) slot = SLOT.traceId;
+					else if (field === spanIdField) slot = SLOT.spanId;
+					else if (field === parentIdField) slot = SLOT.parentId;
+					else if (field === time0Field) slot = SLOT.time0;
+					else if (field === time1Field) slot = SLOT.time1;
+					else if (field === nameField) {
+						slot = SLOT.name;
+						nameItem = dictionary.intern(bytes, view, start, fieldLength[f]!);
+					} else if (field === kindField) {
+						slot = SLOT.kind;
+						kindItem = dictionary.intern(bytes, view, start, fieldLength[f]!);
+					}
+					layoutHash = Math.imul(layoutHash ^ (slot << 24), 0x01000193);
+				}
+				layoutScratch[slots++] = slot;
+			}
+			this.rowLayout[row] = this.internLayout(layoutScratch, slots, layoutHash);
+			const scope = scopeOf[columns.scope[i]!]!;
+			const kind = columns.kind[i]!;
+			const status = columns.status[i]!;
+			let rowClass = this.findClass(scope, nameItem, kindItem, kind, status);
+			// A record whose name field is repeated has no name entry: such a class belongs to that row alone.
+			if (rowClass < 0 || (nameItem === 0 && columns.nameEnd[i]! > columns.nameStart[i]!)) {
+				const name = decoder.decode(bytes.subarray(columns.nameStart[i]!, columns.nameEnd[i]!));
+				rowClass = this.addClass({ scope, nameItem, kindItem, name, kind, status });
+			}
+			this.rowClass[row] = rowClass;
+			const i2 = i * 2;
+			const low0 = time0[i2]!;
+			const high0 = time0[i2 + 1]!;
+			this.setTimes(
+				row,
+				(high0 - baseHigh) * 4_294_967_296 + (low0 - baseLow),
+				(time1[i2 + 1]! - high0) * 4_294_967_296 + (time1[i2]! - low0),
+				low0,
+				high0,
+				time1[i2]!,
+				time1[i2 + 1]!,
+			);
+		}
+		this.traceId.set(columns.traceId.subarray(0, count * 4), this.rows * 4);
+		this.spanId.set(columns.spanId.subarray(0, count * 2), this.rows * 2);
+		this.parentId.set(columns.parentId.subarray(0, count * 2), this.rows * 2);
+		this.itemsUsed = used;
+		this.rows += count;
+	}
+
+	/** Adds every row of a stored block. */
+	addBlock(block: BlockReader): void {
+		const head = block.head();
+		const count = head.rows;
+		if (this.rows === 0) this.baseNs = head.baseNs;
+		this.ensureRows(this.rows + count);
+		const heap = block.heap();
+		const view = new DataView(heap.bytes.buffer, heap.bytes.byteOffset, heap.bytes.byteLength);
+		const itemOf = new Uint32Array(heap.count + 1);
+		for (let id = 1; id <= heap.count; id++)
+			itemOf[id] = this.dictionary.intern(heap.bytes, view, heap.starts[id]!, heap.starts[id + 1]! - heap.starts[id]!);
+		const scopeOf = head.scopes.map((scope) => this.internScope(itemOf[scope.resourceItem]!, itemOf[scope.scopeItem]!, scope.service));
+		const classOf = head.classes.map((entry) => {
+			const scope = scopeOf[entry.scope]!;
+			const nameItem = itemOf[entry.nameItem]!;
+			const kindItem = itemOf[entry.kindItem]!;
+			const found = nameItem === 0 && entry.name !== "" ? -1 : this.findClass(scope, nameItem, kindItem, entry.kind, entry.status);
+			return found >= 0 ? found : this.addClass({ scope, nameItem, kindItem, name: entry.name, kind: entry.kind, status: entry.status });
+		});
+		const layoutOf = head.layouts.map((layout) => this.internLayout(layout.slots, layout.slots.length, layout.hash));
+		const first = this.rows;
+		const rowClass = block.rowClasses();
+		const rowLayout = block.rowLayouts();
+		const itemCounts = head.layouts.map((layout) => layout.items);
+		let used = this.itemsUsed;
+		let totalItems = 0;
+		for (let i = 0; i < count; i++) totalItems += itemCounts[rowLayout[i]!]!;
+		this.ensureItems(used + totalItems);
+		for (let i = 0; i < count; i++) {
+			const layout = rowLayout[i]!;
+			this.rowClass[first + i] = classOf[rowClass[i]!]!;
+			this.rowLayout[first + i] = layoutOf[layout]!;
+			this.rowItems[first + i] = used;
+			used += itemCounts[layout]!;
+		}
+		this.itemsUsed = used;
+		const { items, rowItems } = this;
+		for (let layout = 0; layout < head.layouts.length; layout++) {
+			const rows = block.rowsOfLayout(layout);
+			for (let position = 0; position < itemCounts[layout]!; position++) {
+				const column = block.column(layout, position);
+				const entryOf = Uint32Array.from(column.entries, (entry) => itemOf[entry]!);
+				const { indices } = column;
+				if (indices === undefined) {
+					const only = entryOf[0]!;
+					for (let k = 0; k < rows.length; k++) items[rowItems[first + rows[k]!]! + position] = only;
+				} else for (let k = 0; k < rows.length; k++) items[rowItems[first + rows[k]!]! + position] = entryOf[indices[k]!]!;
+			}
+		}
+		this.addTimes(block, first, count);
+		block.copyIds(this.traceId, this.spanId, this.parentId, first);
+		this.rows += count;
+	}
+
+	/** Orders and encodes everything added, then forgets it. */
+	finish(options: { readonly level: number; readonly withFilter: boolean }): EncodedBlock {
+		const encoded = encodeBlock(this, options);
+		this.reset();
+		return encoded;
+	}
+
+	private addTimes(block: BlockReader, first: number, count: number): void {
+		const head = block.head();
+		const shiftNs = head.baseNs - this.baseNs;
+		const shift = Number(shiftNs);
+		const offsets = block.offsets();
+		const durations = block.durations();
+		const fits = Math.abs(shift) < MAX_OFFSET;
+		for (let i = 0; i < count; i++) {
+			const offset = offsets[i]! + shift;
+			this.duration[first + i] = durations[i]!;
+			this.offset[first + i] = offset;
+			if (fits && Math.abs(offset) < MAX_OFFSET) continue;
+			const time0 = head.baseNs + BigInt(offsets[i]!);
+			this.setWide(first + i, time0, time0 + BigInt(durations[i]!));
+		}
+		for (const [row, times] of head.wideRows) this.setWide(first + row, times.time0, times.time1);
+	}
+
+	private setTimes(
+		row: number,
+		offset: number,
+		duration: number,
+		low0: number,
+		high0: number,
+		low1: number,
+		high1: number,
+	): void {
+		this.offset[row] = offset;
+		this.duration[row] = duration;
+		if (Math.abs(offset) < MAX_OFFSET && Math.abs(duration) < MAX_OFFSET) return;
+		this.setWide(row, (BigInt(high0) << 32n) | BigInt(low0), (BigInt(high1) << 32n) | BigInt(low1));
+	}
+
+	private setWide(row: number, time0: bigint, time1: bigint): void {
+		this.wideRows.set(row, { time0, time1 });
+		this.offset[row] = time0 < this.baseNs ? -MAX_OFFSET : MAX_OFFSET;
+		const duration = Number(time1 - time0);
+		this.duration[row] = Math.max(-MAX_OFFSET, Math.min(MAX_OFFSET, duration));
+	}
+
+	private internScopes(columns: RecordColumns): Uint32Array {
+		const scopeOf = new Uint32Array(columns.scopeCount);
+		const resourceItems = new Uint32Array(columns.resourceCount);
+		const services: string[] = [];
+		for (let r = 0; r < columns.resourceCount; r++) {
+			resourceItems[r] = this.internRanges(columns, columns.resourceFirstRange[r]!, columns.resourceRangeCount[r]!);
+			const start = columns.serviceStart[r]!;
+			services.push(this.serviceName(columns.bytes, start, columns.serviceEnd[r]!));
+		}
+		for (let s = 0; s < columns.scopeCount; s++) {
+			const resource = columns.scopeResource[s]!;
+			const scopeItem = this.internRanges(columns, columns.scopeFirstRange[s]!, columns.scopeRangeCount[s]!);
+			scopeOf[s] = this.internScope(resourceItems[resource]!, scopeItem, services[resource]!);
+		}
+		return scopeOf;
+	}
+
+	private serviceName(bytes: Uint8Array, start: number, end: number): string {
+		if (start === end) return "";
+		const latin1 = String.fromCharCode.apply(undefined, bytes.subarray(start, Math.min(end, start + 1024)) as unknown as number[]);
+		let name = this.serviceByBytes.get(latin1);
+		if (name === undefined || end - start > 1024) {
+			name = decoder.decode(bytes.subarray(start, end));
+			this.serviceByBytes.set(latin1, name);
+		}
+		return name;
+	}
+
+	private internRanges(columns: RecordColumns, first: number, count: number): number {
+		if (count === 0) return 0;
+		const { bytes, rangeStart, rangeEnd } = columns;
+		this.scratch.reset();
+		for (let i = first; i < first + count; i++) this.scratch.raw(bytes, rangeStart[i]!, rangeEnd[i]!);
+		const run = this.scratch.bytes;
+		return this.dictionary.intern(run, new DataView(run.buffer), 0, this.scratch.length);
+	}
+
+	private internScope(resourceItem: number, scopeItem: number, service: string): number {
+		const key = resourceItem * 2 ** 26 + scopeItem;
+		let scope = this.scopeByItems.get(key);
+		if (scope === undefined) {
+			scope = this.scopes.length;
+			this.scopes.push({ resourceItem, scopeItem, service });
+			this.scopeByItems.set(key, scope);
+		}
+		return scope;
+	}
+
+	/** The class of a row, by its numbers; -1 when it is new. */
+	private findClass(scope: number, nameItem: number, kindItem: number, kind: number, status: number): number {
+		const { classTable, classes } = this;
+		const mask = classTable.length - 1;
+		let slot = classSlot(scope, nameItem, kindItem, status) & mask;
+		for (let found = classTable[slot]!; found !== 0; found = classTable[slot]!) {
+			const entry = classes[found - 1]!;
+			if (
+				entry.nameItem === nameItem &&
+				entry.scope === scope &&
+				entry.status === status &&
+				entry.kindItem === kindItem &&
+				entry.kind === kind
+			)
+				return found - 1;
+			slot = (slot + 1) & mask;
+		}
+		return -1;
+	}
+
+	private addClass(entry: RowClass): number {
+		const added = this.classes.length;
+		this.classes.push(entry);
+		if (this.classes.length * 2 > this.classTable.length) {
+			this.classTable = new Int32Array(this.classTable.length * 2);
+			for (let i = 0; i < added; i++) this.placeClass(i);
+		}
+		this.placeClass(added);
+		return added;
+	}
+
+	private placeClass(index: number): void {
+		const { scope, nameItem, kindItem, status } = this.classes[index]!;
+		const mask = this.classTable.length - 1;
+		let slot = classSlot(scope, nameItem, kindItem, status) & mask;
+		while (this.classTable[slot] !== 0) slot = (slot + 1) & mask;
+		this.classTable[slot] = index + 1;
+	}
+
+	private internLayout(slots: Uint8Array, length: number, hash: number): number {
+		for (let key = hash & 0x3fff_ffff; ; key++) {
+			const found = this.layoutByHash.get(key);
+			if (found === undefined) {
+				const added = this.layouts.length;
+				this.layouts.push({ slots: slots.slice(0, length), hash });
+				this.layoutByHash.set(key, added);
+				return added;
+			}
+			if (sameSlots(this.layouts[found]!.slots, slots, length)) return found;
+		}
+	}
+
+	private ensureRows(total: number): void {
+		if (total <= this.rowClass.length) return;
+		const size = Math.max(total, this.rowClass.length * 2, 1024);
+		this.rowClass = larger(this.rowClass, size);
+		this.rowLayout = larger(this.rowLayout, size);
+		this.rowItems = larger(this.rowItems, size);
+		this.traceId = larger(this.traceId, size * 4);
+		this.spanId = larger(this.spanId, size * 2);
+		this.parentId = larger(this.parentId, size * 2);
+		this.offset = largerFloats(this.offset, size);
+		this.duration = largerFloats(this.duration, size);
+	}
+
+	private ensureItems(total: number): void {
+		if (total > this.items.length) this.items = larger(this.items, Math.max(total, this.items.length * 2, 16_384));
+	}
+}
+
+function sameSlots(known: Uint8Array, slots: Uint8Array, length: number): boolean {
+	if (known.length !== length) return false;
+	for (let i = 0; i < length; i++) if (known[i] !== slots[i]) return false;
+	return true;
+}
+
+function larger(array: Uint32Array<ArrayBuffer>, length: number): Uint32Array<ArrayBuffer> {
+	const grown = new Uint32Array(length);
+	grown.set(array);
+	return grown;
+}
+
+function largerFloats(array: Float64Array<ArrayBuffer>, length: number): Float64Array<ArrayBuffer> {
+	const grown = new Float64Array(length);
+	grown.set(array);
+	return grown;
+}
+
+function classSlot(scope: number, nameItem: number, kindItem: number, status: number): number {
+	const hash = Math.imul(scope ^ 0x3c6ef372, 0x9e3779b1) ^ Math.imul(nameItem, 0x85ebca77) ^ (kindItem << 8) ^ status;
+	return Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 8;
+}

@@ -1,0 +1,147 @@
+/**
+ * Growable output and bounds-checked input for the parts of a block: varints, zigzag numbers up to ±2^53, raw bytes.
+ */
+
+export class ByteWriter {
+	bytes: Uint8Array<ArrayBuffer>;
+	length = 0;
+
+	constructor(initialBytes = 1024) {
+		this.bytes = new Uint8Array(initialBytes);
+	}
+
+	reset(): void {
+		this.length = 0;
+	}
+
+	reserve(more: number): void {
+		const needed = this.length + more;
+		if (needed <= this.bytes.length) return;
+		const larger = new Uint8Array(Math.max(needed, this.bytes.length * 2));
+		larger.set(this.bytes.subarray(0, this.length));
+		this.bytes = larger;
+	}
+
+	byte(value: number): void {
+		this.reserve(1);
+		this.bytes[this.length++] = value;
+	}
+
+	/** An integer from 0 to 2^53. */
+	varint(value: number): void {
+		this.reserve(8);
+		const bytes = this.bytes;
+		let at = this.length;
+		while (value >= 0x8000_0000) {
+			bytes[at++] = (value % 128) | 0x80;
+			value = Math.floor(value / 128);
+		}
+		while (value >= 0x80) {
+			bytes[at++] = (value & 0x7f) | 0x80;
+			value >>>= 7;
+		}
+		bytes[at++] = value;
+		this.length = at;
+	}
+
+	/** An integer from -2^52 to 2^52. */
+	zigzag(value: number): void {
+		this.varint(value < 0 ? -2 * value - 1 : 2 * value);
+	}
+
+	word(value: number): void {
+		this.reserve(4);
+		const at = this.length;
+		this.bytes[at] = value >>> 24;
+		this.bytes[at + 1] = value >>> 16;
+		this.bytes[at + 2] = value >>> 8;
+		this.bytes[at + 3] = value;
+		this.length = at + 4;
+	}
+
+	raw(source: Uint8Array, start = 0, end = source.length): void {
+		const size = end - start;
+		this.reserve(size);
+		// A call into the runtime costs more than copying a short run by hand.
+		if (size < 48) for (let i = start, at = this.length; i < end; i++) this.bytes[at++] = source[i]!;
+		else this.bytes.set(source.subarray(start, end), this.length);
+		this.length += size;
+	}
+
+	lengthPrefixed(source: Uint8Array): void {
+		this.varint(source.length);
+		this.raw(source);
+	}
+
+	bigint64(value: bigint): void {
+		this.word(Number((value >> 32n) & 0xffff_ffffn));
+		this.word(Number(value & 0xffff_ffffn));
+	}
+
+	/** A view; valid until the next write. */
+	view(): Uint8Array<ArrayBuffer> {
+		return this.bytes.subarray(0, this.length);
+	}
+}
+
+/** Reads what {@link ByteWriter} wrote. Running past the end throws: the part is damaged. */
+export class ByteReader {
+	readonly bytes: Uint8Array;
+	at = 0;
+
+	constructor(bytes: Uint8Array) {
+		this.bytes = bytes;
+	}
+
+	byte(): number {
+		const value = this.bytes[this.at++];
+		if (value === undefined) throw new DamagedBlockError("a part ends early");
+		return value;
+	}
+
+	varint(): number {
+		let byte = this.byte();
+		if (byte < 0x80) return byte;
+		let value = byte & 0x7f;
+		let scale = 128;
+		for (;;) {
+			byte = this.byte();
+			value += (byte & 0x7f) * scale;
+			if (byte < 0x80) return value;
+			scale *= 128;
+		}
+	}
+
+	zigzag(): number {
+		const value = this.varint();
+		return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+	}
+
+	word(): number {
+		const at = this.at;
+		this.at += 4;
+		if (this.at > this.bytes.length) throw new DamagedBlockError("a part ends early");
+		const { bytes } = this;
+		return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
+	}
+
+	raw(length: number): Uint8Array {
+		const start = this.at;
+		this.at += length;
+		if (this.at > this.bytes.length) throw new DamagedBlockError("a part ends early");
+		return this.bytes.subarray(start, this.at);
+	}
+
+	lengthPrefixed(): Uint8Array {
+		return this.raw(this.varint());
+	}
+
+	bigint64(): bigint {
+		return (BigInt(this.word()) << 32n) | BigInt(this.word());
+	}
+}
+
+/** A stored block contradicts itself; the window that holds it must be set aside. */
+export class DamagedBlockError extends Error {
+	override readonly name = "DamagedBlockError";
+}

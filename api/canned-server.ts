@@ -1,0 +1,278 @@
+/**
+ * The API over canned answers, for tests: a StoreReader that remembers what it was asked, a status with a number in every field,
+ * a clock that stands still, and a raw client, since fetch refuses to send the headers and paths that attacks are made of.
+ */
+import { connect } from "node:net";
+import { type IncomingHttpHeaders, request as httpRequest } from "node:http";
+import type { TestContext } from "node:test";
+import type { TraceId } from "../model/ids.ts";
+import type { ServerStatus, SignalCounters } from "../model/status.ts";
+import type { LogEntry, MetricSeries, SearchedInfo, StoreReader, TraceSummary } from "../store/store.ts";
+import type { LogFields } from "./plugins/request-log.ts";
+import { type ApiOptions, type RunningApi, startApi } from "./server.ts";
+
+export const CANNED_NOW_MS = Date.UTC(2026, 0, 1, 12);
+export const TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736" as TraceId;
+
+export const summary: TraceSummary = {
+	traceId: TRACE_ID,
+	rootService: "gateway",
+	rootName: "GET /checkout",
+	startTimeUnixNano: "1767268800000000000",
+	durationNs: 48_200_000,
+	spanCount: 2,
+	errorCount: 1,
+	services: ["checkout", "gateway"],
+};
+
+export const searched: SearchedInfo = {
+	windows: 2,
+	blocks: 40,
+	blocksSkipped: 37,
+	spansScanned: 61_200,
+	truncated: false,
+	damagedWindows: ["2025-12-31T23"],
+};
+
+export const logEntry: LogEntry = {
+	timeUnixNano: "1767268800000000000",
+	observedTimeUnixNano: "1767268800000100000",
+	service: "gateway",
+	severityNumber: 9,
+	severityText: "INFO",
+	traceId: TRACE_ID,
+	spanId: "00f067aa0ba902b7",
+	body: { text: "GET /checkout 200", parts: ["a", 1, true] },
+	attributes: { "http.response.status_code": "200" },
+	resource: { "service.name": "gateway" },
+	scope: "envoy",
+};
+
+export const series: MetricSeries = {
+	id: "17",
+	name: "istio_requests_total",
+	description: "requests",
+	unit: "1",
+	type: "sum",
+	temporality: "cumulative",
+	monotonic: true,
+	service: "gateway",
+	attributes: { response_code: "200" },
+	resource: { "service.name": "gateway" },
+	lastTimeUnixNano: "1767268800000000000",
+};
+
+const encoder = new TextEncoder();
+export const traceJson = encoder.encode(
+	'{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"gateway"}}]},"scopeSpans":[]}]}',
+);
+export const traceProtobuf = Uint8Array.of(0x0a, 0x02, 0x0a, 0x00);
+
+export interface CannedReader extends StoreReader {
+	/** What was asked, in order: the method's name and its arguments. */
+	readonly asked: readonly { readonly method: keyof StoreReader; readonly args: readonly unknown[] }[];
+}
+
+export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader {
+	const asked: { method: keyof StoreReader; args: readonly unknown[] }[] = [];
+	const answers: StoreReader = {
+		trace: async (id, format) => (id === TRACE_ID ? { summary, body: format === "json" ? traceJson : traceProtobuf } : undefined),
+		searchTraces: async () => ({ traces: [summary], searched }),
+		services: async () => [{ name: "gateway", firstSeenMs: CANNED_NOW_MS - 3_600_000, lastSeenMs: CANNED_NOW_MS }],
+		operations: async (service) => (service === "gateway" ? [{ name: "GET /checkout", kind: 2, lastSeenMs: CANNED_NOW_MS }] : []),
+		searchLogs: async () => ({ logs: [logEntry], searched }),
+		metricSeries: async () => [series],
+		metricPoints: async () => ({
+			series: [
+				{
+					series,
+					points: [0, 30, 60, 90].map((second) => ({
+						timeUnixNano: `${BigInt(CANNED_NOW_MS + (second - 120) * 1_000) * 1_000_000n}`,
+						startTimeUnixNano: "1767222000000000000",
+						value: String(second * 2),
+						flags: 0,
+					})),
+				},
+			],
+			truncated: false,
+			damagedWindows: [],
+		}),
+		close: async () => undefined,
+		...overrides,
+	};
+	const record =
+		<K extends keyof StoreReader>(method: K) =>
+		(...args: readonly unknown[]): unknown => {
+			asked.push({ method, args });
+			return (answers[method] as (...args: readonly unknown[]) => unknown)(...args);
+		};
+	const methods = Object.keys(answers) as (keyof StoreReader)[];
+	const reader = Object.fromEntries(methods.map((method) => [method, record(method)])) as unknown as StoreReader;
+	return { ...reader, asked };
+}
+
+const counters: SignalCounters = {
+	acceptedRecords: 1_000,
+	acceptedBatches: 10,
+	acceptedBytes: 749_000,
+	duplicateBatches: 1,
+	droppedRecords: { invalid_trace_id: 3 },
+	refusedBatches: { overloaded: 2, internal: 1 },
+};
+
+export const cannedStatus: ServerStatus = {
+	version: "0.1.0",
+	startedAtMs: CANNED_NOW_MS - 60_000,
+	uptimeSeconds: 60,
+	ready: true,
+	addresses: { http: "unknown" },
+	ingest: {
+		traces: counters,
+		logs: counters,
+		metrics: counters,
+		recordsPerSecond: { traces: 100, logs: 0, metrics: 0.5 },
+		invalidUtf8Strings: 4,
+	},
+	pipeline: {
+		queuedBytes: 5,
+		maxQueuedBytes: 67_108_864,
+		queuedBatches: 6,
+		commits: 7,
+		ackMs: { p50: 21, p99: 57, max: 80 },
+	},
+	store: {
+		engine: "sqlite",
+		directory: "/var/lib/meshscope",
+		bytesOnDisk: 8,
+		walBytes: 9,
+		freshBlocks: 11,
+		spans: 12,
+		logs: 13,
+		metricPoints: 14,
+		retention: { maxAgeMs: 604_800_000, maxBytes: 10_000_000_000 },
+		windows: [
+			{
+				name: "2026-01-01T11",
+				fromMs: CANNED_NOW_MS - 3_600_000,
+				toMs: CANNED_NOW_MS,
+				bytes: 8,
+				spans: 12,
+				logs: 13,
+				metricPoints: 14,
+				state: "damaged",
+				problem: "block 3: checksum differs",
+			},
+		],
+	},
+	process: { rssBytes: 100_000_000, heapUsedBytes: 20_000_000, cpuSeconds: 1.5, nodeVersion: "v24.0.0" },
+};
+
+export interface LogLine {
+	readonly level: "debug" | "info" | "warn" | "error";
+	readonly fields: LogFields;
+	readonly message: string;
+}
+
+export interface CannedApi extends RunningApi {
+	readonly reader: CannedReader;
+	readonly lines: readonly LogLine[];
+	get(path: string, headers?: Readonly<Record<string, string>>): Promise<Answer>;
+	send(method: string, path: string, headers?: Readonly<Record<string, string>>, body?: string): Promise<Answer>;
+}
+
+/** Started on a free loopback port, and closed after the test. */
+export async function startCannedApi(
+	t: TestContext,
+	overrides: Partial<Omit<ApiOptions, "reader">> & { readonly reader?: Partial<StoreReader> } = {},
+): Promise<CannedApi> {
+	const { reader: readerOverrides, ...options } = overrides;
+	const reader = cannedReader(readerOverrides);
+	const lines: LogLine[] = [];
+	const line = (level: LogLine["level"]) => (fields: LogFields, message: string) => void lines.push({ level, fields, message });
+	const api = await startApi({
+		listen: { host: "127.0.0.1", port: 0 },
+		reader,
+		status: () => cannedStatus,
+		readTokens: [],
+		allowHosts: [],
+		uiDirectory: undefined,
+		ingestAddresses: { otlpGrpc: "127.0.0.1:4317", otlpHttp: "127.0.0.1:4318" },
+		now: () => CANNED_NOW_MS,
+		log: { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") },
+		...options,
+	});
+	t.after(() => api.close(0));
+	return {
+		...api,
+		reader,
+		lines,
+		get: (path, headers) => sendRequest(api.address, "GET", path, headers),
+		send: (method, path, headers, body) => sendRequest(api.address, method, path, headers, body),
+	};
+}
+
+export interface Answer {
+	readonly status: number;
+	readonly headers: IncomingHttpHeaders;
+	readonly body: Buffer;
+	readonly text: string;
+	/** @throws SyntaxError when the body is no JSON */
+	json(): unknown;
+	/** The error's code and message. */
+	error(): MeshscopeErrorAnswer;
+}
+
+export interface MeshscopeErrorAnswer {
+	readonly code: string;
+	readonly message: string;
+	readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/** Sends the path as it is: no client-side normalisation of `..` or `%2e`. */
+export function sendRequest(
+	address: string,
+	method: string,
+	path: string,
+	headers: Readonly<Record<string, string>> = {},
+	requestBody?: string,
+): Promise<Answer> {
+	const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+	const { hostname, port } = new URL(`http://${address}`);
+	const request = httpRequest({ hostname, port, method, path, headers, agent: false, insecureHTTPParser: true }, (response) => {
+		const chunks: Buffer[] = [];
+		response.on("data", (chunk: Buffer) => chunks.push(chunk));
+		response.on("error", reject);
+		response.on("end", () => {
+			const body = Buffer.concat(chunks);
+			const text = body.toString("utf8");
+			resolve({
+				status: response.statusCode ?? 0,
+				headers: response.headers,
+				body,
+				text,
+				json: () => JSON.parse(text) as unknown,
+				error: () => (JSON.parse(text) as { error: MeshscopeErrorAnswer }).error,
+			});
+		});
+	});
+	request.on("error", reject);
+	request.end(requestBody);
+	return promise;
+}
+
+/** Sends bytes as they are and answers what came back until the server closed. */
+export function sendBytes(address: string, bytes: string, timeoutMs = 5_000): Promise<string> {
+	const { promise, resolve } = Promise.withResolvers<string>();
+	const { hostname, port } = new URL(`http://${address}`);
+	const socket = connect({ host: hostname, port: Number(port) });
+	const chunks: Buffer[] = [];
+	const timer = setTimeout(() => socket.destroy(), timeoutMs);
+	socket.on("data", (chunk) => chunks.push(chunk));
+	socket.on("error", () => undefined);
+	socket.on("close", () => {
+		clearTimeout(timer);
+		resolve(Buffer.concat(chunks).toString("latin1"));
+	});
+	socket.write(bytes, "latin1");
+	return promise;
+}

@@ -1,0 +1,124 @@
+/**
+ * The table of calls: path, parameters, answer. The server registers exactly these, refuses parameters that are not in them, and
+ * generates the OpenAPI document from them.
+ */
+import type * as z from "zod";
+import { logQuery, logSearchAnswer } from "./logs.ts";
+import { metricPointAnswer, metricPointQuery, metricSeriesAnswer, metricSeriesQuery } from "./metrics.ts";
+import { operationsAnswer, servicePath, servicesAnswer } from "./services.ts";
+import { probeAnswer, statusAnswer } from "./status.ts";
+import { traceAnswer, tracePath, traceQuery, traceSearchAnswer } from "./traces.ts";
+import type { ErrorCode } from "../../model/errors.ts";
+
+export interface RouteContract {
+	/** With `{name}` for path parameters, as OpenAPI writes them. */
+	readonly path: string;
+	readonly summary: string;
+	readonly description?: string;
+	readonly pathParameters?: z.ZodObject;
+	/** Absent: the call takes no parameters. Arrays are repeatable. */
+	readonly query?: z.ZodObject;
+	/** The JSON answer, or the media type of another one. */
+	readonly answer: z.ZodType | "text/plain" | "application/json";
+	/** Answers in a further media type, by `Accept`. */
+	readonly alternative?: "application/x-protobuf";
+	/** What it may refuse with, beyond what every call may. */
+	readonly errors: readonly ErrorCode[];
+	/** Answers without a token even when the server has one. */
+	readonly open?: true;
+}
+
+const SEARCH_ERRORS = ["invalid_argument", "query_too_broad", "query_timeout", "overloaded"] as const;
+
+export const ROUTES = {
+	trace: {
+		path: "/api/v1/traces/{traceId}",
+		summary: "One trace by its ID",
+		description:
+			"OTLP JSON with a summary beside it; with `Accept: application/x-protobuf` the bare TracesData message. Spans that arrived in " +
+			"different batches come back as one trace, each span once.",
+		pathParameters: tracePath,
+		answer: traceAnswer,
+		alternative: "application/x-protobuf",
+		errors: ["invalid_argument", "not_found", "query_timeout", "overloaded"],
+	},
+	traces: {
+		path: "/api/v1/traces",
+		summary: "Search traces",
+		description: "Newest first. A trace matches when one of its spans meets every filter; the summary is of the whole trace.",
+		query: traceQuery,
+		answer: traceSearchAnswer,
+		errors: SEARCH_ERRORS,
+	},
+	services: {
+		path: "/api/v1/services",
+		summary: "Services",
+		answer: servicesAnswer,
+		errors: ["query_timeout", "overloaded"],
+	},
+	operations: {
+		path: "/api/v1/services/{name}/operations",
+		summary: "Operations of a service",
+		pathParameters: servicePath,
+		answer: operationsAnswer,
+		errors: ["not_found", "query_timeout", "overloaded"],
+	},
+	logs: {
+		path: "/api/v1/logs",
+		summary: "Search logs",
+		description: "Newest first.",
+		query: logQuery,
+		answer: logSearchAnswer,
+		errors: SEARCH_ERRORS,
+	},
+	metricSeries: {
+		path: "/api/v1/metrics/series",
+		summary: "Metric series",
+		query: metricSeriesQuery,
+		answer: metricSeriesAnswer,
+		errors: SEARCH_ERRORS,
+	},
+	metricPoints: {
+		path: "/api/v1/metrics/query",
+		summary: "Metric points",
+		description: "The points of every matching series, as they were sent or gathered into buckets of `step`.",
+		query: metricPointQuery,
+		answer: metricPointAnswer,
+		errors: SEARCH_ERRORS,
+	},
+	status: {
+		path: "/api/v1/status",
+		summary: "What the server says about itself",
+		answer: statusAnswer,
+		errors: [],
+	},
+	openapi: {
+		path: "/api/openapi.json",
+		summary: "This document",
+		answer: "application/json",
+		errors: [],
+	},
+	selfMetrics: {
+		path: "/metrics",
+		summary: "The server's own metrics, in Prometheus' text form",
+		answer: "text/plain",
+		errors: [],
+	},
+	healthz: {
+		path: "/healthz",
+		summary: "Whether the process answers",
+		answer: probeAnswer,
+		errors: [],
+		open: true,
+	},
+	readyz: {
+		path: "/readyz",
+		summary: "Whether it takes data and queries",
+		description: "503 while it starts or drains.",
+		answer: probeAnswer,
+		errors: ["shutting_down"],
+		open: true,
+	},
+} as const satisfies Readonly<Record<string, RouteContract>>;
+
+export type RouteName = keyof typeof ROUTES;

@@ -1,0 +1,85 @@
+/**
+ * `/api/v1/status`, and the two probes. The server passes its status through `statusAnswer`, which drops every key that is not
+ * named here: what is not in this file cannot leak.
+ */
+import * as z from "zod";
+import { epochMs } from "./common.ts";
+
+const counts = z.record(z.string(), z.number());
+
+const signalCounters = z
+	.object({
+		acceptedRecords: z.number().meta({ description: "Records durably stored since start." }),
+		acceptedBatches: z.number(),
+		acceptedBytes: z.number().meta({ description: "Payload bytes after decompression." }),
+		duplicateBatches: z.number().meta({ description: "Batches sent again: acknowledged, not stored twice." }),
+		droppedRecords: counts.meta({ description: "Records left out of stored batches, by reason." }),
+		refusedBatches: counts.meta({ description: "Batches refused whole, by error code." }),
+	})
+	.meta({ id: "SignalCounters" });
+
+const windowStatus = z
+	.object({
+		name: z.string(),
+		fromMs: epochMs,
+		toMs: epochMs,
+		bytes: z.number(),
+		spans: z.number(),
+		logs: z.number(),
+		metricPoints: z.number(),
+		state: z.enum(["open", "sealed", "damaged"]),
+		problem: z.string().optional().meta({ description: "Damaged windows: what was found." }),
+	})
+	.meta({ id: "WindowStatus" });
+
+export const statusAnswer = z
+	.object({
+		version: z.string(),
+		startedAtMs: epochMs,
+		uptimeSeconds: z.number(),
+		ready: z.boolean(),
+		addresses: z
+			.object({
+				http: z.string(),
+				otlpGrpc: z.string().optional(),
+				otlpHttp: z.string().optional(),
+				zipkin: z.string().optional(),
+			})
+			.meta({ description: "Where it listens." }),
+		ingest: z.object({
+			traces: signalCounters,
+			logs: signalCounters,
+			metrics: signalCounters,
+			recordsPerSecond: z
+				.object({ traces: z.number(), logs: z.number(), metrics: z.number() })
+				.meta({ description: "Over the last 10 s." }),
+			invalidUtf8Strings: z.number().meta({ description: "Strings in which invalid UTF-8 became U+FFFD." }),
+		}),
+		pipeline: z.object({
+			queuedBytes: z.number().meta({ description: "Held between receipt and commit." }),
+			maxQueuedBytes: z.number().meta({ description: "Beyond it, receivers answer retryable." }),
+			queuedBatches: z.number(),
+			commits: z.number(),
+			ackMs: z
+				.object({ p50: z.number(), p99: z.number(), max: z.number() })
+				.meta({ description: "From receipt to acknowledgement, last 1,000 batches." }),
+		}),
+		store: z.object({
+			engine: z.string(),
+			directory: z.string(),
+			bytesOnDisk: z.number(),
+			walBytes: z.number(),
+			freshBlocks: z.number().meta({ description: "Blocks that wait to be merged." }),
+			spans: z.number(),
+			logs: z.number(),
+			metricPoints: z.number(),
+			retention: z.object({ maxAgeMs: z.number(), maxBytes: z.number() }),
+			windows: z.array(windowStatus).readonly(),
+		}),
+		process: z.object({ rssBytes: z.number(), heapUsedBytes: z.number(), cpuSeconds: z.number(), nodeVersion: z.string() }),
+	})
+	.meta({ id: "StatusAnswer", description: "What the running server says about itself." });
+export type StatusAnswer = z.infer<typeof statusAnswer>;
+
+export const probeAnswer = z.object({ status: z.literal("ok") }).meta({ id: "ProbeAnswer", examples: [{ status: "ok" }] });
+export type ProbeAnswer = z.infer<typeof probeAnswer>;

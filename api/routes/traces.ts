@@ -1,0 +1,88 @@
+/** Trace search, and one trace by its ID: the body goes from the reader to the client without ever being parsed. */
+import { Readable } from "node:stream";
+import type { FastifyInstance } from "fastify";
+import { MeshscopeError } from "../../model/errors.ts";
+import type { TraceQuery, TraceSummary } from "../../store/store.ts";
+import { CAPS, DEFAULT_LIMITS } from "../contract/common.ts";
+import type { TraceSearchAnswer, TraceSummary as TraceSummaryAnswer } from "../contract/traces.ts";
+import { attributeFilters, durationParameter, limitOf, oneOf, type Parameters, single, timeRange, traceIdOf } from "../query.ts";
+import { addRoute, ask, type RouteContext, sendJson } from "./context.ts";
+
+/** A client that reads slowly holds one slice more than its socket buffers. */
+const SLICE_BYTES = 256 * 1024;
+const CLOSING_BRACE = 0x7d;
+
+export function addTraceRoutes(scope: FastifyInstance, context: RouteContext): void {
+	addRoute(scope, "traces", async ({ parameters, reply }) => {
+		const found = await ask(context, context.reader.searchTraces(traceQueryOf(parameters, context.now())));
+		const answer: TraceSearchAnswer = { traces: found.traces, searched: found.searched };
+		return sendJson(reply, answer);
+	});
+
+	addRoute(scope, "trace", async ({ path, request, reply }) => {
+		const id = traceIdOf(path["traceId"] ?? "", "traceId");
+		const protobufType = acceptedProtobuf(request.headers.accept);
+		const trace = await ask(context, context.reader.trace(id, protobufType === undefined ? "json" : "protobuf"));
+		if (trace === undefined) {
+			throw new MeshscopeError("not_found", `no trace ${id}; it is older than the retention, or has not arrived`);
+		}
+		context.budget.hold(trace.body.length, reply);
+		reply.header("cache-control", "no-store").header("vary", "Accept");
+		const parts = protobufType === undefined ? withSummary(trace.body, trace.summary) : [trace.body];
+		const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+		return reply
+			.type(protobufType ?? "application/json; charset=utf-8")
+			.header("content-length", bytes)
+			.send(Readable.from(slices(parts), { objectMode: false }));
+	});
+}
+
+function traceQueryOf(parameters: Parameters, nowMs: number): TraceQuery {
+	const service = single(parameters, "service");
+	const operation = single(parameters, "operation");
+	const minDurationNs = durationParameter(parameters, "minDuration");
+	const maxDurationNs = durationParameter(parameters, "maxDuration");
+	const status = oneOf(parameters, "status", ["unset", "ok", "error"]);
+	if (minDurationNs !== undefined && maxDurationNs !== undefined && minDurationNs > maxDurationNs) {
+		throw new MeshscopeError("invalid_argument", "`minDuration` is longer than `maxDuration`", { details: { parameter: "minDuration" } });
+	}
+	return {
+		...(service === undefined ? {} : { service }),
+		...(operation === undefined ? {} : { operation }),
+		...(minDurationNs === undefined ? {} : { minDurationNs }),
+		...(maxDurationNs === undefined ? {} : { maxDurationNs }),
+		...(status === undefined ? {} : { status }),
+		attributes: attributeFilters(parameters),
+		...timeRange(parameters, nowMs, CAPS.searchRangeDays),
+		limit: limitOf(parameters, DEFAULT_LIMITS.traces, CAPS.traces),
+	};
+}
+
+/**
+ * `{"resourceSpans":[…]}` with the summary put in before its last brace: a trace of 100 MB is neither parsed nor copied.
+ * @throws Error when the text is no JSON object
+ */
+export function withSummary(json: Uint8Array, summary: TraceSummary): readonly Uint8Array[] {
+	const end = json.lastIndexOf(CLOSING_BRACE);
+	if (end < 1) throw new Error("the reader's trace is no JSON object");
+	const answer: TraceSummaryAnswer = summary;
+	return [json.subarray(0, end), Buffer.from(`,"meshscope":${JSON.stringify(answer)}}`)];
+}
+
+function* slices(parts: readonly Uint8Array[]): Generator<Uint8Array> {
+	for (const part of parts) {
+		for (let at = 0; at < part.length; at += SLICE_BYTES) yield part.subarray(at, at + SLICE_BYTES);
+	}
+}
+
+/** The protobuf media type that `Accept` prefers to JSON, if it does. */
+export function acceptedProtobuf(accept: string | undefined): string | undefined {
+	let best: { readonly type: string; readonly quality: number } | undefined;
+	for (const part of (accept ?? "").split(",")) {
+		const [type = "", ...parameters] = part.split(";").map((each) => each.trim().toLowerCase());
+		if (!["application/x-protobuf", "application/protobuf", "application/json"].includes(type)) continue;
+		const quality = Number(parameters.find((each) => each.startsWith("q="))?.slice(2) ?? 1);
+		if (quality > (best?.quality ?? 0)) best = { type, quality };
+	}
+	return best === undefined || best.type === "application/json" ? undefined : best.type;
+}

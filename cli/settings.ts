@@ -92,11 +92,11 @@ export function loadSettings(input: SettingsInput): LoadedSettings {
 	}
 
 	const given = new Map<string, Given>();
-	let values: LayerValues = {};
+	const values: LayerValues = {};
 	for (const layer of layers) {
 		const [parsed, problems] = parseLayer(layer);
 		faults.push(...problems);
-		values = { ...values, ...parsed };
+		Object.assign(values, parsed);
 		for (const [name, entry] of layer) given.set(name, entry);
 	}
 	const at = (name: string): string => given.get(name)?.at ?? `--${name}`;

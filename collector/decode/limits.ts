@@ -9,7 +9,7 @@ export interface DecodeLimits {
 	readonly maxAttributes: number;
 	/** Protobuf bytes a record. */
 	readonly maxRecordBytes: number;
-	/** Levels of AnyValue inside AnyValue, the attribute's own value being 1. */
+	/** Lists (arrays and key-value lists) inside one another in a value. */
 	readonly maxDepth: number;
 	/** Buckets, bounds, quantiles and exemplars a metric point, each. */
 	readonly maxBuckets: number;

@@ -5,17 +5,17 @@
 import { WIRE_FIXED64, WIRE_LENGTH, WIRE_VARINT, WireReader } from "../protobuf/reader.ts";
 import type { OtlpAnyValue, OtlpDouble, OtlpKeyValue, PlainValue } from "./types.ts";
 
-/** Levels of AnyValue inside AnyValue, the outermost being 1. What lies deeper is given as its bytes. */
+/** Lists (arrays and key-value lists) that may lie around a value, inside one another. What lies deeper is given as its bytes. */
 export const MAX_VALUE_DEPTH = 32;
 
 /** One KeyValue message. */
 export function decodeKeyValue(bytes: Uint8Array, start: number, end: number): OtlpKeyValue {
-	return readKeyValue(new WireReader(bytes, start, end), 1);
+	return readKeyValue(new WireReader(bytes, start, end), 0);
 }
 
 /** One AnyValue message. */
 export function decodeAnyValue(bytes: Uint8Array, start: number, end: number): OtlpAnyValue {
-	return readAnyValue(new WireReader(bytes, start, end), 1);
+	return readAnyValue(new WireReader(bytes, start, end), 0);
 }
 
 export function readKeyValue(reader: WireReader, depth: number): OtlpKeyValue {

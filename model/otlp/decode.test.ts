@@ -132,7 +132,7 @@ test("a resource given twice in its group is merged", () => {
 	});
 });
 
-test("a value 32 levels deep is read, what lies deeper is given as its bytes", () => {
+test("a value in 32 lists is read, what lies deeper is given as its bytes", () => {
 	function nested(levels: number): Uint8Array {
 		const writer = new WireWriter();
 		if (levels === 1) writer.stringField(1, "core");
@@ -143,11 +143,11 @@ test("a value 32 levels deep is read, what lies deeper is given as its bytes", (
 		}
 		return writer.finish();
 	}
-	let value = decodeAnyValue(nested(32), 0, nested(32).length);
-	for (let level = 1; level < 32; level++) value = value.arrayValue!.values![0]!;
-	assert.deepEqual(value, { stringValue: "core" });
-	value = decodeAnyValue(nested(33), 0, nested(33).length);
+	let value = decodeAnyValue(nested(33), 0, nested(33).length);
 	for (let level = 1; level < 33; level++) value = value.arrayValue!.values![0]!;
+	assert.deepEqual(value, { stringValue: "core" });
+	value = decodeAnyValue(nested(34), 0, nested(34).length);
+	for (let level = 1; level < 34; level++) value = value.arrayValue!.values![0]!;
 	assert.deepEqual(value, { bytesValue: base64(nested(1)) });
 	const deep = nested(2_000);
 	assert.doesNotThrow(() => decodeAnyValue(deep, 0, deep.length));

@@ -67,7 +67,7 @@ function readSpan(reader: WireReader): OtlpSpan {
 				if (reader.is(WIRE_FIXED64)) setTime(span, "endTimeUnixNano", reader);
 				break;
 			case 9:
-				if (reader.is(WIRE_LENGTH)) attributes.push(readKeyValue(reader.message(), 1));
+				if (reader.is(WIRE_LENGTH)) attributes.push(readKeyValue(reader.message(), 0));
 				break;
 			case 10:
 				if (reader.is(WIRE_VARINT)) setNumber(span, "droppedAttributesCount", reader.uint32());
@@ -107,7 +107,7 @@ function readEvent(reader: WireReader): OtlpEvent {
 	while (reader.next()) {
 		if (reader.field === 1 && reader.is(WIRE_FIXED64)) setTime(event, "timeUnixNano", reader);
 		else if (reader.field === 2 && reader.is(WIRE_LENGTH)) setText(event, "name", reader.string());
-		else if (reader.field === 3 && reader.is(WIRE_LENGTH)) attributes.push(readKeyValue(reader.message(), 1));
+		else if (reader.field === 3 && reader.is(WIRE_LENGTH)) attributes.push(readKeyValue(reader.message(), 0));
 		else if (reader.field === 4 && reader.is(WIRE_VARINT)) setNumber(event, "droppedAttributesCount", reader.uint32());
 		else if (reader.field > 4) reader.skip();
 	}
@@ -122,7 +122,7 @@ function readLink(reader: WireReader): OtlpLink {
 		if (reader.field === 1 && reader.is(WIRE_LENGTH)) setText(link, "traceId", hex(reader));
 		else if (reader.field === 2 && reader.is(WIRE_LENGTH)) setText(link, "spanId", hex(reader));
 		else if (reader.field === 3 && reader.is(WIRE_LENGTH)) setText(link, "traceState", reader.string());
-		else if (reader.field === 4 && reader.is(WIRE_LENGTH)) attributes.push(readKeyValue(reader.message(), 1));
+		else if (reader.field === 4 && reader.is(WIRE_LENGTH)) attributes.push(readKeyValue(reader.message(), 0));
 		else if (reader.field === 5 && reader.is(WIRE_VARINT)) setNumber(link, "droppedAttributesCount", reader.uint32());
 		else if (reader.field === 6 && reader.is(WIRE_FIXED32)) setNumber(link, "flags", reader.fixed32());
 		else if (reader.field > 6) reader.skip();
@@ -159,10 +159,10 @@ export function decodeLogRecord(bytes: Uint8Array, start: number, end: number): 
 				if (reader.is(WIRE_LENGTH)) setText(log, "severityText", reader.string());
 				break;
 			case 5:
-				if (reader.is(WIRE_LENGTH)) body = readAnyValue(reader.message(), 1);
+				if (reader.is(WIRE_LENGTH)) body = readAnyValue(reader.message(), 0);
 				break;
 			case 6:
-				if (reader.is(WIRE_LENGTH)) attributes.push(readKeyValue(reader.message(), 1));
+				if (reader.is(WIRE_LENGTH)) attributes.push(readKeyValue(reader.message(), 0));
 				break;
 			case 7:
 				if (reader.is(WIRE_VARINT)) setNumber(log, "droppedAttributesCount", reader.uint32());
@@ -201,7 +201,7 @@ function readResource(reader: WireReader): OtlpResource {
 	const attributes: OtlpKeyValue[] = [];
 	const entityRefs: OtlpEntityRef[] = [];
 	while (reader.next()) {
-		if (reader.field === 1 && reader.is(WIRE_LENGTH)) attributes.push(readKeyValue(reader.message(), 1));
+		if (reader.field === 1 && reader.is(WIRE_LENGTH)) attributes.push(readKeyValue(reader.message(), 0));
 		else if (reader.field === 2 && reader.is(WIRE_VARINT)) setNumber(resource, "droppedAttributesCount", reader.uint32());
 		else if (reader.field === 3 && reader.is(WIRE_LENGTH)) entityRefs.push(readEntityRef(reader.message()));
 		else if (reader.field > 3) reader.skip();
@@ -239,7 +239,7 @@ function readScope(reader: WireReader): OtlpScope {
 	while (reader.next()) {
 		if (reader.field === 1 && reader.is(WIRE_LENGTH)) setText(scope, "name", reader.string());
 		else if (reader.field === 2 && reader.is(WIRE_LENGTH)) setText(scope, "version", reader.string());
-		else if (reader.field === 3 && reader.is(WIRE_LENGTH)) attributes.push(readKeyValue(reader.message(), 1));
+		else if (reader.field === 3 && reader.is(WIRE_LENGTH)) attributes.push(readKeyValue(reader.message(), 0));
 		else if (reader.field === 4 && reader.is(WIRE_VARINT)) setNumber(scope, "droppedAttributesCount", reader.uint32());
 		else if (reader.field > 4) reader.skip();
 	}

@@ -136,6 +136,12 @@ export class WireWriter {
 		this.length = Math.min(this.length, length);
 	}
 
+	/** True when every byte from `start` on is 0. */
+	isZeroFrom(start: number): boolean {
+		for (let i = start; i < this.length; i++) if (this.bytes[i] !== 0) return false;
+		return true;
+	}
+
 	/** A copy of what was written, sole owner of its buffer. */
 	finish(): Uint8Array<ArrayBuffer> {
 		return this.bytes.slice(0, this.length);

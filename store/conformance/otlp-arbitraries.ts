@@ -19,7 +19,7 @@ import type {
 } from "../../model/otlp/types.ts";
 
 /** Drops what is undefined or the default, so that values are as the decoder answers them. */
-function canonical<T extends object>(value: { [K in keyof T]: T[K] | undefined }): T {
+export function canonical<T extends object>(value: { [K in keyof T]: T[K] | undefined }): T {
 	const out: Record<string, unknown> = {};
 	for (const [key, entry] of Object.entries(value)) {
 		if (entry === undefined || entry === "" || entry === 0 || entry === "0" || (Array.isArray(entry) && entry.length === 0)) continue;
@@ -28,7 +28,7 @@ function canonical<T extends object>(value: { [K in keyof T]: T[K] | undefined }
 	return out as T;
 }
 
-const text = fc.oneof(
+export const text = fc.oneof(
 	{ weight: 4, arbitrary: fc.string({ maxLength: 12 }) },
 	{ weight: 2, arbitrary: fc.string({ unit: "grapheme", maxLength: 8 }) },
 	{ weight: 1, arbitrary: fc.constantFrom("", "__proto__", "constructor", "日本語", "'; DROP TABLE spans;--", ".*(a+)+$", "%_\\", "\u0000") },
@@ -37,7 +37,7 @@ const text = fc.oneof(
 
 export const anyKey = fc.oneof(text, fc.constantFrom("http.method", "http.status_code", "service.name", "peer"));
 
-const int64 = fc.oneof(
+export const int64 = fc.oneof(
 	fc.bigInt({ min: -(1n << 63n), max: (1n << 63n) - 1n }),
 	fc.bigInt({ min: -200n, max: 600n }),
 	fc.constantFrom(0n, (1n << 63n) - 1n, -(1n << 63n), 1n << 53n),
@@ -51,7 +51,7 @@ export const uint64 = fc
 	)
 	.map(String);
 
-const double = fc.double().map((value) => {
+export const double = fc.double().map((value) => {
 	if (Number.isFinite(value)) return value;
 	return Number.isNaN(value) ? ("NaN" as const) : value > 0 ? ("Infinity" as const) : ("-Infinity" as const);
 });
@@ -75,7 +75,7 @@ export const { anyValue, keyValue } = fc.letrec<{ anyValue: OtlpAnyValue; keyVal
 		.map((pair) => canonical<OtlpKeyValue>(pair)),
 }));
 
-const attributes = fc.array(keyValue, { maxLength: 5 });
+export const attributes = fc.array(keyValue, { maxLength: 5 });
 const count = fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, fc.nat({ max: 0xffff_ffff }));
 
 export function hexId(bytes: number): fc.Arbitrary<string> {

@@ -214,7 +214,13 @@ function withHexIds(value: unknown, isId: boolean): unknown {
 	if (typeof value === "string") return isId ? Buffer.from(value, "base64").toString("hex") : value;
 	if (Array.isArray(value)) return value.map((item) => withHexIds(item, false));
 	if (typeof value !== "object" || value === null) return value;
-	return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withHexIds(item, ID_KEYS.has(key))]));
+	const entries = Object.entries(value).filter(([key, item]) => !isEmptyStatus(key, item));
+	return Object.fromEntries(entries.map(([key, item]) => [key, withHexIds(item, ID_KEYS.has(key))]));
+}
+
+/** A status without code and message says no more than an absent one, and OTLP JSON writers differ in which they write. */
+function isEmptyStatus(key: string, value: unknown): boolean {
+	return key === "status" && typeof value === "object" && value !== null && Object.keys(value).length === 0;
 }
 
 function withBase64Ids(value: unknown, isId = false): unknown {

@@ -1,0 +1,34 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { assertLogsCameBack, assertMetricsCameBack, assertTraceCameBack } from "./sdk-assertions.ts";
+import { PYTHON_PROTOCOLS, sendWithPythonSdk } from "./senders/python-sdk.ts";
+import { startServer } from "./server.ts";
+import type { RunningServer } from "./server.ts";
+
+let server: RunningServer;
+let dataDirectory: string;
+
+before(async () => {
+	dataDirectory = await mkdtemp(path.join(tmpdir(), "meshscope-interop-python-"));
+	server = await startServer({ dataDirectory });
+});
+
+after(async () => {
+	await server.stop();
+	await rm(dataDirectory, { recursive: true });
+});
+
+for (const protocol of PYTHON_PROTOCOLS) {
+	test(`what the OpenTelemetry Python SDK sends over ${protocol} comes back field for field, nothing double`, async () => {
+		const serviceName = `interop-python-${protocol}`;
+		// A minute ago, and not a whole millisecond.
+		const baseTimeNs = BigInt(Date.now() - 60_000) * 1_000_000n + 123_457n;
+		const { otlpGrpc, otlpHttp } = server.addresses;
+		const sent = await sendWithPythonSdk({ protocol, serviceName, otlpGrpc, otlpHttp, baseTimeNs });
+		await assertTraceCameBack(server.addresses, sent, serviceName, baseTimeNs);
+		await assertLogsCameBack(server.addresses, sent, serviceName, baseTimeNs);
+		await assertMetricsCameBack(server.addresses, serviceName);
+	});
+}

@@ -77,8 +77,9 @@ function increaseOf(
 	if (series.temporality === "delta") return Number(point.value);
 	const isCounter = series.temporality === "cumulative" && series.monotonic;
 	if (before === undefined) {
-		// A counter that began within what was read has grown from zero.
-		return isCounter && BigInt(point.startTimeUnixNano) >= seenFromNs ? Number(point.value) : undefined;
+		// A counter that began within what was read has grown from zero. OTLP writes an unknown start as 0.
+		const startNs = BigInt(point.startTimeUnixNano);
+		return isCounter && startNs > 0n && startNs >= seenFromNs ? Number(point.value) : undefined;
 	}
 	const change = difference(point.value, before.value);
 	const wasReset = change < 0 || isLater(point.startTimeUnixNano, before);
@@ -91,7 +92,8 @@ function isLater(startTimeUnixNano: string, before: MetricPoint): boolean {
 
 /** Exact for 64-bit integers, whose difference is small where they are not. */
 function difference(a: number | string | undefined, b: number | string | undefined): number {
-	if (typeof a === "string" && typeof b === "string" && /^-?\d+$/.test(a) && /^-?\d+$/.test(b)) return Number(BigInt(a) - BigInt(b));
+	if (typeof a === "string" && typeof b === "string" && /^-?\d+$/.test(a) && /^-?\d+$/.test(b))
+		return Number(BigInt(a) - BigInt(b));
 	return Number(a) - Number(b);
 }
 

@@ -76,10 +76,12 @@ export interface CannedReader extends StoreReader {
 export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader {
 	const asked: { method: keyof StoreReader; args: readonly unknown[] }[] = [];
 	const answers: StoreReader = {
-		trace: async (id, format) => (id === TRACE_ID ? { summary, body: format === "json" ? traceJson : traceProtobuf } : undefined),
+		trace: async (id, format) =>
+			id === TRACE_ID ? { summary, body: format === "json" ? traceJson : traceProtobuf } : undefined,
 		searchTraces: async () => ({ traces: [summary], searched }),
 		services: async () => [{ name: "gateway", firstSeenMs: CANNED_NOW_MS - 3_600_000, lastSeenMs: CANNED_NOW_MS }],
-		operations: async (service) => (service === "gateway" ? [{ name: "GET /checkout", kind: 2, lastSeenMs: CANNED_NOW_MS }] : []),
+		operations: async (service) =>
+			service === "gateway" ? [{ name: "GET /checkout", kind: 2, lastSeenMs: CANNED_NOW_MS }] : [],
 		searchLogs: async () => ({ logs: [logEntry], searched }),
 		metricSeries: async () => [series],
 		metricPoints: async () => ({

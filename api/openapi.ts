@@ -102,7 +102,8 @@ function componentsOf(schema: z.ZodType, components: Map<string, Json>): Json {
 		override: ({ jsonSchema }) => void delete jsonSchema.readOnly,
 	}) as Record<string, unknown>;
 	const { $schema: _dialect, $defs, ...root } = document;
-	for (const [name, definition] of Object.entries(($defs ?? {}) as Record<string, Json>)) components.set(name, referring(definition));
+	for (const [name, definition] of Object.entries(($defs ?? {}) as Record<string, Json>))
+		components.set(name, referring(definition));
 	const id = root["id"];
 	if (typeof id !== "string") return referring(root);
 	components.set(id, referring(root));

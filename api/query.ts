@@ -140,7 +140,8 @@ export function attributeFilter(text: string): AttributeFilter {
 			if (!/^[+-]?\d{1,20}$/.test(rest)) throw badTyped(text, "int: takes a whole number");
 			return { key, value: BigInt(rest.replace("+", "")).toString(), type: "int" };
 		case "double":
-			if (!/^(NaN|[+-]?Infinity|[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)$/.test(rest)) throw badTyped(text, "double: takes a number");
+			if (!/^(NaN|[+-]?Infinity|[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)$/.test(rest))
+				throw badTyped(text, "double: takes a number");
 			return { key, value: String(Number(rest)), type: "double" };
 		case "bool":
 			if (rest !== "true" && rest !== "false") throw badTyped(text, "bool: takes true or false");

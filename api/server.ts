@@ -66,7 +66,13 @@ export interface RunningApi {
 	close(graceMs: number): Promise<void>;
 }
 
-const DEFAULT_TIMEOUTS: ApiTimeouts = { requestMs: 15_000, headersMs: 10_000, idleMs: 60_000, keepAliveMs: 30_000, queryMs: 30_000 };
+const DEFAULT_TIMEOUTS: ApiTimeouts = {
+	requestMs: 15_000,
+	headersMs: 10_000,
+	idleMs: 60_000,
+	keepAliveMs: 30_000,
+	queryMs: 30_000,
+};
 
 /** Node's own default; query strings and headers together. */
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -102,7 +108,7 @@ export async function startApi(options: ApiOptions): Promise<RunningApi> {
 	await app.register(async (scope) => {
 		installAuth(scope, options.readTokens);
 		addStatusRoutes(scope, options.status, () => ({ ...options.ingestAddresses, http: state.address }));
-		scope.get("/api/*", async (request) => {
+		scope.get("/api/*", (request) => {
 			throw notFound(request);
 		});
 		await scope.register(async (queries) => {
@@ -148,7 +154,10 @@ function createServer(handler: RequestListener, tls: TlsOptions | undefined, tim
 	const server =
 		tls === undefined
 			? createHttpServer(limits, handler)
-			: createHttpsServer({ ...limits, ...tlsSettings(tls), minVersion: "TLSv1.2", handshakeTimeout: timeouts.headersMs }, handler);
+			: createHttpsServer(
+					{ ...limits, ...tlsSettings(tls), minVersion: "TLSv1.2", handshakeTimeout: timeouts.headersMs },
+					handler,
+				);
 	server.setTimeout(timeouts.idleMs);
 	server.maxConnections = MAX_CONNECTIONS;
 	return server;

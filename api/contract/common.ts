@@ -24,7 +24,8 @@ export const traceIdText = z
 	.meta({ description: "Trace ID: 32 lower-case hex digits.", examples: ["4bf92f3577b34da6a3ce929d0e0e4736"] });
 
 export const attributes = z.record(z.string(), z.unknown()).meta({
-	description: "Attributes by key. Strings, numbers and booleans as such, 64-bit integers as decimal strings, arrays and maps nested.",
+	description:
+		"Attributes by key. Strings, numbers and booleans as such, 64-bit integers as decimal strings, arrays and maps nested.",
 	examples: [{ "http.request.method": "GET", "http.response.status_code": "200" }],
 });
 
@@ -51,8 +52,13 @@ export const searchedInfo = z
 		blocks: z.number().meta({ description: "Blocks in them." }),
 		blocksSkipped: z.number().meta({ description: "Blocks that an index, a time range or a token filter ruled out." }),
 		spansScanned: z.number().meta({ description: "Records whose columns were compared." }),
-		truncated: z.boolean().meta({ description: "True when the time budget ended the search before the whole range was seen." }),
-		damagedWindows: z.array(z.string()).readonly().meta({ description: "Windows that could not be read; the rest was searched." }),
+		truncated: z
+			.boolean()
+			.meta({ description: "True when the time budget ended the search before the whole range was seen." }),
+		damagedWindows: z
+			.array(z.string())
+			.readonly()
+			.meta({ description: "Windows that could not be read; the rest was searched." }),
 	})
 	.meta({
 		id: "SearchedInfo",
@@ -64,12 +70,15 @@ export type SearchedInfo = z.infer<typeof searchedInfo>;
 /** Parameters that several calls take. */
 export const commonQuery = {
 	service: text.optional().meta({ description: "Exact service name (`service.name`).", examples: ["checkout"] }),
-	attr: z.array(text).optional().meta({
-		description:
-			"`key=value`, repeatable; all must hold. The first `=` splits, so keys may hold `:`. A bare value matches the text whatever its type; " +
-			'`"value"` in JSON quotes or `string:value` only strings; `int:5`, `double:0.5`, `bool:true` that type and value.',
-		examples: [["http.response.status_code=int:503", "guid:x-request-id=7f0c1a52"]],
-	}),
+	attr: z
+		.array(text)
+		.optional()
+		.meta({
+			description:
+				"`key=value`, repeatable; all must hold. The first `=` splits, so keys may hold `:`. A bare value matches the text whatever its type; " +
+				'`"value"` in JSON quotes or `string:value` only strings; `int:5`, `double:0.5`, `bool:true` that type and value.',
+			examples: [["http.response.status_code=int:503", "guid:x-request-id=7f0c1a52"]],
+		}),
 	from: text.optional().meta({
 		description: "Start of the range, inclusive: RFC 3339, epoch milliseconds, or relative (`now-1h`). Default `now-1h`.",
 		examples: ["now-15m", "2026-01-01T00:00:00Z", "1767225600000"],

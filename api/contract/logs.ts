@@ -12,7 +12,9 @@ export const logQuery = z.object({
 		description: "Lowest severity: trace, debug, info, warn, error, fatal, or an OTLP severity number 1 to 24.",
 		examples: ["warn", "17"],
 	}),
-	text: text.optional().meta({ description: "Substring of the body, case-insensitive; no pattern language.", examples: ["timeout"] }),
+	text: text
+		.optional()
+		.meta({ description: "Substring of the body, case-insensitive; no pattern language.", examples: ["timeout"] }),
 	attr: commonQuery.attr,
 	from: commonQuery.from,
 	to: commonQuery.to,

@@ -79,10 +79,9 @@ export const metricPoint = z
 	.object({
 		timeUnixNano: timeUnixNano.meta({ description: "The point's time; with `step`, the start of its bucket." }),
 		startTimeUnixNano: timeUnixNano,
-		value: z
-			.union([z.number(), z.string()])
-			.optional()
-			.meta({ description: "Number points: a double, or a 64-bit integer as decimal string; `NaN` and infinities as strings." }),
+		value: z.union([z.number(), z.string()]).optional().meta({
+			description: "Number points: a double, or a 64-bit integer as decimal string; `NaN` and infinities as strings.",
+		}),
 		count: decimalString.optional(),
 		sum: double.optional(),
 		min: double.optional(),
@@ -119,7 +118,10 @@ export const metricPointAnswer = z
 			.array(
 				z.object({
 					series: metricSeries,
-					aggregation: z.enum(AGGREGATIONS).optional().meta({ description: "What the buckets say, when `step` was given." }),
+					aggregation: z
+						.enum(AGGREGATIONS)
+						.optional()
+						.meta({ description: "What the buckets say, when `step` was given." }),
 					points: z.array(metricPoint).readonly().meta({ description: "Oldest first; empty buckets are left out." }),
 				}),
 			)

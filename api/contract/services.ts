@@ -9,12 +9,17 @@ export type ServiceInfo = z.infer<typeof serviceInfo>;
 
 export const servicesAnswer = z
 	.object({
-		services: z.array(serviceInfo).readonly().meta({ description: "By name; beyond 10,000 the rest is gathered under `(overflow)`." }),
+		services: z
+			.array(serviceInfo)
+			.readonly()
+			.meta({ description: "By name; beyond 10,000 the rest is gathered under `(overflow)`." }),
 	})
 	.meta({ id: "ServicesAnswer" });
 export type ServicesAnswer = z.infer<typeof servicesAnswer>;
 
-export const servicePath = z.object({ name: text.meta({ description: "Service name, percent-encoded.", examples: ["checkout"] }) });
+export const servicePath = z.object({
+	name: text.meta({ description: "Service name, percent-encoded.", examples: ["checkout"] }),
+});
 
 export const operationInfo = z
 	.object({

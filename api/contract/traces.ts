@@ -5,7 +5,9 @@ import { CAPS, commonQuery, DEFAULT_LIMITS, limitParameter, searchedInfo, text, 
 export const traceSummary = z
 	.object({
 		traceId: traceIdText,
-		rootService: z.string().meta({ description: "Service of the root: the span without a parent, else the earliest orphan." }),
+		rootService: z
+			.string()
+			.meta({ description: "Service of the root: the span without a parent, else the earliest orphan." }),
 		rootName: z.string().meta({ description: "Name of the root span." }),
 		startTimeUnixNano: timeUnixNano,
 		durationNs: z.number().meta({ description: "From the earliest start to the latest end, nanoseconds." }),
@@ -36,7 +38,10 @@ export const traceQuery = z.object({
 	operation: text.optional().meta({ description: "Exact span name.", examples: ["GET /checkout"] }),
 	minDuration: text.optional().meta({ description: "Shortest span duration, with its unit.", examples: ["250ms"] }),
 	maxDuration: text.optional().meta({ description: "Longest span duration, with its unit.", examples: ["1.5s"] }),
-	status: z.enum(["unset", "ok", "error"]).optional().meta({ description: "Span status.", examples: ["error"] }),
+	status: z
+		.enum(["unset", "ok", "error"])
+		.optional()
+		.meta({ description: "Span status.", examples: ["error"] }),
 	attr: commonQuery.attr,
 	from: commonQuery.from,
 	to: commonQuery.to,
@@ -65,7 +70,9 @@ export const traceAnswer = z
 			.readonly()
 			.meta({
 				description: "OTLP JSON: opentelemetry.proto.trace.v1.ResourceSpans, every field as it was sent.",
-				examples: [[{ resource: { attributes: [{ key: "service.name", value: { stringValue: "gateway" } }] }, scopeSpans: [] }]],
+				examples: [
+					[{ resource: { attributes: [{ key: "service.name", value: { stringValue: "gateway" } }] }, scopeSpans: [] }],
+				],
 			}),
 		meshscope: traceSummary,
 	})

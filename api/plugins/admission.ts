@@ -49,6 +49,8 @@ export async function withTimeout<T>(work: Promise<T>, timeoutMs: number): Promi
 		const message = `the query took longer than ${timeoutMs / 1_000} s; narrow its range, or add a service or attribute`;
 		reject(new MeshscopeError("query_timeout", message));
 	}, timeoutMs);
+	// The client's connection keeps the process up as long as somebody waits; after a close nobody does.
+	timer.unref();
 	try {
 		return await Promise.race([work, expired]);
 	} finally {

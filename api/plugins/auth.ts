@@ -11,7 +11,10 @@ export function installAuth(scope: FastifyInstance, tokens: readonly string[]): 
 		if (isKnown(request.headers.authorization)) return;
 		reply.header("www-authenticate", 'Bearer realm="meshscope"');
 		const problem = request.headers.authorization === undefined ? "no token was sent" : "the token is not known here";
-		throw new MeshscopeError("unauthenticated", `${problem}; send Authorization: Bearer <token> with a read token of this server`);
+		throw new MeshscopeError(
+			"unauthenticated",
+			`${problem}; send Authorization: Bearer <token> with a read token of this server`,
+		);
 	});
 }
 

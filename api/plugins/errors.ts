@@ -42,7 +42,9 @@ export function toMeshscopeError(error: unknown, requestId: string): MeshscopeEr
 		case 405:
 			return new MeshscopeError("method_not_allowed", "queries take GET", { cause: error });
 		case 413:
-			return new MeshscopeError("payload_too_large", "the request's body is too large; queries take none", { cause: error });
+			return new MeshscopeError("payload_too_large", "the request's body is too large; queries take none", {
+				cause: error,
+			});
 		case 414:
 			return new MeshscopeError("invalid_argument", "a part of the path is too long", { cause: error });
 		case 415:

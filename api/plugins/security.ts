@@ -41,7 +41,10 @@ export function installSecurity(app: FastifyInstance, rules: HostRules): void {
 		reply.headers(SECURITY_HEADERS);
 		const host = request.raw.headers.host ?? "";
 		if (!isAllowed(host)) {
-			throw new MeshscopeError("forbidden", `this server does not answer for host ${shown(host)}; add it with --allow-host`);
+			throw new MeshscopeError(
+				"forbidden",
+				`this server does not answer for host ${shown(host)}; add it with --allow-host`,
+			);
 		}
 		if (request.method === "GET" || request.method === "HEAD") return;
 		// Whatever the body was, it is not read: a client that goes on sending is cut off.
@@ -62,7 +65,10 @@ export function checkOrigin(origin: string | undefined, fetchSite: string | stri
 	// Absent from everything that is not a browser.
 	const isForeignOrigin = origin !== undefined && originHost(origin) !== host.toLowerCase();
 	if (isForeignOrigin || fetchSite === "cross-site" || fetchSite === "same-site") {
-		throw new MeshscopeError("forbidden", `a page of another origin (${shown(origin ?? "unknown")}) may not send requests here`);
+		throw new MeshscopeError(
+			"forbidden",
+			`a page of another origin (${shown(origin ?? "unknown")}) may not send requests here`,
+		);
 	}
 }
 

@@ -66,7 +66,10 @@ function isApiPath(path: string): boolean {
 
 export function notFound(request: FastifyRequest): MeshscopeError {
 	const path = request.raw.url?.split("?", 1)[0] ?? "";
-	return new MeshscopeError("not_found", `no such path: ${JSON.stringify(path.slice(0, 100))}; /api/openapi.json lists the calls`);
+	return new MeshscopeError(
+		"not_found",
+		`no such path: ${JSON.stringify(path.slice(0, 100))}; /api/openapi.json lists the calls`,
+	);
 }
 
 function plainPage(addresses: Readonly<Record<string, string | undefined>>): string {

@@ -21,7 +21,9 @@ export function addMetricRoutes(scope: FastifyInstance, context: RouteContext): 
 		const stepNs = stepOf(parameters, range);
 		const aggregation = oneOf(parameters, "agg", AGGREGATIONS);
 		if (aggregation !== undefined && stepNs === undefined) {
-			throw new MeshscopeError("invalid_argument", "`agg` needs `step`, the length of its buckets", { details: { parameter: "agg" } });
+			throw new MeshscopeError("invalid_argument", "`agg` needs `step`, the length of its buckets", {
+				details: { parameter: "agg" },
+			});
 		}
 		const query = {
 			...selector,

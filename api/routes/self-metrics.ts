@@ -33,9 +33,21 @@ export function prometheusText(status: ServerStatus): string {
 		gauge("ready", "1 while it takes data and queries.", [[{}, status.ready ? 1 : 0]]),
 		gauge("uptime_seconds", "Seconds since start.", [[{}, status.uptimeSeconds]]),
 
-		counter("ingest_records_total", "Records durably stored.", bySignal((each) => each.acceptedRecords)),
-		counter("ingest_batches_total", "Batches durably stored.", bySignal((each) => each.acceptedBatches)),
-		counter("ingest_bytes_total", "Payload bytes stored, after decompression.", bySignal((each) => each.acceptedBytes)),
+		counter(
+			"ingest_records_total",
+			"Records durably stored.",
+			bySignal((each) => each.acceptedRecords),
+		),
+		counter(
+			"ingest_batches_total",
+			"Batches durably stored.",
+			bySignal((each) => each.acceptedBatches),
+		),
+		counter(
+			"ingest_bytes_total",
+			"Payload bytes stored, after decompression.",
+			bySignal((each) => each.acceptedBytes),
+		),
 		counter(
 			"ingest_duplicate_batches_total",
 			"Batches sent again: acknowledged, not stored twice.",
@@ -51,7 +63,9 @@ export function prometheusText(status: ServerStatus): string {
 			"Batches refused whole.",
 			SIGNALS.flatMap((signal) => labelled(signal, "code", USUAL_REFUSALS, ingest[signal].refusedBatches)),
 		),
-		counter("ingest_invalid_utf8_strings_total", "Strings in which invalid UTF-8 was replaced.", [[{}, ingest.invalidUtf8Strings]]),
+		counter("ingest_invalid_utf8_strings_total", "Strings in which invalid UTF-8 was replaced.", [
+			[{}, ingest.invalidUtf8Strings],
+		]),
 		gauge(
 			"ingest_records_per_second",
 			"Records stored a second, over the last 10 s.",
@@ -81,7 +95,11 @@ export function prometheusText(status: ServerStatus): string {
 			"Windows (files) by state.",
 			["open", "sealed", "damaged"].map((state) => [{ state }, windows(state)]),
 		),
-		gauge("store_oldest_window_timestamp_seconds", "Start of the oldest window.", Number.isFinite(oldestMs) ? [[{}, oldestMs / 1_000]] : []),
+		gauge(
+			"store_oldest_window_timestamp_seconds",
+			"Start of the oldest window.",
+			Number.isFinite(oldestMs) ? [[{}, oldestMs / 1_000]] : [],
+		),
 		gauge("store_retention_max_age_seconds", "Age at which a window is removed.", [[{}, store.retention.maxAgeMs / 1_000]]),
 		gauge("store_retention_max_bytes", "Bytes beyond which the oldest window is removed.", [[{}, store.retention.maxBytes]]),
 

@@ -14,8 +14,14 @@ export function addServiceRoutes(scope: FastifyInstance, context: RouteContext):
 		const name = path["name"] ?? "";
 		const operations = await ask(context, context.reader.operations(name));
 		// A service that sent only logs or metrics is known, and has no operations.
-		if (operations.length === 0 && !(await ask(context, context.reader.services())).some((service) => service.name === name)) {
-			throw new MeshscopeError("not_found", `no service ${JSON.stringify(name.slice(0, 100))}; /api/v1/services lists them`);
+		if (
+			operations.length === 0 &&
+			!(await ask(context, context.reader.services())).some((service) => service.name === name)
+		) {
+			throw new MeshscopeError(
+				"not_found",
+				`no service ${JSON.stringify(name.slice(0, 100))}; /api/v1/services lists them`,
+			);
 		}
 		const answer: OperationsAnswer = { operations };
 		return sendJson(reply, answer);

@@ -47,7 +47,8 @@ export function addProbeRoutes(app: FastifyInstance, status: StatusSource): void
 	const ok: ProbeAnswer = { status: "ok" };
 	addRoute(app, "healthz", async ({ reply }) => sendJson(reply, ok));
 	addRoute(app, "readyz", async ({ reply }) => {
-		if (!(await status()).ready) throw new MeshscopeError("shutting_down", "not ready: it is starting, or draining after SIGTERM");
+		if (!(await status()).ready)
+			throw new MeshscopeError("shutting_down", "not ready: it is starting, or draining after SIGTERM");
 		return sendJson(reply, ok);
 	});
 }

@@ -44,7 +44,9 @@ function traceQueryOf(parameters: Parameters, nowMs: number): TraceQuery {
 	const maxDurationNs = durationParameter(parameters, "maxDuration");
 	const status = oneOf(parameters, "status", ["unset", "ok", "error"]);
 	if (minDurationNs !== undefined && maxDurationNs !== undefined && minDurationNs > maxDurationNs) {
-		throw new MeshscopeError("invalid_argument", "`minDuration` is longer than `maxDuration`", { details: { parameter: "minDuration" } });
+		throw new MeshscopeError("invalid_argument", "`minDuration` is longer than `maxDuration`", {
+			details: { parameter: "minDuration" },
+		});
 	}
 	return {
 		...(service === undefined ? {} : { service }),

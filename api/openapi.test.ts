@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as z from "zod";
+import { CANNED_NOW_MS, startCannedApi, TRACE_ID } from "./canned-server.ts";
+import { ROUTES, type RouteContract, type RouteName } from "./contract/routes.ts";
+import { openApiDocument } from "./openapi.ts";
+
+/** A request for each call that answers 200; `Record` makes a call without one a type error. */
+const REQUESTS: Readonly<Record<RouteName, readonly string[]>> = {
+	trace: [`/api/v1/traces/${TRACE_ID}`],
+	traces: [
+		"/api/v1/traces",
+		"/api/v1/traces?service=gateway&operation=GET%20%2F&minDuration=1ms&maxDuration=2s&status=error&attr=a%3D1&attr=b%3Dint:2&limit=5",
+	],
+	services: ["/api/v1/services"],
+	operations: ["/api/v1/services/gateway/operations"],
+	logs: [
+		"/api/v1/logs",
+		`/api/v1/logs?traceId=${TRACE_ID}&service=gateway&severity=warn&text=x&attr=a%3D1&from=now-1d&to=now&limit=5`,
+	],
+	metricSeries: ["/api/v1/metrics/series?name=istio_requests_total&service=gateway&attr=a%3D1&limit=5"],
+	metricPoints: [
+		"/api/v1/metrics/query?name=istio_requests_total",
+		"/api/v1/metrics/query?name=istio_requests_total&service=gateway&attr=a%3D1&step=1m&agg=rate&limit=5",
+	],
+	status: ["/api/v1/status"],
+	openapi: ["/api/openapi.json"],
+	selfMetrics: ["/metrics"],
+	healthz: ["/healthz"],
+	readyz: ["/readyz"],
+};
+
+interface Operation {
+	readonly description?: string;
+	readonly summary: string;
+	readonly parameters: readonly { name: string; in: string; description?: string; example?: unknown; schema: object }[];
+	readonly responses: Readonly<Record<string, { content: Readonly<Record<string, { schema: object }>> }>>;
+}
+
+interface Document {
+	readonly openapi: string;
+	readonly paths: Readonly<Record<string, { get: Operation }>>;
+	readonly components: { readonly schemas: Readonly<Record<string, object>> };
+}
+
+const document = openApiDocument("0.1.0") as unknown as Document;
+const routes = Object.entries(ROUTES) as [RouteName, RouteContract][];
+
+/** A validator of a schema of the document, with its references resolved against the document itself. */
+function validator(schema: object): z.ZodType {
+	const whole = { ...schema, $defs: document.components.schemas };
+	const text = JSON.stringify(whole).replaceAll("#/components/schemas/", "#/$defs/");
+	return z.fromJSONSchema(JSON.parse(text) as Parameters<typeof z.fromJSONSchema>[0]);
+}
+
+test("every call of the contract is in the document, and nothing else", () => {
+	assert.equal(document.openapi, "3.1.0");
+	assert.deepEqual(Object.keys(document.paths).toSorted(), routes.map(([, route]) => route.path).toSorted());
+});
+
+for (const [name, route] of routes) {
+	test(`what ${route.path} answers is what the document says`, async (t) => {
+		const api = await startCannedApi(t);
+		for (const request of REQUESTS[name]) {
+			const answer = await api.get(request);
+			assert.equal(answer.status, 200, answer.text);
+			const mediaType = String(answer.headers["content-type"]).split(";", 1)[0] ?? "";
+			const described = document.paths[route.path]?.get.responses["200"]?.content[mediaType];
+			assert.ok(described, `${mediaType} is described`);
+			if (mediaType !== "application/json") continue;
+			validator(described.schema).parse(answer.json());
+			// Parsing drops undeclared keys: an answer that holds one differs.
+			if (typeof route.answer !== "string") assert.deepEqual(route.answer.parse(answer.json()), answer.json());
+		}
+	});
+}
+
+test("the validator that the tests above rely on refuses what the document forbids", () => {
+	const schema = document.paths["/api/v1/traces"]?.get.responses["200"]?.content["application/json"]?.schema;
+	assert.ok(schema);
+	assert.equal(validator(schema).safeParse({ traces: [{ traceId: 5 }], searched: {} }).success, false);
+});
+
+test("every error that a call can answer has the documented shape and a documented status", async (t) => {
+	const api = await startCannedApi(t, { readTokens: ["secret"] });
+	const token = { authorization: "Bearer secret" };
+	const attempts: [RouteName, string, Record<string, string>, number][] = [
+		["trace", "/api/v1/traces/xyz", token, 400],
+		["trace", "/api/v1/traces/1", token, 404],
+		["traces", "/api/v1/traces?limit=5000", token, 422],
+		["logs", "/api/v1/logs?severity=loud", token, 400],
+		["operations", "/api/v1/services/none/operations", token, 404],
+		["metricPoints", "/api/v1/metrics/query?agg=rate", token, 400],
+		["status", "/api/v1/status", {}, 401],
+		["services", "/api/v1/services", { ...token, host: "evil.example" }, 403],
+	];
+	for (const [name, path, headers, status] of attempts) {
+		const answer = await api.get(path, headers);
+		assert.equal(answer.status, status, path);
+		const described = document.paths[ROUTES[name].path]?.get.responses[String(status)]?.content["application/json"];
+		assert.ok(described, `${path}: ${status} is described`);
+		validator(described.schema).parse(answer.json());
+	}
+});
+
+test("every parameter is described, every one of a query has an example that the server takes", async (t) => {
+	const api = await startCannedApi(t, { now: () => CANNED_NOW_MS });
+	let tried = 0;
+	for (const [path, { get }] of Object.entries(document.paths)) {
+		for (const parameter of get.parameters) {
+			assert.ok(parameter.description, `${path} ${parameter.name}`);
+			assert.notEqual(parameter.example, undefined, `${path} ${parameter.name}`);
+			if (parameter.in !== "query") continue;
+			const search = new URLSearchParams();
+			for (const value of [parameter.example].flat()) search.append(parameter.name, String(value));
+			if (parameter.name === "to") search.set("from", "now-1h");
+			if (parameter.name === "agg") search.set("step", "1m");
+			assert.equal((await api.get(`${path}?${search}`)).status, 200, `${path}?${search}`);
+			tried++;
+		}
+	}
+	assert.ok(tried > 20, `${tried} parameters were tried`);
+});
+
+test("no reference dangles", () => {
+	const names = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g)].map((match) => match[1] ?? "");
+	assert.ok(names.length > 10);
+	for (const name of names) assert.ok(document.components.schemas[name], name);
+	assert.doesNotMatch(JSON.stringify(document), /\$defs|readOnly/);
+});

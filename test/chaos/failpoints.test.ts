@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { startServer } from "../interop/server.ts";
+import { FIGURES, READY_BAR_MS, printFigures } from "./figures.ts";
+import { assertClean, emptyLedger, verify } from "./ledger.ts";
+import type { Ledger } from "./ledger.ts";
+import { mixedStreams, startLoad } from "./load.ts";
+import { temporaryFolder } from "./temporary.ts";
+
+/** Places in the engine where a process may end; MESHSCOPE_FAILPOINT=name:n ends it with 137 the n-th time it gets there. */
+const FAILPOINTS = ["before-commit", "after-commit", "mid-merge", "before-merge-commit"] as const;
+
+/** Merging begins once enough fresh blocks lie there; until then there is nothing to stop in. */
+const REACH_TIMEOUT_MS = 30_000;
+
+for (const failpoint of FAILPOINTS) {
+	test(`nothing acknowledged is lost or doubled when the process ends ${failpoint}`, async () => {
+		await using folder = await temporaryFolder(`failpoint-${failpoint}`);
+		const streams = mixedStreams();
+		const acked = emptyLedger();
+		const total = { checked: 0, lost: 0, double: 0, torn: 0, "ready ms max": 0 };
+		for (let round = 1; round <= FIGURES.failpointRounds; round++) {
+			// Commits come often: stop in a different one each time. Merges are rare: the first or second will do.
+			const nth = failpoint.endsWith("-commit") && !failpoint.includes("merge") ? round * 3 : 1 + (round % 2);
+			const ledger = emptyLedger();
+			const doomed = await startServer({ dataDirectory: folder.path, env: { MESHSCOPE_FAILPOINT: `${failpoint}:${nth}` } });
+			try {
+				const load = startLoad(doomed.addresses, ledger, streams, 5);
+				const how = await Promise.race([doomed.exited, delay(REACH_TIMEOUT_MS, "not reached", { ref: false })]);
+				await doomed.kill();
+				await load.stop();
+				assert.equal(how, "code 137", `${failpoint}:${nth}: ${how}\n${doomed.said()}`);
+			} finally {
+				await doomed.kill();
+			}
+			const server = await startServer({ dataDirectory: folder.path });
+			try {
+				total["ready ms max"] = Math.max(total["ready ms max"], server.readyMs);
+				assert.ok(server.readyMs <= 2 * READY_BAR_MS, `ready in ${server.readyMs.toFixed(0)} ms`);
+				acked.acked.push(...ledger.acked);
+				const judged: Ledger = { acked: acked.acked, refused: ledger.refused, unknown: ledger.unknown };
+				const verdict = await verify(server.addresses.http, judged);
+				assertClean(verdict);
+				total.checked += verdict.checked;
+				total.lost += verdict.lost;
+				total.double += verdict.double;
+				total.torn += verdict.torn;
+			} finally {
+				await server.stop();
+			}
+		}
+		printFigures(`failpoint ${failpoint}`, { rounds: FIGURES.failpointRounds, ...total });
+	});
+}

@@ -85,6 +85,8 @@ export class GrpcExchange implements GrpcCall {
 		});
 		stream.on("end", () => {
 			clearTimeout(deadline);
+			// node ends the readable side on a reset too; a call that its client cancelled is not a request.
+			if (stream.closed) return;
 			this.#received = true;
 			void this.#work();
 		});

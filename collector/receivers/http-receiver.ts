@@ -63,7 +63,8 @@ export async function startHttpReceiver(
 ): Promise<RunningReceiver> {
 	const { limits, log } = ingress;
 	const options: ServerOptions = {
-		headersTimeout: limits.headersTimeoutMs,
+		// node refuses to start when the part is allowed more time than the whole.
+		headersTimeout: Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs),
 		requestTimeout: limits.requestTimeoutMs,
 		keepAliveTimeout: limits.keepAliveTimeoutMs,
 		// Node's default of 30 s would let a slow sender live that much longer than the timeouts above.

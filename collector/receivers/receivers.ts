@@ -29,7 +29,11 @@ export async function startReceivers(settings: ReceiverSettings, sink: IngestSin
 	const ingress: Ingress = {
 		sink,
 		log,
-		limits: { ...DEFAULT_LIMITS, ...settings.limits },
+		limits: {
+			...DEFAULT_LIMITS,
+			...settings.limits,
+			maxPayloadBytes: settings.maxPayloadBytes ?? DEFAULT_LIMITS.maxPayloadBytes,
+		},
 		authorized: tokenCheck(settings.ingestTokens ?? []),
 		draining: () => draining,
 		noteRefusal: refusalNotes(log, Date.now),

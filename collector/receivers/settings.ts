@@ -55,7 +55,9 @@ export interface ReceiverSettings {
 	/** A request must carry one of them as bearer token; empty asks for none. */
 	readonly ingestTokens?: readonly string[] | undefined;
 	readonly tls?: ReceiverTls | undefined;
-	readonly limits?: Partial<ReceiverLimits> | undefined;
+	/** Of one payload, before and after decompression; 64 MiB unless set. */
+	readonly maxPayloadBytes?: number | undefined;
+	readonly limits?: Partial<Omit<ReceiverLimits, "maxPayloadBytes">> | undefined;
 }
 
 export interface ReceiverAddresses {

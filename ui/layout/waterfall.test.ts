@@ -82,6 +82,7 @@ test("orphan spans become roots", () => {
 	assert.deepEqual(outline(waterfall), ["a1@0", "b1@0"]);
 	assert.equal(marksOf(waterfall, "b1"), MARK_ORPHAN);
 	assert.equal(waterfall.rootCount, 2);
+	assert.equal(waterfall.orphanCount, 1);
 });
 
 test("a parent of zeros is no parent", () => {

@@ -50,6 +50,7 @@ export interface Waterfall {
 	readonly services: readonly string[];
 	readonly errorCount: number;
 	readonly rootCount: number;
+	readonly orphanCount: number;
 }
 
 export interface SpanSource {
@@ -82,6 +83,7 @@ export function buildWaterfall(trace: TracesData): Waterfall {
 	const spans: OtlpSpan[] = [];
 	let errorCount = 0;
 	let rootCount = 0;
+	let orphanCount = 0;
 	let durationNs = 0;
 	for (let row = 0; row < count; row++) {
 		const index = order[row]!;
@@ -110,6 +112,7 @@ export function buildWaterfall(trace: TracesData): Waterfall {
 			errorCount++;
 		}
 		if (parentRow < 0) rootCount++;
+		if ((mark & MARK_ORPHAN) !== 0) orphanCount++;
 		durationNs = Math.max(durationNs, offset + out.lengthNs[row]!);
 	}
 	// Children follow their parents, so one pass from the end closes every subtree.
@@ -128,6 +131,7 @@ export function buildWaterfall(trace: TracesData): Waterfall {
 		services: input.services,
 		errorCount,
 		rootCount,
+		orphanCount,
 	};
 }
 

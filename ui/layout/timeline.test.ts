@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { barOf, focusOn, pan, ticks, wholeTrace, zoom } from "./timeline.ts";
+
+test("zooming keeps the anchor where it is and stays inside the trace", () => {
+	const view = zoom(wholeTrace(1_000), 0.5, 0.25, 1_000);
+	assert.deepEqual(view, { fromNs: 125, toNs: 625 });
+	assert.deepEqual(zoom(view, 100, 0.5, 1_000), { fromNs: 0, toNs: 1_000 });
+});
+
+test("panning stops at the ends", () => {
+	assert.deepEqual(pan({ fromNs: 100, toNs: 300 }, -2, 1_000), { fromNs: 0, toNs: 200 });
+	assert.deepEqual(pan({ fromNs: 100, toNs: 300 }, 20, 1_000), { fromNs: 800, toNs: 1_000 });
+});
+
+test("a span in focus fills most of the width", () => {
+	assert.deepEqual(focusOn(400, 100, 1_000), { fromNs: 390, toNs: 510 });
+	assert.deepEqual(focusOn(0, 1_000, 1_000), { fromNs: 0, toNs: 1_000 });
+});
+
+test("a bar is clipped to the viewport, and absent outside it", () => {
+	const view = { fromNs: 100, toNs: 200 };
+	assert.deepEqual(barOf(view, 150, 25), { left: 50, width: 25 });
+	assert.deepEqual(barOf(view, 50, 1_000), { left: 0, width: 100 });
+	assert.equal(barOf(view, 0, 50), undefined);
+	assert.equal(barOf(view, 300, 50), undefined);
+});
+
+test("a trace without length still has bars", () => {
+	assert.deepEqual(barOf(wholeTrace(0), 0, 0), { left: 0, width: 0 });
+});
+
+test("marks are round and few", () => {
+	assert.deepEqual(ticks({ fromNs: 0, toNs: 1_000 }, 5), [0, 200, 400, 600, 800]);
+	assert.deepEqual(ticks({ fromNs: 130, toNs: 430 }, 4), [200, 300, 400]);
+	assert.ok(ticks({ fromNs: 0, toNs: 9.2e18 }, 6).length <= 6);
+});

@@ -1,0 +1,161 @@
+/** The frame of every page: where one is, where one can go, whether data arrives, and the keys that work everywhere. */
+import { useEffect, useRef, useState } from "react";
+import type { ReactNode } from "react";
+import { formatRate } from "../base/format.ts";
+import { Icon } from "../base/icons.tsx";
+import { Link } from "../base/link.tsx";
+import { navigate, useLocation } from "../base/router.ts";
+import { setTheme, useTheme } from "../base/theme.ts";
+import type { Theme } from "../base/theme.ts";
+import { isTyping } from "../base/typing.ts";
+import { useStatus } from "../data/queries.ts";
+import { Help } from "./help.tsx";
+import { ID_BOX, IdBox } from "./id-box.tsx";
+import { SetupView } from "./setup/setup-view.tsx";
+import { StatusView } from "./status/status-view.tsx";
+import { TraceView } from "./trace/trace-view.tsx";
+import { TracesView } from "./traces/traces-view.tsx";
+
+const PAGES: readonly { readonly path: string; readonly label: string; readonly key: string }[] = [
+	{ path: "/", label: "Traces", key: "t" },
+	{ path: "/status", label: "Status", key: "s" },
+	{ path: "/setup", label: "Setup", key: "u" },
+];
+
+export function App(): ReactNode {
+	const { path } = useLocation();
+	const [helpOpen, setHelpOpen] = useState(false);
+	useGlobalKeys(() => setHelpOpen(true));
+	return (
+		<>
+			<a className="skip" href="#page">
+				Skip to content
+			</a>
+			<header className="top">
+				<Link href="/" className="brand" aria-label="meshscope, traces">
+					<svg viewBox="0 0 32 32" width="24" height="24" aria-hidden="true">
+						<path d="M9 10 22 8M9 10l4 13M22 8l-9 15M22 8l2 12M13 23l11-3" stroke="currentColor" strokeWidth="2" fill="none" />
+						<g className="brand-nodes">
+							<circle cx="9" cy="10" r="3.4" />
+							<circle cx="22" cy="8" r="3.4" />
+							<circle cx="13" cy="23" r="3.4" />
+							<circle cx="24" cy="20" r="3.4" />
+						</g>
+					</svg>
+					meshscope
+				</Link>
+				<nav aria-label="Pages">
+					{PAGES.map((page) => (
+						<Link key={page.path} href={page.path} aria-current={isCurrent(page.path, path) ? "page" : undefined}>
+							{page.label}
+						</Link>
+					))}
+				</nav>
+				<IdBox />
+				<Arrival />
+				<ThemeButton />
+				<button type="button" className="quiet" aria-label="Keys" title="Keys (?)" onClick={() => setHelpOpen(true)}>
+					?
+				</button>
+			</header>
+			<main id="page" tabIndex={-1}>
+				<Page path={path} />
+			</main>
+			<Help open={helpOpen} onClose={() => setHelpOpen(false)} />
+		</>
+	);
+}
+
+function isCurrent(page: string, path: string): boolean {
+	return page === "/" ? path === "/" || path.startsWith("/trace/") : path === page;
+}
+
+function Page({ path }: { readonly path: string }): ReactNode {
+	if (path === "/") return <TracesView />;
+	if (path === "/status") return <StatusView />;
+	if (path === "/setup") return <SetupView />;
+	if (path.startsWith("/trace/")) {
+		const traceId = decode(path.slice("/trace/".length));
+		return <TraceView key={traceId} traceId={traceId} />;
+	}
+	return (
+		<div className="page">
+			<h1>No such page</h1>
+			<p>
+				Nothing is at <code className="told">{decode(path)}</code>. <Link href="/">See the traces</Link>.
+			</p>
+		</div>
+	);
+}
+
+function decode(text: string): string {
+	try {
+		return decodeURIComponent(text);
+	} catch {
+		return text;
+	}
+}
+
+/** Whether data arrives, on every page. */
+function Arrival(): ReactNode {
+	const status = useStatus();
+	if (status.isError) return <span className="arrival arrival-lost">No connection</span>;
+	const rates = status.data?.ingest.recordsPerSecond;
+	if (rates === undefined) return <span className="arrival" />;
+	const arriving = rates.traces + rates.logs + rates.metrics > 0;
+	return (
+		<Link
+			href="/status"
+			className={arriving ? "arrival arrival-on" : "arrival"}
+			title={`${formatRate(rates.traces)} spans, ${formatRate(rates.logs)} logs, ${formatRate(rates.metrics)} metric points a second`}
+		>
+			{formatRate(rates.traces)} spans/s
+		</Link>
+	);
+}
+
+const NEXT_THEME: Readonly<Record<Theme, Theme>> = { system: "light", light: "dark", dark: "system" };
+const THEME_ICON = { system: "system", light: "sun", dark: "moon" } as const;
+
+function ThemeButton(): ReactNode {
+	const theme = useTheme();
+	const label = `Theme: ${theme}. Change to ${NEXT_THEME[theme]}.`;
+	return (
+		<button type="button" className="quiet" aria-label={label} title={label} onClick={() => setTheme(NEXT_THEME[theme])}>
+			<Icon name={THEME_ICON[theme]} />
+		</button>
+	);
+}
+
+/** How long after `g` a letter still names a page. */
+const CHORD_MS = 1_000;
+
+function useGlobalKeys(openHelp: () => void): void {
+	const goUntilMs = useRef(0);
+	useEffect(() => {
+		const onKey = (event: KeyboardEvent): void => {
+			if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTyping(event.target)) return;
+			if (event.timeStamp < goUntilMs.current) {
+				goUntilMs.current = 0;
+				const page = PAGES.find((candidate) => candidate.key === event.key);
+				if (page !== undefined) {
+					event.preventDefault();
+					navigate(page.path);
+					return;
+				}
+			}
+			if (event.key === "g") goUntilMs.current = event.timeStamp + CHORD_MS;
+			else if (event.key === "/") {
+				event.preventDefault();
+				document.getElementById(ID_BOX)?.focus();
+			} else if (event.key === "?") {
+				event.preventDefault();
+				openHelp();
+			}
+		};
+		// In the capturing phase: after `g`, the letter is a page's and not a key of the view.
+		window.addEventListener("keydown", onKey, { capture: true });
+		return () => window.removeEventListener("keydown", onKey, { capture: true });
+	}, [openHelp]);
+}
+

@@ -1,0 +1,26 @@
+/** Copies a text and says so. Outside a secure context there is no clipboard API; then the button is not shown. */
+import { useEffect, useState } from "react";
+import type { ReactNode } from "react";
+import { Icon } from "../base/icons.tsx";
+
+export function CopyButton({ text, label }: { readonly text: string; readonly label: string }): ReactNode {
+	const [outcome, setOutcome] = useState<"copied" | "failed">();
+	useEffect(() => {
+		if (outcome === undefined) return undefined;
+		const timer = setTimeout(() => setOutcome(undefined), 1_500);
+		return () => clearTimeout(timer);
+	}, [outcome]);
+	if (!window.isSecureContext) return undefined;
+	const copy = (): void => {
+		navigator.clipboard.writeText(text).then(
+			() => setOutcome("copied"),
+			() => setOutcome("failed"),
+		);
+	};
+	return (
+		<button type="button" className="quiet copy" onClick={copy} aria-label={label} title={label}>
+			<Icon name={outcome === "copied" ? "check" : "copy"} />
+			<span aria-live="polite">{outcome === undefined ? "" : outcome === "copied" ? "Copied" : "Not copied"}</span>
+		</button>
+	);
+}

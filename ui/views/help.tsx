@@ -1,0 +1,74 @@
+/** The list of keys, opened by `?`. */
+import { useEffect, useRef } from "react";
+import type { ReactNode } from "react";
+
+const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly [string, string])[] }[] = [
+	{
+		title: "Everywhere",
+		keys: [
+			["/", "go to a trace ID"],
+			["g t", "traces"],
+			["g s", "status"],
+			["g u", "setup"],
+			["?", "this list"],
+		],
+	},
+	{
+		title: "Traces",
+		keys: [
+			["j k ↓ ↑", "next and previous trace"],
+			["Enter", "open it"],
+			["p", "pause and resume"],
+		],
+	},
+	{
+		title: "One trace",
+		keys: [
+			["↓ ↑", "next and previous span"],
+			["→ ←", "expand, collapse, or go to child and parent"],
+			["Enter", "show the span's details"],
+			["Esc", "close them"],
+			["e E", "next and previous failed span"],
+			["f", "zoom to the span, again for all"],
+			["w s a d", "zoom in and out, move left and right"],
+			["Home End", "first and last span"],
+		],
+	},
+];
+
+export function Help({ open, onClose }: { readonly open: boolean; readonly onClose: () => void }): ReactNode {
+	const dialog = useRef<HTMLDialogElement>(null);
+	useEffect(() => {
+		if (open && dialog.current?.open === false) dialog.current.showModal();
+		if (!open) dialog.current?.close();
+	}, [open]);
+	return (
+		<dialog ref={dialog} className="help card" aria-labelledby="help-title" onClose={onClose}>
+			<header>
+				<h2 id="help-title">Keys</h2>
+				<button type="button" className="quiet" onClick={onClose}>
+					Close
+				</button>
+			</header>
+			<div className="help-columns">
+				{KEYS.map((group) => (
+					<section key={group.title}>
+						<h3>{group.title}</h3>
+						<dl>
+							{group.keys.map(([keys, meaning]) => (
+								<div key={keys}>
+									<dt>
+										{keys.split(" ").map((key) => (
+											<kbd key={key}>{key}</kbd>
+										))}
+									</dt>
+									<dd>{meaning}</dd>
+								</div>
+							))}
+						</dl>
+					</section>
+				))}
+			</div>
+		</dialog>
+	);
+}

@@ -1,0 +1,151 @@
+/** One row of the waterfall: its place in the tree, its bar, its duration. */
+import { memo } from "react";
+import type { ReactNode } from "react";
+import { formatDuration, serviceLabel, shorten } from "../../base/format.ts";
+import { Icon } from "../../base/icons.tsx";
+import { barOf } from "../../layout/timeline.ts";
+import type { Viewport } from "../../layout/timeline.ts";
+import {
+	hasChildren,
+	MARK_CYCLE,
+	MARK_NEGATIVE,
+	MARK_NO_TIME,
+	MARK_ORPHAN,
+	MARK_SAME_ID,
+	MARK_SKEW,
+} from "../../layout/waterfall.ts";
+import type { Waterfall } from "../../layout/waterfall.ts";
+
+/** Pixels, as in trace.css. */
+export const ROW_HEIGHT = 26;
+const INDENT = 14;
+/** Deeper rows are not indented further: the name must keep room. */
+const MAX_INDENT_DEPTH = 18;
+
+export const MARK_MEANINGS: readonly (readonly [number, string, string])[] = [
+	[MARK_ORPHAN, "parent not here", "The parent it names is not among the spans: not arrived, not sampled, or dropped by the sender."],
+	[MARK_CYCLE, "parents in a cycle", "It is its own ancestor; shown as a root."],
+	[MARK_SAME_ID, "span ID used twice", "Another span of this trace has the same ID."],
+	[MARK_SKEW, "starts before its parent", "Its clock and its parent's differ. Bars stand where the senders put them."],
+	[MARK_NEGATIVE, "ends before it starts", "Shown without length."],
+	[MARK_NO_TIME, "no start time", "Shown where its parent starts."],
+];
+
+export function rowElementId(row: number): string {
+	return `span-row-${row}`;
+}
+
+interface SpanRowProps {
+	readonly waterfall: Waterfall;
+	readonly row: number;
+	/** Among the visible rows. */
+	readonly position: number;
+	readonly slot: number;
+	readonly view: Viewport;
+	readonly current: boolean;
+	readonly collapsed: boolean;
+	readonly dimmed: boolean;
+	readonly onSelect: () => void;
+	readonly onToggle: () => void;
+}
+
+export const SpanRow = memo(function SpanRow(props: SpanRowProps): ReactNode {
+	const { waterfall, row, position, slot, view, current, collapsed, dimmed, onSelect, onToggle } = props;
+	const span = waterfall.spans[row]!;
+	const depth = waterfall.depth[row]!;
+	const parent = hasChildren(waterfall, row);
+	const failed = waterfall.failed[row] === 1;
+	const marks = waterfall.marks[row]!;
+	const length = formatDuration(waterfall.lengthNs[row]!);
+	const indent = Math.min(depth, MAX_INDENT_DEPTH) * INDENT;
+	return (
+		<div
+			id={rowElementId(row)}
+			className={`span-row slot-${slot}${current ? " span-current" : ""}${dimmed ? " span-dimmed" : ""}`}
+			role="row"
+			aria-rowindex={position + 2}
+			aria-level={depth + 1}
+			aria-expanded={parent ? !collapsed : undefined}
+			aria-selected={current}
+			style={{ transform: `translateY(${position * ROW_HEIGHT}px)` }}
+			onClick={onSelect}
+		>
+			<div className="span-name" role="gridcell" style={{ paddingInlineStart: `${8 + indent}px` }}>
+				{parent ? (
+					<button
+						type="button"
+						className="twisty"
+						tabIndex={-1}
+						aria-label={collapsed ? "Expand" : "Collapse"}
+						onClick={(event) => {
+							event.stopPropagation();
+							onToggle();
+						}}
+					>
+						<Icon name="chevron" />
+					</button>
+				) : (
+					<span className="twisty" />
+				)}
+				<span className="span-slot" aria-hidden="true" />
+				<span className="one-line" title={`${serviceLabel(waterfall.services[waterfall.service[row]!]!)} ${shorten(span.name ?? "")}`}>
+					<bdi className="span-service">{serviceLabel(waterfall.services[waterfall.service[row]!]!)}</bdi>{" "}
+					<bdi className="span-operation">{shorten(span.name ?? "")}</bdi>
+				</span>
+				{collapsed && <span className="span-hidden">+{waterfall.subtreeEnd[row]! - row - 1}</span>}
+				{failed && <span className="span-failed">error</span>}
+				{marks !== 0 && (
+					<span className="span-mark" title={marksText(marks)}>
+						<Icon name="alert" />
+						<span className="hidden-label">{marksText(marks)}</span>
+					</span>
+				)}
+			</div>
+			<div className="span-time" role="gridcell">
+				<Bar waterfall={waterfall} row={row} view={view} failed={failed} length={length} />
+			</div>
+		</div>
+	);
+});
+
+function marksText(marks: number): string {
+	return MARK_MEANINGS.filter(([mark]) => (marks & mark) !== 0)
+		.map(([, name]) => name)
+		.join(", ");
+}
+
+interface BarProps {
+	readonly waterfall: Waterfall;
+	readonly row: number;
+	readonly view: Viewport;
+	readonly failed: boolean;
+	readonly length: string;
+}
+
+/** The bar, with its duration on whichever side has room. */
+function Bar({ waterfall, row, view, failed, length }: BarProps): ReactNode {
+	const bar = barOf(view, waterfall.offsetNs[row]!, waterfall.lengthNs[row]!);
+	if (bar === undefined) {
+		const before = waterfall.offsetNs[row]! < view.fromNs;
+		return <span className={before ? "span-outside" : "span-outside span-outside-after"}>{before ? `◂ ${length}` : `${length} ▸`}</span>;
+	}
+	const right = bar.left + bar.width;
+	const side = right < 82 ? "after" : bar.left > 18 ? "before" : "inside";
+	const label =
+		side === "after"
+			? { insetInlineStart: `calc(${right}% + 6px)` }
+			: side === "before"
+				? { insetInlineEnd: `calc(${100 - bar.left}% + 6px)` }
+				: { insetInlineStart: `calc(${bar.left}% + 8px)` };
+	return (
+		<>
+			<span
+				className={failed ? "span-bar span-bar-failed" : "span-bar"}
+				style={{ insetInlineStart: `${bar.left}%`, inlineSize: `${bar.width}%` }}
+			/>
+			<span className={`span-length span-length-${side}`} style={label}>
+				{length}
+			</span>
+		</>
+	);
+}

@@ -1,0 +1,167 @@
+/** One trace: what it was, its spans in time, its logs. */
+import { useEffect, useMemo } from "react";
+import type { ReactNode } from "react";
+import { parseTraceId } from "../../../model/ids.ts";
+import { ApiError } from "../../base/api.ts";
+import { countOf, formatCount, formatDuration, formatUtc, serviceLabel, shorten } from "../../base/format.ts";
+import { Icon } from "../../base/icons.tsx";
+import { Link } from "../../base/link.tsx";
+import { hrefWith, useLocation } from "../../base/router.ts";
+import { colourSlots } from "../../base/service-colour.ts";
+import { useTrace, useTraceLogs } from "../../data/queries.ts";
+import type { TraceAnswer } from "../../data/queries.ts";
+import { buildWaterfall } from "../../layout/waterfall.ts";
+import type { Waterfall } from "../../layout/waterfall.ts";
+import { CopyButton } from "../copy-button.tsx";
+import { ErrorNotice, Notice } from "../notice.tsx";
+import { TraceLogs } from "./trace-logs.tsx";
+import { WaterfallView } from "./waterfall-view.tsx";
+
+export function TraceView({ traceId }: { readonly traceId: string }): ReactNode {
+	const id = parseTraceId(traceId);
+	const trace = useTrace(id ?? traceId);
+	useEffect(() => {
+		const name = trace.data?.meshscope.rootName;
+		document.title = `${name === undefined ? traceId : shorten(name, 60)} · meshscope`;
+	}, [trace.data, traceId]);
+	if (trace.data !== undefined) return <Loaded trace={trace.data} refresh={() => void trace.refetch()} refreshing={trace.isFetching} />;
+	return (
+		<div className="page">
+			<h1>
+				Trace <span className="mono told">{shorten(traceId)}</span>
+			</h1>
+			{trace.isError ? <Missing error={trace.error} retry={() => void trace.refetch()} /> : <p className="muted">Reading the trace…</p>}
+		</div>
+	);
+}
+
+function Missing({ error, retry }: { readonly error: unknown; readonly retry: () => void }): ReactNode {
+	const unknown = error instanceof ApiError && error.code === "not_found";
+	return (
+		<>
+			<ErrorNotice error={error} what={unknown ? "There is no trace of this ID here." : "The trace could not be read."} />
+			<p className="empty-actions trace-missing">
+				<button type="button" onClick={retry}>
+					Try again
+				</button>
+				<Link className="button-link" href="/">
+					Search traces
+				</Link>
+			</p>
+		</>
+	);
+}
+
+interface LoadedProps {
+	readonly trace: TraceAnswer;
+	readonly refresh: () => void;
+	readonly refreshing: boolean;
+}
+
+function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
+	const { path, params } = useLocation();
+	const waterfall = useMemo(() => buildWaterfall(trace), [trace]);
+	const slots = useMemo(() => colourSlots(waterfall.services), [waterfall]);
+	const logs = useTraceLogs(trace.meshscope);
+	const tab = params.get("tab") === "logs" ? "logs" : "spans";
+	const { meshscope: summary } = trace;
+	return (
+		<div className="trace-page">
+			<header className="trace-head">
+				<div className="trace-title">
+					<h1>
+						<bdi>{serviceLabel(summary.rootService)}</bdi> <bdi className="trace-root-name">{shorten(summary.rootName)}</bdi>
+					</h1>
+					<span className="trace-actions">
+						<button type="button" onClick={refresh} disabled={refreshing}>
+							{refreshing ? "Reading…" : "Read again"}
+						</button>
+						<a className="button-link" href={`/api/v1/traces/${summary.traceId}`} download={`trace-${summary.traceId}.json`}>
+							<Icon name="download" />
+							JSON
+						</a>
+					</span>
+				</div>
+				<dl className="trace-facts">
+					<div>
+						<dt>Trace ID</dt>
+						<dd>
+							<span className="mono">{summary.traceId}</span>
+							<CopyButton text={summary.traceId} label="Copy the trace ID" />
+						</dd>
+					</div>
+					<div>
+						<dt>Start</dt>
+						<dd className="tabular">{formatUtc(summary.startTimeUnixNano).replace("T", " ").replace("Z", " UTC")}</dd>
+					</div>
+					<div>
+						<dt>Duration</dt>
+						<dd>{formatDuration(summary.durationNs)}</dd>
+					</div>
+					<div>
+						<dt>Spans</dt>
+						<dd>{formatCount(waterfall.count)}</dd>
+					</div>
+					<div>
+						<dt>Errors</dt>
+						<dd className={waterfall.errorCount > 0 ? "failed" : undefined}>{formatCount(waterfall.errorCount)}</dd>
+					</div>
+					<div>
+						<dt>Services</dt>
+						<dd>{formatCount(waterfall.services.length)}</dd>
+					</div>
+				</dl>
+				<Legend waterfall={waterfall} slots={slots} />
+				<Doubts waterfall={waterfall} />
+				<nav className="trace-tabs" aria-label="Parts of the trace">
+					<Link href={hrefWith(path, params, { tab: undefined })} aria-current={tab === "spans" ? "page" : undefined}>
+						Spans
+					</Link>
+					<Link href={hrefWith(path, params, { tab: "logs" })} aria-current={tab === "logs" ? "page" : undefined}>
+						Logs{logs.data === undefined ? "" : ` (${formatCount(logs.data.logs.length)})`}
+					</Link>
+				</nav>
+			</header>
+			{tab === "logs" ? (
+				<TraceLogs logs={logs} trace={summary} />
+			) : (
+				<WaterfallView waterfall={waterfall} slots={slots} logs={logs.data?.logs ?? []} initialSpanId={params.get("span") ?? undefined} />
+			)}
+		</div>
+	);
+}
+
+const LEGEND_MAX = 12;
+
+function Legend({ waterfall, slots }: { readonly waterfall: Waterfall; readonly slots: readonly number[] }): ReactNode {
+	const spansOf = useMemo(() => {
+		const counts = new Uint32Array(waterfall.services.length);
+		for (const service of waterfall.service) counts[service]!++;
+		return counts;
+	}, [waterfall]);
+	const rest = waterfall.services.length - LEGEND_MAX;
+	return (
+		<ul className="legend" aria-label="Services of the trace">
+			{waterfall.services.slice(0, LEGEND_MAX).map((name, index) => (
+				<li key={name}>
+					<span className={`swatch slot-${slots[index]}`} aria-hidden="true" />
+					<bdi className="one-line">{serviceLabel(name)}</bdi>
+					<span className="muted">{formatCount(spansOf[index]!)}</span>
+				</li>
+			))}
+			{rest > 0 && <li className="muted">and {formatCount(rest)} more</li>}
+		</ul>
+	);
+}
+
+/** What makes this trace less than whole, said once above it. */
+function Doubts({ waterfall }: { readonly waterfall: Waterfall }): ReactNode {
+	const orphans = waterfall.orphanCount;
+	if (orphans === 0) return undefined;
+	return (
+		<Notice tone="warn">
+			{countOf(orphans, "span")} {orphans === 1 ? "names a parent" : "name parents"} that {orphans === 1 ? "is" : "are"} not here: not arrived
+			yet, not sampled, or dropped by the sender. Shown as {orphans === 1 ? "a root" : "roots"}.
+		</Notice>
+	);
+}

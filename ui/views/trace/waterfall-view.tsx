@@ -1,0 +1,321 @@
+/**
+ * The waterfall: a tree grid of which only the rows on screen exist. It owns the cursor, what is collapsed, the zoom, and whether the
+ * detail panel is open; the span in the panel is in the address, so that a link opens it.
+ */
+import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import type { KeyboardEvent, ReactNode } from "react";
+import type { LogEntry } from "../../../api/contract/logs.ts";
+import { countOf, formatDuration } from "../../base/format.ts";
+import { hrefWith, navigate } from "../../base/router.ts";
+import { focusOn, pan, ticks, wholeTrace, zoom } from "../../layout/timeline.ts";
+import type { Viewport } from "../../layout/timeline.ts";
+import { collapsibleRows, findRow, hasChildren, positionOf, visibleRows } from "../../layout/waterfall.ts";
+import type { Waterfall } from "../../layout/waterfall.ts";
+import { SpanDetail } from "./span-detail.tsx";
+import { matchingRows } from "./span-search.ts";
+import { ROW_HEIGHT, SpanRow, rowElementId } from "./span-row.tsx";
+
+interface WaterfallViewProps {
+	readonly waterfall: Waterfall;
+	/** Colour slot of each service. */
+	readonly slots: readonly number[];
+	readonly logs: readonly LogEntry[];
+	readonly initialSpanId: string | undefined;
+}
+
+/** Rows drawn above and below the screen, so that a fast scroll does not show gaps. */
+const OVERSCAN = 12;
+/** Browsers limit how often an address may change; a held arrow key would exceed it. */
+const ADDRESS_DELAY_MS = 200;
+const TICKS = 6;
+
+export function WaterfallView({ waterfall, slots, logs, initialSpanId }: WaterfallViewProps): ReactNode {
+	const initialRow = useMemo(() => rowOfSpan(waterfall, initialSpanId), [waterfall, initialSpanId]);
+	const [cursor, setCursor] = useState(initialRow ?? 0);
+	const [open, setOpen] = useState(initialRow !== undefined);
+	const [collapsed, setCollapsed] = useState<ReadonlySet<number>>(new Set());
+	const [view, setView] = useState<Viewport>(() => wholeTrace(waterfall.durationNs));
+	const [search, setSearch] = useState("");
+	const rows = useMemo(() => visibleRows(waterfall, collapsed), [waterfall, collapsed]);
+	const deferredSearch = useDeferredValue(search);
+	const matches = useMemo(() => matchingRows(waterfall, deferredSearch), [waterfall, deferredSearch]);
+	const { scroller, first, last, onScroll, reveal } = useWindowedRows(rows.length);
+	useSpanInAddress(open ? waterfall.spans[cursor]?.spanId : undefined);
+
+	// A trace read again may have fewer rows, or others.
+	useEffect(() => {
+		setCollapsed(new Set());
+		setView(wholeTrace(waterfall.durationNs));
+		setCursor((row) => Math.min(row, Math.max(0, waterfall.count - 1)));
+	}, [waterfall]);
+
+	const goTo = useCallback(
+		(row: number) => {
+			if (row < 0) return;
+			const opened = withAncestorsOpen(waterfall, collapsed, row);
+			if (opened !== collapsed) setCollapsed(opened);
+			setCursor(row);
+			reveal(positionOf(opened === collapsed ? rows : visibleRows(waterfall, opened), row));
+		},
+		[waterfall, collapsed, rows, reveal],
+	);
+	const revealed = useRef(false);
+	useEffect(() => {
+		// Once, for the span of the address.
+		if (initialRow !== undefined && !revealed.current) reveal(positionOf(rows, initialRow));
+		revealed.current = true;
+	}, [initialRow, rows, reveal]);
+
+	const toggle = (row: number): void => {
+		const next = new Set(collapsed);
+		if (!next.delete(row)) next.add(row);
+		setCollapsed(next);
+		// The cursor must not stay inside what was closed.
+		if (cursor > row && cursor < waterfall.subtreeEnd[row]!) setCursor(row);
+	};
+	const onKeyDown = (event: KeyboardEvent): void => {
+		if (event.ctrlKey || event.metaKey || event.altKey) return;
+		const action = keyAction(event.key);
+		if (action === undefined) return;
+		event.preventDefault();
+		action();
+	};
+
+	function keyAction(key: string): (() => void) | undefined {
+		const position = positionOf(rows, cursor);
+		const step = (by: number) => () => goTo(rows[Math.max(0, Math.min(rows.length - 1, position + by))] ?? 0);
+		const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? 0) / ROW_HEIGHT) - 2);
+		switch (key) {
+			case "ArrowDown":
+			case "j":
+				return step(1);
+			case "ArrowUp":
+			case "k":
+				return step(-1);
+			case "PageDown":
+				return step(page);
+			case "PageUp":
+				return step(-page);
+			case "Home":
+				return step(-rows.length);
+			case "End":
+				return step(rows.length);
+			case "ArrowRight":
+				return () => {
+					if (collapsed.has(cursor)) toggle(cursor);
+					else if (hasChildren(waterfall, cursor)) goTo(cursor + 1);
+				};
+			case "ArrowLeft":
+				return () => {
+					if (hasChildren(waterfall, cursor) && !collapsed.has(cursor)) toggle(cursor);
+					else goTo(waterfall.parent[cursor] ?? -1);
+				};
+			case "Enter":
+			case " ":
+				return () => setOpen(true);
+			case "Escape":
+				return () => setOpen(false);
+			case "e":
+				return () => goTo(findRow(waterfall, cursor, 1, (row) => waterfall.failed[row] === 1));
+			case "E":
+				return () => goTo(findRow(waterfall, cursor, -1, (row) => waterfall.failed[row] === 1));
+			case "f":
+				return () => setView(toggledFocus(waterfall, cursor, view));
+			case "w":
+				return () => setView(zoom(view, 0.7, 0.5, waterfall.durationNs));
+			case "s":
+				return () => setView(zoom(view, 1 / 0.7, 0.5, waterfall.durationNs));
+			case "a":
+				return () => setView(pan(view, -0.2, waterfall.durationNs));
+			case "d":
+				return () => setView(pan(view, 0.2, waterfall.durationNs));
+			default:
+				return undefined;
+		}
+	}
+
+	const cursorPosition = positionOf(rows, cursor);
+	const drawn: ReactNode[] = [];
+	for (let position = first; position < Math.min(last, rows.length); position++) {
+		const row = rows[position]!;
+		drawn.push(
+			<SpanRow
+				key={row}
+				waterfall={waterfall}
+				row={row}
+				position={position}
+				slot={slots[waterfall.service[row]!]!}
+				view={view}
+				current={row === cursor}
+				collapsed={collapsed.has(row)}
+				dimmed={matches !== undefined && !matches.has(row)}
+				onSelect={() => {
+					setCursor(row);
+					setOpen(true);
+				}}
+				onToggle={() => toggle(row)}
+			/>,
+		);
+	}
+	const zoomed = view.fromNs > 0 || view.toNs < wholeTrace(waterfall.durationNs).toNs;
+	return (
+		<div className={open ? "waterfall waterfall-split" : "waterfall"}>
+			<div className="waterfall-main">
+				<div className="waterfall-tools">
+					<input
+						type="search"
+						className="span-search"
+						placeholder="Find spans by any text"
+						aria-label="Find spans by any text"
+						value={search}
+						onChange={(event) => setSearch(event.target.value)}
+						onKeyDown={(event) => {
+							if (event.key === "Enter" && matches !== undefined) {
+								goTo(findRow(waterfall, cursor, event.shiftKey ? -1 : 1, (row) => matches.has(row)));
+							}
+						}}
+					/>
+					<span className="muted match-count" role="status">
+						{matches === undefined ? "" : `${countOf(matches.size, "match", "matches")}, Enter for the next`}
+					</span>
+					<button type="button" className="quiet" onClick={() => setCollapsed(collapsibleRows(waterfall))}>
+						Collapse all
+					</button>
+					<button type="button" className="quiet" onClick={() => setCollapsed(new Set())}>
+						Expand all
+					</button>
+					<button type="button" className="quiet" disabled={!zoomed} onClick={() => setView(wholeTrace(waterfall.durationNs))}>
+						Show all of the time
+					</button>
+				</div>
+				<div
+					ref={scroller}
+					className="waterfall-scroll"
+					role="treegrid"
+					aria-label="Spans of the trace"
+					aria-rowcount={rows.length + 1}
+					aria-colcount={3}
+					aria-activedescendant={cursorPosition >= first && cursorPosition < last ? rowElementId(cursor) : undefined}
+					tabIndex={0}
+					onScroll={onScroll}
+					onKeyDown={onKeyDown}
+				>
+					<div className="waterfall-axis" role="row" aria-rowindex={1}>
+						<span role="columnheader">Service and span</span>
+						<span role="columnheader" className="axis-times" aria-label="Time from the start of the trace">
+							<Axis view={view} labelled />
+						</span>
+						<span role="columnheader" className="hidden-label">
+							Duration
+						</span>
+					</div>
+					<div className="waterfall-rows" role="rowgroup" style={{ blockSize: `${rows.length * ROW_HEIGHT}px` }}>
+						<div className="axis-lines" aria-hidden="true">
+							<Axis view={view} />
+						</div>
+						{drawn}
+					</div>
+				</div>
+			</div>
+			{open && waterfall.count > 0 && (
+				<SpanDetail
+					waterfall={waterfall}
+					row={cursor}
+					slots={slots}
+					logs={logs}
+					onGoTo={goTo}
+					onClose={() => {
+						setOpen(false);
+						scroller.current?.focus();
+					}}
+				/>
+			)}
+		</div>
+	);
+}
+
+function Axis({ view, labelled = false }: { readonly view: Viewport; readonly labelled?: boolean }): ReactNode {
+	const width = view.toNs - view.fromNs;
+	return ticks(view, TICKS).map((tick) => (
+		<span key={tick} className="tick" style={{ insetInlineStart: `${(100 * (tick - view.fromNs)) / width}%` }}>
+			{labelled && (tick === 0 ? "0" : formatDuration(tick))}
+		</span>
+	));
+}
+
+function rowOfSpan(waterfall: Waterfall, spanId: string | undefined): number | undefined {
+	if (spanId === undefined) return undefined;
+	const row = waterfall.spans.findIndex((span) => span.spanId === spanId);
+	return row < 0 ? undefined : row;
+}
+
+/** `collapsed` without the ancestors of `row`; the same set when none was collapsed. */
+function withAncestorsOpen(waterfall: Waterfall, collapsed: ReadonlySet<number>, row: number): ReadonlySet<number> {
+	let opened: Set<number> | undefined;
+	for (let at = waterfall.parent[row] ?? -1; at >= 0; at = waterfall.parent[at]!) {
+		if (!collapsed.has(at)) continue;
+		opened ??= new Set(collapsed);
+		opened.delete(at);
+	}
+	return opened ?? collapsed;
+}
+
+function toggledFocus(waterfall: Waterfall, row: number, view: Viewport): Viewport {
+	const focused = focusOn(waterfall.offsetNs[row]!, waterfall.lengthNs[row]!, waterfall.durationNs);
+	const same = focused.fromNs === view.fromNs && focused.toNs === view.toNs;
+	return same ? wholeTrace(waterfall.durationNs) : focused;
+}
+
+interface WindowedRows {
+	readonly scroller: React.RefObject<HTMLDivElement | null>;
+	readonly first: number;
+	readonly last: number;
+	readonly onScroll: () => void;
+	/** Scrolls the least that shows the row at a position. */
+	readonly reveal: (position: number) => void;
+}
+
+function useWindowedRows(count: number): WindowedRows {
+	const scroller = useRef<HTMLDivElement>(null);
+	const [range, setRange] = useState({ first: 0, last: 60 });
+	const measure = useCallback(() => {
+		const element = scroller.current;
+		if (element === null) return;
+		const first = Math.max(0, Math.floor(element.scrollTop / ROW_HEIGHT) - OVERSCAN);
+		const last = Math.ceil((element.scrollTop + element.clientHeight) / ROW_HEIGHT) + OVERSCAN;
+		setRange((old) => (old.first === first && old.last === last ? old : { first, last }));
+	}, []);
+	useEffect(() => {
+		const observer = new ResizeObserver(measure);
+		if (scroller.current !== null) observer.observe(scroller.current);
+		return () => observer.disconnect();
+	}, [measure]);
+	// Fewer rows move the scroll position without a scroll event in some browsers.
+	useEffect(measure, [measure, count]);
+	const reveal = useCallback((position: number) => {
+		// After the rows of this change are laid out.
+		requestAnimationFrame(() => {
+			const element = scroller.current;
+			if (element === null) return;
+			const top = position * ROW_HEIGHT;
+			const room = element.clientHeight - HEAD_HEIGHT;
+			if (top < element.scrollTop) element.scrollTop = top;
+			else if (top + ROW_HEIGHT > element.scrollTop + room) element.scrollTop = top + ROW_HEIGHT - room;
+		});
+	}, []);
+	return { scroller, first: range.first, last: range.last, onScroll: measure, reveal };
+}
+
+/** Height of the sticky axis, as in trace.css. */
+const HEAD_HEIGHT = 28;
+
+/** Keeps `?span=` in step with the panel, without a step in the history for each row. */
+function useSpanInAddress(spanId: string | undefined): void {
+	useEffect(() => {
+		const timer = setTimeout(() => {
+			const { pathname, search } = window.location;
+			navigate(hrefWith(pathname, new URLSearchParams(search), { span: spanId }), { replace: true });
+		}, ADDRESS_DELAY_MS);
+		return () => clearTimeout(timer);
+	}, [spanId]);
+}

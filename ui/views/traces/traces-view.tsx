@@ -1,0 +1,166 @@
+/** The first page: traces as they arrive, narrowed by what the address says. Before the first span it is the setup page. */
+import { useEffect, useRef } from "react";
+import type { ReactNode } from "react";
+import type { SearchedInfo } from "../../../api/contract/common.ts";
+import { countOf, formatCount } from "../../base/format.ts";
+import { Icon } from "../../base/icons.tsx";
+import { Link } from "../../base/link.tsx";
+import { hrefWith, navigate, useLocation } from "../../base/router.ts";
+import { isTyping } from "../../base/typing.ts";
+import { useStatus, useTraces } from "../../data/queries.ts";
+import { isNarrowed, readFilter, searchQuery } from "../../data/trace-filter.ts";
+import type { TraceFilter } from "../../data/trace-filter.ts";
+import { ErrorNotice, Notice } from "../notice.tsx";
+import { SetupView } from "../setup/setup-view.tsx";
+import { FilterBar } from "./filter-bar.tsx";
+import { TraceTable } from "./trace-table.tsx";
+
+/** The API's cap on traces of one answer. */
+const MAX_LIMIT = 1_000;
+
+export function TracesView(): ReactNode {
+	const { params } = useLocation();
+	const filter = readFilter(params);
+	const live = params.get("live") !== "off";
+	const status = useStatus();
+	const traces = useTraces(filter, live);
+	const sawNothing = useRef(false);
+	useEffect(() => {
+		document.title = "Traces · meshscope";
+	}, []);
+	useTracesKeys(params, live);
+
+	const found = traces.data?.traces ?? [];
+	const nothingYet =
+		status.data !== undefined && status.data.store.spans === 0 && status.data.ingest.traces.acceptedRecords === 0 && found.length === 0;
+	if (nothingYet && !isNarrowed(filter)) {
+		sawNothing.current = true;
+		return <SetupView />;
+	}
+	return (
+		<div className="page">
+			<div className="page-title">
+				<h1>Traces</h1>
+				<LiveButton params={params} live={live} lost={traces.isError} />
+			</div>
+			{sawNothing.current && found.length > 0 && <Notice tone="good">The first spans have arrived. Setup is done.</Notice>}
+			<FilterBar params={params} filter={filter} />
+			{traces.isError && <ErrorNotice error={traces.error} what="The traces could not be read." />}
+			{traces.data !== undefined && (
+				<>
+					<Searched searched={traces.data.searched} found={found.length} filter={filter} />
+					{found.length === 0 ? (
+						<NoMatch filter={filter} params={params} />
+					) : (
+						<TraceTable traces={found} query={searchQuery(filter)} current={!traces.isPlaceholderData} />
+					)}
+					{found.length >= Number(filter.limit) && found.length < MAX_LIMIT && (
+						<div>
+							<Link className="button-link" href={hrefWith("/", params, { limit: String(Math.min(MAX_LIMIT, found.length * 2)) })}>
+								Show more
+							</Link>
+						</div>
+					)}
+				</>
+			)}
+			{traces.isPending && !traces.isError && <p className="muted">Reading traces…</p>}
+		</div>
+	);
+}
+
+function toggleLive(params: URLSearchParams, live: boolean): void {
+	navigate(hrefWith("/", params, { live: live ? "off" : undefined }), { replace: true });
+}
+
+function LiveButton(props: { readonly params: URLSearchParams; readonly live: boolean; readonly lost: boolean }): ReactNode {
+	const { params, live, lost } = props;
+	return (
+		<span className="live">
+			<span className={live && !lost ? "live-state live-on" : "live-state"} role="status">
+				{!live ? "Paused" : lost ? "Trying again" : "Live, every 2 s"}
+			</span>
+			<button type="button" aria-keyshortcuts="p" onClick={() => toggleLive(params, live)}>
+				<Icon name={live ? "pause" : "play"} />
+				{live ? "Pause" : "Resume"}
+			</button>
+		</span>
+	);
+}
+
+/** What was looked at, so that an empty or slow answer explains itself. */
+function Searched(props: { readonly searched: SearchedInfo; readonly found: number; readonly filter: TraceFilter }): ReactNode {
+	const { searched, found, filter } = props;
+	const newest = found >= Number(filter.limit) ? "The newest " : "";
+	return (
+		<>
+			<p className="searched muted" aria-live="off">
+				{newest}
+				{countOf(found, "trace")}. Searched {countOf(searched.windows, "window")}: {formatCount(searched.blocks - searched.blocksSkipped)} of{" "}
+				{countOf(searched.blocks, "block")} read, {formatCount(searched.blocksSkipped)} skipped, {countOf(searched.spansScanned, "span")}{" "}
+				compared.
+			</p>
+			{searched.truncated && (
+				<Notice tone="warn">
+					The search ran out of time before it had seen the whole range: older traces may be missing. Narrow the range, or add a service or an
+					attribute.
+				</Notice>
+			)}
+			{searched.damagedWindows.length > 0 && (
+				<Notice tone="warn">
+					{countOf(searched.damagedWindows.length, "window")} could not be read and {searched.damagedWindows.length === 1 ? "was" : "were"} left
+					out: <span className="told mono">{searched.damagedWindows.join(", ")}</span>. <Link href="/status">Status</Link> says why.
+				</Notice>
+			)}
+		</>
+	);
+}
+
+function NoMatch({ filter, params }: { readonly filter: TraceFilter; readonly params: URLSearchParams }): ReactNode {
+	return (
+		<div className="card empty">
+			<h2>{isNarrowed(filter) ? "No trace in this range meets every filter" : "No trace in this range"}</h2>
+			<p className="muted">
+				{isNarrowed(filter)
+					? "All filters must hold on one and the same span. Service and operation are compared exactly."
+					: "Nothing arrived in it. The list shows a new trace within two seconds."}
+			</p>
+			<p className="empty-actions">
+				<Link className="button-link" href={hrefWith("/", params, { from: "now-24h", to: undefined })}>
+					Search the last 24 hours
+				</Link>
+				{isNarrowed(filter) && (
+					<Link className="button-link" href={hrefWith("/", new URLSearchParams(), { from: params.get("from") ?? undefined })}>
+						Clear the filters
+					</Link>
+				)}
+				<Link className="button-link" href="/setup">
+					Set up a sender
+				</Link>
+			</p>
+		</div>
+	);
+}
+
+function useTracesKeys(params: URLSearchParams, live: boolean): void {
+	useEffect(() => {
+		const onKey = (event: KeyboardEvent): void => {
+			if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTyping(event.target)) return;
+			if (event.key === "p") toggleLive(params, live);
+			else if (event.key === "j" || event.key === "ArrowDown") moveFocus(event, 1);
+			else if (event.key === "k" || event.key === "ArrowUp") moveFocus(event, -1);
+		};
+		window.addEventListener("keydown", onKey);
+		return () => window.removeEventListener("keydown", onKey);
+	}, [params, live]);
+}
+
+/** Moves the focus between the rows' links; from elsewhere, only `j` and `k` enter the list, arrows go on scrolling. */
+function moveFocus(event: KeyboardEvent, step: 1 | -1): void {
+	const links = [...document.querySelectorAll<HTMLAnchorElement>(".trace-table .root-link")];
+	const at = links.indexOf(document.activeElement as HTMLAnchorElement);
+	if (at < 0 && event.key.startsWith("Arrow")) return;
+	const next = links[at < 0 ? 0 : Math.min(links.length - 1, Math.max(0, at + step))];
+	if (next === undefined) return;
+	event.preventDefault();
+	next.focus();
+}

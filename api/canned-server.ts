@@ -240,23 +240,27 @@ export function sendRequest(
 ): Promise<Answer> {
 	const { promise, resolve, reject } = Promise.withResolvers<Answer>();
 	const { hostname, port } = new URL(`http://${address}`);
-	const request = httpRequest({ hostname, port, method, path, headers, agent: false, insecureHTTPParser: true }, (response) => {
-		const chunks: Buffer[] = [];
-		response.on("data", (chunk: Buffer) => chunks.push(chunk));
-		response.on("error", reject);
-		response.on("end", () => {
-			const body = Buffer.concat(chunks);
-			const text = body.toString("utf8");
-			resolve({
-				status: response.statusCode ?? 0,
-				headers: response.headers,
-				body,
-				text,
-				json: () => JSON.parse(text) as unknown,
-				error: () => (JSON.parse(text) as { error: MeshscopeErrorAnswer }).error,
+	const length = requestBody === undefined ? {} : { "content-length": Buffer.byteLength(requestBody) };
+	const request = httpRequest(
+		{ hostname, port, method, path, headers: { ...headers, ...length }, agent: false },
+		(response) => {
+			const chunks: Buffer[] = [];
+			response.on("data", (chunk: Buffer) => chunks.push(chunk));
+			response.on("error", reject);
+			response.on("end", () => {
+				const body = Buffer.concat(chunks);
+				const text = body.toString("utf8");
+				resolve({
+					status: response.statusCode ?? 0,
+					headers: response.headers,
+					body,
+					text,
+					json: () => JSON.parse(text) as unknown,
+					error: () => (JSON.parse(text) as { error: MeshscopeErrorAnswer }).error,
+				});
 			});
-		});
-	});
+		},
+	);
 	request.on("error", reject);
 	request.end(requestBody);
 	return promise;

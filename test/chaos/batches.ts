@@ -13,6 +13,8 @@ export interface BatchShape {
 	readonly traces: number;
 	readonly recordsPerTrace: number;
 	readonly serviceName: string;
+	/** Characters of an attribute that no compression makes small, fresh in every record: what fills a disk. */
+	readonly fillerCharacters?: number;
 }
 
 export interface Batch {
@@ -56,12 +58,22 @@ const ATTRIBUTES: readonly KeyValue[] = Object.entries({
 const TRACE_ID_MARK = "f1e2d3c4b5a6978800000000";
 const SPAN_ID_MARK = "a1b2c3d4";
 const TIME_MARK = 0x7a7b7c7d_00000000n;
+const FILLER_MARK = "<filler>";
 
 export function makeTemplate(shape: BatchShape): BatchTemplate {
 	const resource = { attributes: [{ key: "service.name", value: { stringValue: shape.serviceName } }] };
 	const records = shape.traces * shape.recordsPerTrace;
+	const fillerCharacters = shape.fillerCharacters ?? 0;
+	const attributes =
+		fillerCharacters === 0
+			? ATTRIBUTES
+			: [...ATTRIBUTES, { key: "filler", value: { stringValue: FILLER_MARK.padEnd(fillerCharacters, " ") } }];
 	const ids = Array.from({ length: records }, (_, i) => ({
-		traceId: TRACE_ID_MARK + Math.floor(i / shape.recordsPerTrace).toString(16).padStart(8, "0"),
+		traceId:
+			TRACE_ID_MARK +
+			Math.floor(i / shape.recordsPerTrace)
+				.toString(16)
+				.padStart(8, "0"),
 		spanId: SPAN_ID_MARK + i.toString(16).padStart(8, "0"),
 		first: i - (i % shape.recordsPerTrace),
 	}));
@@ -82,7 +94,7 @@ export function makeTemplate(shape: BatchShape): BatchTemplate {
 										kind: i === first ? 2 : 3,
 										startTimeUnixNano: String(TIME_MARK + 1n),
 										endTimeUnixNano: String(TIME_MARK + 2n),
-										attributes: ATTRIBUTES,
+										attributes,
 									})),
 								},
 							],
@@ -102,7 +114,7 @@ export function makeTemplate(shape: BatchShape): BatchTemplate {
 										timeUnixNano: String(TIME_MARK + 1n),
 										severityNumber: 9,
 										body: { stringValue: "GET /api/v2/orders/8231/items 200" },
-										attributes: ATTRIBUTES,
+										attributes,
 									})),
 								},
 							],
@@ -113,7 +125,22 @@ export function makeTemplate(shape: BatchShape): BatchTemplate {
 	const spanSpots = findSpots(template, Buffer.from(SPAN_ID_MARK, "hex"), (spot) => readUint32(template, spot + 4));
 	// fixed64 is little-endian: the mark's four bytes come last, reversed.
 	const timeSpots = findSpots(template, Buffer.from("7d7c7b7a", "hex"), (spot) => template[spot - 4]!);
-	return { records, bytes: template.length, make: (nowMs) => fill(shape, template, traceSpots, spanSpots, timeSpots, nowMs) };
+	const fillerSpots = findSpots(template, Buffer.from(FILLER_MARK), () => 0);
+	return {
+		records,
+		bytes: template.length,
+		make(nowMs) {
+			const batch = fill(shape, template, traceSpots, spanSpots, timeSpots, nowMs);
+			for (const { offset } of fillerSpots) fillText(batch.bytes.subarray(offset, offset + fillerCharacters));
+			return batch;
+		},
+	};
+}
+
+/** Random text of 64 different characters. */
+function fillText(target: Uint8Array): void {
+	randomFillSync(target);
+	for (let i = 0; i < target.length; i++) target[i] = 0x30 + (target[i]! & 0x3f);
 }
 
 interface Spot {
@@ -148,7 +175,8 @@ function fill(
 	const spanIds = randomFillSync(Buffer.alloc(8 * shape.traces * shape.recordsPerTrace));
 	for (const { offset, index } of traceSpots) bytes.set(traceIds.subarray(16 * index, 16 * index + 16), offset);
 	for (const { offset, index } of spanSpots) bytes.set(spanIds.subarray(8 * index, 8 * index + 8), offset);
-	for (const { offset, index } of timeSpots) view.setBigUint64(offset - 4, BigInt(nowMs) * 1_000_000n + BigInt(index) * 1_500_000n, true);
+	for (const { offset, index } of timeSpots)
+		view.setBigUint64(offset - 4, BigInt(nowMs) * 1_000_000n + BigInt(index) * 1_500_000n, true);
 	return {
 		signal: shape.signal,
 		bytes,

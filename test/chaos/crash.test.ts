@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { getStatus } from "../interop/api.ts";
 import { startServer } from "../interop/server.ts";
@@ -14,7 +15,7 @@ function lifetimeMs(random: () => number): number {
 	return 100 + random() * 500;
 }
 
-test(`no acknowledged record is lost or doubled over ${FIGURES.crashCycles} kill -9 under load`, async () => {
+test(`no acknowledged record is lost or doubled over ${FIGURES.crashCycles} kill -9 under load`, async (context: TestContext) => {
 	await using folder = await temporaryFolder("crash");
 	const streams = mixedStreams();
 	const everything: Ledger = emptyLedger();
@@ -57,7 +58,7 @@ test(`no acknowledged record is lost or doubled over ${FIGURES.crashCycles} kill
 	}
 	readyMs.sort((a, b) => a - b);
 	const p90 = readyMs[Math.floor(readyMs.length * 0.9)] ?? 0;
-	printFigures("kill -9 under load", {
+	printFigures(context, "kill -9 under load", {
 		cycles: FIGURES.crashCycles,
 		"batches acknowledged": everything.acked.length,
 		"batches unanswered": everything.unknown.length,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { startServer } from "../interop/server.ts";
 import { FIGURES, READY_BAR_MS, printFigures } from "./figures.ts";
@@ -15,7 +16,7 @@ const FAILPOINTS = ["before-commit", "after-commit", "mid-merge", "before-merge-
 const REACH_TIMEOUT_MS = 30_000;
 
 for (const failpoint of FAILPOINTS) {
-	test(`nothing acknowledged is lost or doubled when the process ends ${failpoint}`, async () => {
+	test(`nothing acknowledged is lost or doubled when the process ends ${failpoint}`, async (context: TestContext) => {
 		await using folder = await temporaryFolder(`failpoint-${failpoint}`);
 		const streams = mixedStreams();
 		const acked = emptyLedger();
@@ -50,6 +51,6 @@ for (const failpoint of FAILPOINTS) {
 				await server.stop();
 			}
 		}
-		printFigures(`failpoint ${failpoint}`, { rounds: FIGURES.failpointRounds, ...total });
+		printFigures(context, `failpoint ${failpoint}`, { rounds: FIGURES.failpointRounds, ...total });
 	});
 }

@@ -1,5 +1,7 @@
-/** How much each chaos test does: the CI column of the figures table by default, the long-run column with MESHSCOPE_TEST_LONG=1. */
-const isLongRun = process.env["MESHSCOPE_TEST_LONG"] === "1";
+/** How much each chaos test does: the CI column of the figures table by default, the long-run column with MESHSCOPE_LONG=1. */
+import type { TestContext } from "node:test";
+
+const isLongRun = process.env["MESHSCOPE_LONG"] === "1";
 
 function figure(inCi: number, longRun: number): number {
 	return isLongRun ? longRun : inCi;
@@ -19,8 +21,10 @@ export const FIGURES = {
 /** Start of the process to its ready line, on data that a crash left. */
 export const READY_BAR_MS = 2_000;
 
-/** One line of figures for whoever reads the run's output. */
-export function printFigures(name: string, figures: Readonly<Record<string, number | string>>): void {
-	const text = Object.entries(figures).map(([key, value]) => `${key} ${typeof value === "number" ? Math.round(value * 10) / 10 : value}`);
-	console.log(`figures: ${name}: ${text.join(", ")}`);
+/** One line of figures among the run's output, as a diagnostic of the test. */
+export function printFigures(context: TestContext, name: string, figures: Readonly<Record<string, number | string>>): void {
+	const text = Object.entries(figures).map(
+		([key, value]) => `${key} ${typeof value === "number" ? Math.round(value * 10) / 10 : value}`,
+	);
+	context.diagnostic(`${name}: ${text.join(", ")}`);
 }

@@ -35,9 +35,12 @@ export function emptyLedger(): Ledger {
 	return { acked: [], refused: [], unknown: [] };
 }
 
+/** Keeps the ids only: a long run sends more bytes than fit in memory. */
 export function enter(ledger: Ledger, batch: Batch, outcome: Outcome): void {
-	ledger[outcome.kind].push(batch);
+	ledger[outcome.kind].push({ ...batch, bytes: NO_BYTES });
 }
+
+const NO_BYTES = new Uint8Array(0);
 
 /** Lookups at a time: enough to keep the readers busy, few enough to be answered promptly. */
 const CONCURRENT_LOOKUPS = 8;
@@ -52,7 +55,8 @@ export async function verify(http: string, ledger: Ledger): Promise<Verdict> {
 	let next = 0;
 	await Promise.all(
 		Array.from({ length: CONCURRENT_LOOKUPS }, async () => {
-			for (let task = tasks[next++]; task !== undefined; task = tasks[next++]) await verifyBatch(http, task.batch, task.kind, verdict);
+			for (let task = tasks[next++]; task !== undefined; task = tasks[next++])
+				await verifyBatch(http, task.batch, task.kind, verdict);
 		}),
 	);
 	return verdict;
@@ -73,19 +77,25 @@ async function verifyBatch(http: string, batch: Batch, kind: keyof Ledger, verdi
 		present += here;
 		if (kind === "acked" && here < expected.length) {
 			verdict.lost += expected.length - here;
-			verdict.examples.push(`acked ${batch.signal} ${traceId}: ${expected.length - here} of ${expected.length} records lost`);
+			verdict.examples.push(
+				`acked ${batch.signal} ${traceId}: ${expected.length - here} of ${expected.length} records lost`,
+			);
 		}
-		if (distinct.size > here) verdict.examples.push(`${kind} ${batch.signal} ${traceId}: ${distinct.size - here} records that were never sent`);
+		if (distinct.size > here)
+			verdict.examples.push(`${kind} ${batch.signal} ${traceId}: ${distinct.size - here} records that were never sent`);
 	}
 	if (kind === "refused") {
 		verdict.refusedButStored += present;
-		if (present > 0) verdict.examples.push(`refused ${batch.signal} batch of ${batch.traceIds[0]}: ${present} records stored`);
+		if (present > 0)
+			verdict.examples.push(`refused ${batch.signal} batch of ${batch.traceIds[0]}: ${present} records stored`);
 	}
 	if (kind === "unknown") {
 		verdict.unknownStored += present;
 		if (present > 0 && present < batch.spanIds.length) {
 			verdict.torn++;
-			verdict.examples.push(`unanswered ${batch.signal} batch of ${batch.traceIds[0]}: ${present} of ${batch.spanIds.length} records stored`);
+			verdict.examples.push(
+				`unanswered ${batch.signal} batch of ${batch.traceIds[0]}: ${present} of ${batch.spanIds.length} records stored`,
+			);
 		}
 	}
 }

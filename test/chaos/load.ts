@@ -33,12 +33,12 @@ export function mixedStreams(): Stream[] {
 
 /** One request at a time a stream, `pauseMs` after each answer. */
 export function startLoad(addresses: ServerAddresses, ledger: Ledger, streams: readonly Stream[], pauseMs: number): Load {
-	let stopped = false;
+	const stopping = new AbortController();
 	const outcomes = { acked: 0, refused: 0, unknown: 0, maxAckMs: 0 };
 	const running = streams.map(async ({ template, over }) => {
 		const sender = over === "http" ? httpSender(addresses.otlpHttp) : grpcSender(addresses.otlpGrpc);
 		try {
-			while (!stopped) {
+			while (!stopping.signal.aborted) {
 				const batch = template.make(Date.now());
 				const outcome = await sender.send(batch);
 				enter(ledger, batch, outcome);
@@ -55,7 +55,7 @@ export function startLoad(addresses: ServerAddresses, ledger: Ledger, streams: r
 	return {
 		outcomes,
 		async stop() {
-			stopped = true;
+			stopping.abort();
 			await Promise.all(running);
 		},
 	};

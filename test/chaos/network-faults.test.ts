@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { TestContext } from "node:test";
 import { getStatus } from "../interop/api.ts";
 import { startServer } from "../interop/server.ts";
 import { makeTemplate } from "./batches.ts";
@@ -16,7 +17,7 @@ const WORKERS = 4;
 const DELIVERY_TIMEOUT_MS = 30_000;
 
 for (const over of ["http", "grpc"] as const) {
-	test(`an exporter that retries over ${over} delivers everything once through latency and resets`, async () => {
+	test(`an exporter that retries over ${over} delivers everything once through latency and resets`, async (context: TestContext) => {
 		await using folder = await temporaryFolder(`network-${over}`);
 		const server = await startServer({ dataDirectory: folder.path });
 		const target = over === "http" ? server.addresses.otlpHttp : server.addresses.otlpGrpc;
@@ -54,7 +55,7 @@ for (const over of ["http", "grpc"] as const) {
 			const { store, ingest } = await getStatus(server.addresses.http);
 			assert.equal(store.spans, delivered.length * template.records);
 			assert.ok(attempts > delivered.length, "some answers were lost and the batch was sent again");
-			printFigures(`network faults over ${over}`, {
+			printFigures(context, `network faults over ${over}`, {
 				resets: proxy.resets(),
 				batches: delivered.length,
 				attempts,

@@ -8,7 +8,12 @@ import type { Batch } from "./batches.ts";
 export type Outcome =
 	| { readonly kind: "acked"; readonly ackMs: number; readonly partial: boolean }
 	/** The server said that nothing of it was kept. */
-	| { readonly kind: "refused"; readonly retryable: boolean; readonly retryAfterSeconds: number | undefined; readonly status: string }
+	| {
+			readonly kind: "refused";
+			readonly retryable: boolean;
+			readonly retryAfterSeconds: number | undefined;
+			readonly status: string;
+	  }
 	/** The connection broke: kept whole, or not at all. */
 	| { readonly kind: "unknown"; readonly reason: string };
 
@@ -117,7 +122,7 @@ function retryDelaySeconds(status: Buffer): number {
 	// Any.value (tag 0x12, length) = RetryInfo.retry_delay (tag 0x0a, length) = Duration {seconds 0x08, nanos 0x10}.
 	const duration = rest.subarray(4);
 	let seconds = 0;
-	for (let i = 0; i < duration.length; ) {
+	for (let i = 0; i < duration.length;) {
 		const tag = duration[i++]!;
 		let value = 0;
 		for (let shift = 1; i < duration.length; shift *= 128) {

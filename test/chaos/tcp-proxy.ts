@@ -59,11 +59,11 @@ export async function startTcpProxy(options: TcpProxyOptions): Promise<TcpProxy>
 		resets: () => resets,
 		resetAll() {
 			const count = open.size;
-			for (const reset of [...open]) reset();
+			for (const reset of open) reset();
 			return count;
 		},
 		async close() {
-			for (const reset of [...open]) reset();
+			for (const reset of open) reset();
 			await new Promise((resolve) => server.close(resolve));
 		},
 	};

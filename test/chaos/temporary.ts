@@ -1,4 +1,4 @@
-/** A folder for one test; removed when the test is over, kept when MESHSCOPE_TEST_KEEP=1 so that a failure can be looked at. */
+/** A folder for one test; removed when the test is over, kept when MESHSCOPE_KEEP_TEST_DATA=1 so that a failure can be looked at. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -8,7 +8,7 @@ export async function temporaryFolder(name: string): Promise<AsyncDisposable & {
 	return {
 		path: folder,
 		async [Symbol.asyncDispose]() {
-			if (process.env["MESHSCOPE_TEST_KEEP"] !== "1") await rm(folder, { recursive: true, force: true });
+			if (process.env["MESHSCOPE_KEEP_TEST_DATA"] !== "1") await rm(folder, { recursive: true, force: true });
 		},
 	};
 }

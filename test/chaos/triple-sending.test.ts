@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { TestContext } from "node:test";
 import { getJson, getStatus, searchTraces } from "../interop/api.ts";
 import { startServer } from "../interop/server.ts";
 import type { RunningServer } from "../interop/server.ts";
@@ -24,7 +25,8 @@ async function sendAll(server: RunningServer, batches: readonly Batch[], ways: r
 	try {
 		const outcomes = await Promise.all(batches.flatMap((batch) => ways.map((way) => senders[way].send(batch))));
 		for (const outcome of outcomes) assert.equal(outcome.kind, "acked", JSON.stringify(outcome));
-		for (const outcome of outcomes) assert.equal(outcome.kind === "acked" && outcome.partial, false, "a duplicate is full success too");
+		for (const outcome of outcomes)
+			assert.equal(outcome.kind === "acked" && outcome.partial, false, "a duplicate is full success too");
 	} finally {
 		senders.http.close();
 		senders.grpc.close();
@@ -52,7 +54,7 @@ async function totals(server: RunningServer, range: Readonly<Record<string, stri
 	};
 }
 
-test("a batch sent three times, and again after kill -9, leaves the same counts and percentiles as a batch sent once", async () => {
+test("a batch sent three times, and again after kill -9, leaves the same counts and percentiles as a batch sent once", async (context: TestContext) => {
 	await using once = await temporaryFolder("once");
 	await using thrice = await temporaryFolder("thrice");
 	const range = { from: String(Date.now() - 60_000), to: String(Date.now() + 60_000) };
@@ -91,7 +93,7 @@ test("a batch sent three times, and again after kill -9, leaves the same counts 
 		assert.deepEqual(await totals(second, range), expected);
 		const verdict = await verify(second.addresses.http, ledger);
 		assertClean(verdict);
-		printFigures("each batch three times, and after kill -9", {
+		printFigures(context, "each batch three times, and after kill -9", {
 			batches: BATCHES,
 			duplicates: duplicates + BATCHES,
 			checked: verdict.checked,

@@ -77,7 +77,12 @@ export async function startCapture(): Promise<Capture> {
 	};
 }
 
-function addGrpcService(server: grpc.Server, signal: CapturedSignal, service: string, keep: (payload: CapturedPayload) => void): void {
+function addGrpcService(
+	server: grpc.Server,
+	signal: CapturedSignal,
+	service: string,
+	keep: (payload: CapturedPayload) => void,
+): void {
 	const identity = (bytes: Buffer): Buffer => bytes;
 	const handler: grpc.handleUnaryCall<Buffer, Buffer> = (call, answer) => {
 		const userAgent = String(call.metadata.get("user-agent")[0] ?? "");

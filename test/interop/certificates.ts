@@ -37,7 +37,9 @@ export function issueCertificate(request: CertificateRequest): Issued {
 		publicKey.export({ type: "spki", format: "der" }),
 		context(3, true, sequence(...extensions(request))),
 	);
-	const signature = createSign("SHA256").update(toBeSigned).sign(request.issuer?.key ?? privateKey);
+	const signature = createSign("SHA256")
+		.update(toBeSigned)
+		.sign(request.issuer?.key ?? privateKey);
 	const certificate = sequence(toBeSigned, ECDSA_WITH_SHA256, bitString(signature, 0));
 	return {
 		certificatePem: pem("CERTIFICATE", certificate),

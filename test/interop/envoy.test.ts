@@ -77,7 +77,11 @@ async function sendAndFind(pair: EnvoyPair, pathPrefix: string): Promise<Map<str
 		assert.ok(clientLog !== undefined && serverLog !== undefined);
 		found.set(urlPath, { traceId, client, server: serverSpan, clientLog, serverLog });
 	}
-	assert.equal(new Set([...found.values()].map(({ traceId }) => traceId)).size, REQUESTS, "each request has a trace of its own");
+	assert.equal(
+		new Set([...found.values()].map(({ traceId }) => traceId)).size,
+		REQUESTS,
+		"each request has a trace of its own",
+	);
 	return found;
 }
 

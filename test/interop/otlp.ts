@@ -108,7 +108,11 @@ export interface Span {
 	readonly startTimeUnixNano: string;
 	readonly endTimeUnixNano: string;
 	readonly attributes?: readonly KeyValue[];
-	readonly events?: readonly { readonly timeUnixNano: string; readonly name: string; readonly attributes?: readonly KeyValue[] }[];
+	readonly events?: readonly {
+		readonly timeUnixNano: string;
+		readonly name: string;
+		readonly attributes?: readonly KeyValue[];
+	}[];
 	readonly links?: readonly { readonly traceId: string; readonly spanId: string; readonly attributes?: readonly KeyValue[] }[];
 	readonly status?: { readonly code?: number; readonly message?: string };
 }
@@ -134,7 +138,11 @@ export interface OtlpData {
 	readonly resourceSpans?: readonly {
 		readonly resource?: Resource;
 		readonly schemaUrl?: string;
-		readonly scopeSpans?: readonly { readonly scope?: Scope; readonly schemaUrl?: string; readonly spans?: readonly Span[] }[];
+		readonly scopeSpans?: readonly {
+			readonly scope?: Scope;
+			readonly schemaUrl?: string;
+			readonly spans?: readonly Span[];
+		}[];
 	}[];
 	readonly resourceLogs?: readonly {
 		readonly resource?: Resource;
@@ -178,7 +186,9 @@ export function decodeJson(signal: OtlpSignal, json: unknown): OtlpData {
 }
 
 export function decodePayload(signal: OtlpSignal, encoding: "protobuf" | "json", bytes: Uint8Array): OtlpData {
-	return encoding === "protobuf" ? decodeProtobuf(signal, bytes) : decodeJson(signal, JSON.parse(Buffer.from(bytes).toString("utf8")));
+	return encoding === "protobuf"
+		? decodeProtobuf(signal, bytes)
+		: decodeJson(signal, JSON.parse(Buffer.from(bytes).toString("utf8")));
 }
 
 export function spansOf(data: OtlpData): SpanInContext[] {

@@ -64,14 +64,31 @@ async function recordEnvoy(): Promise<void> {
 		const payloads = await captured(async (capture) => {
 			const folder = await mkdtemp(path.join(tmpdir(), "meshscope-envoy-"));
 			const envoy = await startEnvoy(await fetchEnvoy(), folder, capture);
-			for (let i = 0; i < ENVOY_REQUESTS; i++) await envoy.send(envoy[pairName], i === ENVOY_REQUESTS - 1 ? "/fail" : `/orders/${i}`);
-			await until(() => countRecords(capture.payloads, "traces") === 2 * ENVOY_REQUESTS && countRecords(capture.payloads, "logs") === 2 * ENVOY_REQUESTS);
+			for (let i = 0; i < ENVOY_REQUESTS; i++)
+				await envoy.send(envoy[pairName], i === ENVOY_REQUESTS - 1 ? "/fail" : `/orders/${i}`);
+			await until(
+				() =>
+					countRecords(capture.payloads, "traces") === 2 * ENVOY_REQUESTS &&
+					countRecords(capture.payloads, "logs") === 2 * ENVOY_REQUESTS,
+			);
 			await envoy.stop();
 			await rm(folder, { recursive: true });
 		});
 		const pair = pairName === "mutualTls" ? "mtls" : "plaintext";
-		fixtures.push(...(await writeFixtures(`envoy-${ENVOY_VERSION}`, payloads.filter((p) => p.transport === "grpc"), `${pair}-grpc`)));
-		fixtures.push(...(await writeFixtures(`envoy-${ENVOY_VERSION}`, payloads.filter((p) => p.transport === "http"), `${pair}-http`)));
+		fixtures.push(
+			...(await writeFixtures(
+				`envoy-${ENVOY_VERSION}`,
+				payloads.filter((p) => p.transport === "grpc"),
+				`${pair}-grpc`,
+			)),
+		);
+		fixtures.push(
+			...(await writeFixtures(
+				`envoy-${ENVOY_VERSION}`,
+				payloads.filter((p) => p.transport === "http"),
+				`${pair}-http`,
+			)),
+		);
 	}
 	await writeAbout({
 		emitter: "envoy",
@@ -91,7 +108,9 @@ async function recordTelemetrygen(): Promise<void> {
 	}
 	const fixtures = [];
 	for (const transport of ["grpc", "http"] as const) {
-		const payloads = await captured((capture) => sendWithTelemetrygen({ ...capture, binary, transport, serviceName: "interop-gen" }));
+		const payloads = await captured((capture) =>
+			sendWithTelemetrygen({ ...capture, binary, transport, serviceName: "interop-gen" }),
+		);
 		fixtures.push(...(await writeFixtures(`telemetrygen-${TELEMETRYGEN_VERSION}`, payloads, transport)));
 	}
 	await writeAbout({
@@ -132,14 +151,21 @@ async function writeFixtures(folder: string, payloads: readonly CapturedPayload[
 }
 
 async function writeAbout(about: EmitterAbout): Promise<void> {
-	await writeFile(path.join(FIXTURES_FOLDER, `${about.emitter}-${about.version}`, "about.json"), `${JSON.stringify(about, undefined, "\t")}\n`);
+	await writeFile(
+		path.join(FIXTURES_FOLDER, `${about.emitter}-${about.version}`, "about.json"),
+		`${JSON.stringify(about, undefined, "\t")}\n`,
+	);
 }
 
 function contentsOf(payload: CapturedPayload): FixtureContents {
 	const data = decodePayload(payload.signal, payload.encoding, payload.bytes);
 	if (payload.signal === "traces") {
 		const spans = spansOf(data);
-		return { resources: data.resourceSpans?.length ?? 0, spans: spans.length, spanNames: [...new Set(spans.map(({ span }) => span.name))].sort() };
+		return {
+			resources: data.resourceSpans?.length ?? 0,
+			spans: spans.length,
+			spanNames: [...new Set(spans.map(({ span }) => span.name))].sort(),
+		};
 	}
 	if (payload.signal === "logs") return { resources: data.resourceLogs?.length ?? 0, logs: logsOf(data).length };
 	const metrics = metricsOf(data);

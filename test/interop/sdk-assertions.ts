@@ -3,13 +3,28 @@ import assert from "node:assert/strict";
 import type { ServerAddresses } from "./server.ts";
 import { askUntil, getLogs, getSpans, plainAttributes, plainValue, queryMetric } from "./api.ts";
 import { attributeMap } from "./otlp.ts";
-import { EVENT, LINKED_SPAN_ID, LINKED_TRACE_ID, LINK_ATTRIBUTES, LOGS, METRICS, RESOURCE, SCOPE, SPANS } from "./senders/load.ts";
+import {
+	EVENT,
+	LINKED_SPAN_ID,
+	LINKED_TRACE_ID,
+	LINK_ATTRIBUTES,
+	LOGS,
+	METRICS,
+	RESOURCE,
+	SCOPE,
+	SPANS,
+} from "./senders/load.ts";
 import type { Sent } from "./senders/load.ts";
 
 /** An acknowledged record is readable within this time. */
 const VISIBLE_MS = 5_000;
 
-export async function assertTraceCameBack(addresses: ServerAddresses, sent: Sent, serviceName: string, baseTimeNs: bigint): Promise<void> {
+export async function assertTraceCameBack(
+	addresses: ServerAddresses,
+	sent: Sent,
+	serviceName: string,
+	baseTimeNs: bigint,
+): Promise<void> {
 	const spans = await askUntil(
 		() => getSpans(addresses.http, sent.traceId),
 		(found) => found.length >= SPANS.length,
@@ -33,7 +48,8 @@ export async function assertTraceCameBack(addresses: ServerAddresses, sent: Sent
 		assert.equal(scope.version, SCOPE.version);
 		const resourceAttributes = attributeMap(resource.attributes);
 		assert.deepEqual(resourceAttributes["service.name"], { stringValue: serviceName });
-		for (const [key, value] of Object.entries(RESOURCE)) assert.deepEqual(resourceAttributes[key], value, `resource attribute ${key}`);
+		for (const [key, value] of Object.entries(RESOURCE))
+			assert.deepEqual(resourceAttributes[key], value, `resource attribute ${key}`);
 		assert.equal(span.events?.length ?? 0, expected.name === "charge" ? 1 : 0);
 		assert.equal(span.links?.length ?? 0, expected.name === "charge" ? 1 : 0);
 	}
@@ -48,7 +64,12 @@ export async function assertTraceCameBack(addresses: ServerAddresses, sent: Sent
 	assert.deepEqual(attributeMap(link?.attributes), LINK_ATTRIBUTES);
 }
 
-export async function assertLogsCameBack(addresses: ServerAddresses, sent: Sent, serviceName: string, baseTimeNs: bigint): Promise<void> {
+export async function assertLogsCameBack(
+	addresses: ServerAddresses,
+	sent: Sent,
+	serviceName: string,
+	baseTimeNs: bigint,
+): Promise<void> {
 	const logs = await askUntil(
 		() => getLogs(addresses.http, { traceId: sent.traceId }),
 		(found) => found.length >= LOGS.length,
@@ -68,7 +89,8 @@ export async function assertLogsCameBack(addresses: ServerAddresses, sent: Sent,
 		assert.deepEqual(log.attributes, plainAttributes(expected.attributes));
 		assert.ok(log.scope.includes(SCOPE.name), `scope ${log.scope}`);
 		const resource = { ...plainAttributes(RESOURCE), "service.name": serviceName };
-		for (const [key, value] of Object.entries(resource)) assert.deepEqual(log.resource[key], value, `resource attribute ${key}`);
+		for (const [key, value] of Object.entries(resource))
+			assert.deepEqual(log.resource[key], value, `resource attribute ${key}`);
 	}
 }
 

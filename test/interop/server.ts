@@ -83,10 +83,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 				resolve(ready);
 			}
 		});
-		exited.then((how) => {
-			clearTimeout(timer);
-			reject(new Error(`the server ended (${how}) before it was ready:\n${said}`));
-		}, reject);
+		exited
+			.then((how) => {
+				clearTimeout(timer);
+				reject(new Error(`the server ended (${how}) before it was ready:\n${said}`));
+			})
+			.catch(reject);
 	});
 	const readyMs = performance.now() - startedMs;
 	return {

@@ -65,7 +65,17 @@ export async function startEnvoy(
 	// One worker thread: fewer connections, and spans leave in the order of the requests.
 	const child = spawn(
 		binary,
-		["-c", path.join(folder, "bootstrap.yaml"), "--disable-hot-restart", "--concurrency", "1", "--admin-address-path", adminFile, "-l", "warning"],
+		[
+			"-c",
+			path.join(folder, "bootstrap.yaml"),
+			"--disable-hot-restart",
+			"--concurrency",
+			"1",
+			"--admin-address-path",
+			adminFile,
+			"-l",
+			"warning",
+		],
 		{ stdio: ["ignore", "ignore", "pipe"] },
 	);
 	let said = "";
@@ -85,7 +95,8 @@ export async function startEnvoy(
 		backendNotAfter: certificates.backendNotAfter,
 		send: (pair, urlPath) => get(pair.outboundPort, urlPath),
 		async stop() {
-			const exited = child.exitCode !== null ? Promise.resolve() : new Promise<void>((resolve) => child.once("exit", () => resolve()));
+			const exited =
+				child.exitCode !== null ? Promise.resolve() : new Promise<void>((resolve) => child.once("exit", () => resolve()));
 			child.kill("SIGTERM");
 			await exited;
 			app.closeAllConnections();
@@ -100,11 +111,27 @@ async function writeCertificates(folder: string): Promise<{ folder: string; fron
 	const dayMs = 86_400_000;
 	const wholeSecondMs = Math.floor(Date.now() / 1_000) * 1_000;
 	const notBefore = new Date(wholeSecondMs - dayMs);
-	const authority = issueCertificate({ commonName: "demo authority", notBefore, notAfter: new Date(wholeSecondMs + 30 * dayMs) });
+	const authority = issueCertificate({
+		commonName: "demo authority",
+		notBefore,
+		notAfter: new Date(wholeSecondMs + 30 * dayMs),
+	});
 	const frontendNotAfter = new Date(wholeSecondMs + 10 * dayMs);
 	const backendNotAfter = new Date(wholeSecondMs + 20 * dayMs);
-	const frontend = issueCertificate({ commonName: "frontend", uris: [FRONTEND_ID], notBefore, notAfter: frontendNotAfter, issuer: authority });
-	const backend = issueCertificate({ commonName: "backend", uris: [BACKEND_ID], notBefore, notAfter: backendNotAfter, issuer: authority });
+	const frontend = issueCertificate({
+		commonName: "frontend",
+		uris: [FRONTEND_ID],
+		notBefore,
+		notAfter: frontendNotAfter,
+		issuer: authority,
+	});
+	const backend = issueCertificate({
+		commonName: "backend",
+		uris: [BACKEND_ID],
+		notBefore,
+		notAfter: backendNotAfter,
+		issuer: authority,
+	});
 	await Promise.all([
 		writeFile(path.join(target, "ca.crt"), authority.certificatePem),
 		writeFile(path.join(target, "frontend.crt"), frontend.certificatePem),
@@ -141,7 +168,12 @@ function portOf(address: string): number {
 
 function get(port: number, urlPath: string): Promise<number> {
 	return new Promise((resolve, reject) => {
-		const outgoing = request({ host: "127.0.0.1", port, path: urlPath, headers: { host: "backend.demo", "user-agent": "interop-test" } });
+		const outgoing = request({
+			host: "127.0.0.1",
+			port,
+			path: urlPath,
+			headers: { host: "backend.demo", "user-agent": "interop-test" },
+		});
 		outgoing.on("response", (response) => {
 			response.resume();
 			response.on("end", () => resolve(response.statusCode ?? 0));

@@ -45,7 +45,10 @@ export async function runCommand(
 		const { stdout } = await execFileAsync(command, args, { env, timeout: COMMAND_TIMEOUT_MS, maxBuffer: 64 << 20 });
 		return stdout;
 	} catch (error) {
-		const said = error instanceof Error && "stderr" in error ? String(error.stderr).trim().split("\n").slice(-8).join("\n") : String(error);
+		const said =
+			error instanceof Error && "stderr" in error
+				? String(error.stderr).trim().split("\n").slice(-8).join("\n")
+				: String(error);
 		throw new Error(`\`${command} ${args.join(" ")}\` failed:\n${said}`, { cause: error });
 	}
 }

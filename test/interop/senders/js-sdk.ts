@@ -58,7 +58,10 @@ export async function sendWithJsSdk(options: JsSdkOptions): Promise<Sent> {
 		resource,
 		readers: [new PeriodicExportingMetricReader({ exporter: exporters.metrics, exportIntervalMillis: 3_600_000 })],
 		views: [
-			{ instrumentName: "interop.latency", aggregation: { type: AggregationType.EXPLICIT_BUCKET_HISTOGRAM, options: { boundaries: HISTOGRAM_BOUNDS } } },
+			{
+				instrumentName: "interop.latency",
+				aggregation: { type: AggregationType.EXPLICIT_BUCKET_HISTOGRAM, options: { boundaries: HISTOGRAM_BOUNDS } },
+			},
 			{ instrumentName: "interop.size", aggregation: { type: AggregationType.EXPONENTIAL_HISTOGRAM } },
 		],
 	});
@@ -82,7 +85,9 @@ function recordSpansAndLogs(tracers: TracerProvider, loggers: LoggerProvider, at
 			kind: SpanKind.CLIENT,
 			startTime: at(10_000_000n),
 			attributes: { "peer.service": "bank" },
-			links: [{ context: { traceId: LINKED_TRACE_ID, spanId: LINKED_SPAN_ID, traceFlags: 1 }, attributes: { why: "cause" } }],
+			links: [
+				{ context: { traceId: LINKED_TRACE_ID, spanId: LINKED_SPAN_ID, traceFlags: 1 }, attributes: { why: "cause" } },
+			],
 		},
 		inRoot,
 	);
@@ -106,13 +111,21 @@ function recordSpansAndLogs(tracers: TracerProvider, loggers: LoggerProvider, at
 	logger.emit({ timestamp: at(220_000_000n), severityNumber: 17, severityText: "ERROR", body: { code: 51 }, context: inRoot });
 	return {
 		traceId: root.spanContext().traceId,
-		spanIds: { "GET /checkout": root.spanContext().spanId, charge: charge.spanContext().spanId, audit: audit.spanContext().spanId },
+		spanIds: {
+			"GET /checkout": root.spanContext().spanId,
+			charge: charge.spanContext().spanId,
+			audit: audit.spanContext().spanId,
+		},
 	};
 }
 
 function recordMetrics(meters: MeterProvider): void {
 	const meter = meters.getMeter(SCOPE.name, SCOPE.version);
-	const requests = meter.createCounter("interop.requests", { unit: "{request}", description: "Requests.", valueType: ValueType.INT });
+	const requests = meter.createCounter("interop.requests", {
+		unit: "{request}",
+		description: "Requests.",
+		valueType: ValueType.INT,
+	});
 	requests.add(5, { route: "/a" });
 	requests.add(7, { route: "/a" });
 	requests.add(1, { route: "/b" });
@@ -154,7 +167,11 @@ function exportersFor({ protocol, otlpGrpc, otlpHttp }: JsSdkOptions): Exporters
 	}
 	const url = (signal: string) => ({ url: `http://${otlpHttp}/v1/${signal}` });
 	return protocol === "http/protobuf"
-		? { spans: new TraceProtobuf(url("traces")), logs: new LogProtobuf(url("logs")), metrics: new MetricProtobuf(url("metrics")) }
+		? {
+				spans: new TraceProtobuf(url("traces")),
+				logs: new LogProtobuf(url("logs")),
+				metrics: new MetricProtobuf(url("metrics")),
+			}
 		: { spans: new TraceJson(url("traces")), logs: new LogJson(url("logs")), metrics: new MetricJson(url("metrics")) };
 }
 

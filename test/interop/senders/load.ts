@@ -77,7 +77,16 @@ export const SPANS: readonly ExpectedSpan[] = [
 		statusCode: 2,
 		statusMessage: "card declined",
 	},
-	{ name: "audit", kind: 1, startNs: 210n * MS, endNs: 240n * MS, isRoot: false, attributes: {}, statusCode: 1, statusMessage: "" },
+	{
+		name: "audit",
+		kind: 1,
+		startNs: 210n * MS,
+		endNs: 240n * MS,
+		isRoot: false,
+		attributes: {},
+		statusCode: 1,
+		statusMessage: "",
+	},
 ];
 
 /** On the span "charge". */
@@ -149,9 +158,30 @@ export const METRICS: readonly ExpectedMetric[] = [
 			{ attributes: { route: "/b" }, value: "1" },
 		],
 	},
-	{ name: "interop.cost", unit: "EUR", description: "", type: "sum", monotonic: true, points: [{ attributes: {}, value: 1.75 }] },
-	{ name: "interop.active", unit: "", description: "", type: "sum", monotonic: false, points: [{ attributes: {}, value: "-3" }] },
-	{ name: "interop.temperature", unit: "Cel", description: "", type: "gauge", monotonic: false, points: [{ attributes: {}, value: 21.5 }] },
+	{
+		name: "interop.cost",
+		unit: "EUR",
+		description: "",
+		type: "sum",
+		monotonic: true,
+		points: [{ attributes: {}, value: 1.75 }],
+	},
+	{
+		name: "interop.active",
+		unit: "",
+		description: "",
+		type: "sum",
+		monotonic: false,
+		points: [{ attributes: {}, value: "-3" }],
+	},
+	{
+		name: "interop.temperature",
+		unit: "Cel",
+		description: "",
+		type: "gauge",
+		monotonic: false,
+		points: [{ attributes: {}, value: 21.5 }],
+	},
 	{
 		name: "interop.latency",
 		unit: "ms",

@@ -36,5 +36,9 @@ export async function sendWithTelemetrygen(options: TelemetrygenOptions): Promis
 	const traces = ["--traces", String(TELEMETRYGEN_TRACES), "--child-spans", String(TELEMETRYGEN_CHILD_SPANS)];
 	await runCommand(options.binary, ["traces", ...common, ...traces], env);
 	await runCommand(options.binary, ["logs", ...common, "--logs", String(TELEMETRYGEN_LOGS), "--body", "probe body"], env);
-	await runCommand(options.binary, ["metrics", ...common, "--metrics", String(TELEMETRYGEN_METRICS), "--otlp-metric-name", "interop.gen"], env);
+	await runCommand(
+		options.binary,
+		["metrics", ...common, "--metrics", String(TELEMETRYGEN_METRICS), "--otlp-metric-name", "interop.gen"],
+		env,
+	);
 }

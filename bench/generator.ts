@@ -9,7 +9,7 @@ import { Buffer } from "node:buffer";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { hexFromBytes } from "../model/ids.ts";
-import { type GroupTemplate, PayloadFiller, createPayload } from "./payload.ts";
+import { type FreshIds, type GroupTemplate, type Payload, PayloadFiller, createPayload } from "./payload.ts";
 import type { GeneratorResult, KnownTrace } from "./processes.ts";
 import { percentile } from "./statistics.ts";
 import { type Transport, createTransport } from "./transport.ts";
@@ -24,8 +24,8 @@ interface Request {
 
 interface Group {
 	unacked: number;
-	/** One trace of the group, known once all its requests are acknowledged. */
-	readonly known: KnownTrace;
+	/** Some of the group's traces, known once all its requests are acknowledged. */
+	readonly known: readonly KnownTrace[];
 }
 
 interface Settings {
@@ -40,6 +40,8 @@ interface Settings {
 }
 
 const MAX_ATTEMPTS = 1_000;
+/** Traces of a group that may enter the reservoir. */
+const KNOWN_PER_GROUP = 8;
 /** Kinds of failure to tell apart in the report. */
 const MAX_REASONS = 20;
 
@@ -52,7 +54,7 @@ class Load {
 	private readonly latenciesMs: number[] = [];
 	private readonly reasons = new Map<string, number>();
 	private readonly reservoir: KnownTrace[] = [];
-	private groupsKnown = 0;
+	private tracesKnown = 0;
 	private sentSpans = 0;
 	private acked = 0;
 	private ackedRequests = 0;
@@ -177,16 +179,36 @@ class Load {
 		if (--request.group.unacked === 0) this.keep(request.group.known);
 	}
 
-	/** Reservoir sampling: every completed group is as likely to be kept as any other. */
-	private keep(known: KnownTrace): void {
-		this.groupsKnown++;
-		if (this.reservoir.length < this.settings.reservoir) {
-			this.reservoir.push(known);
-			return;
+	/** Reservoir sampling: early traces are as likely to be kept as late ones. */
+	private keep(known: readonly KnownTrace[]): void {
+		for (const trace of known) {
+			this.tracesKnown++;
+			if (this.reservoir.length < this.settings.reservoir) {
+				this.reservoir.push(trace);
+				continue;
+			}
+			const at = Math.floor(Math.random() * this.tracesKnown);
+			if (at < this.settings.reservoir) this.reservoir[at] = trace;
 		}
-		const at = Math.floor(Math.random() * this.groupsKnown);
-		if (at < this.settings.reservoir) this.reservoir[at] = known;
 	}
+}
+
+/** Facts of some traces of a group that was just filled. */
+function knownTraces(payload: Payload, group: GroupTemplate, ids: FreshIds): KnownTrace[] {
+	return Array.from({ length: KNOWN_PER_GROUP }, () => {
+		const trace = Math.floor(Math.random() * group.traces.length);
+		const { hops } = group.traces[trace]!;
+		const last = hops.at(-1)!;
+		const callee = payload.mesh.services[last.callee]!;
+		return {
+			traceId: hexFromBytes(new Uint8Array(ids.traceIds.buffer, ids.traceIds.byteOffset), trace * 16, 16),
+			requestId: Buffer.from(ids.requestIds.subarray(trace * 36, trace * 36 + 36)).toString("latin1"),
+			spanCount: hops.length * 2,
+			service: callee.serviceName,
+			operation: callee.operations[last.operation]!.spanName,
+			nodeId: callee.pods[last.calleePod]!.nodeId,
+		};
+	});
 }
 
 async function main(): Promise<void> {
@@ -234,18 +256,7 @@ async function main(): Promise<void> {
 		filler.fill(group, buffers, Date.now());
 		generated.ms += performance.now() - start;
 		generated.spans += group.spanCount;
-		const trace = Math.floor(Math.random() * group.traces.length);
-		const shape = group.traces[trace]!;
-		const entry = shape.hops.at(-1)!;
-		const callee = payload.mesh.services[entry.callee]!;
-		const known: KnownTrace = {
-			traceId: hexFromBytes(new Uint8Array(filler.traceIds.buffer, filler.traceIds.byteOffset), trace * 16, 16),
-			requestId: Buffer.from(filler.requestIds.subarray(trace * 36, trace * 36 + 36)).toString("latin1"),
-			spanCount: shape.hops.length * 2,
-			service: callee.serviceName,
-			operation: callee.operations[entry.operation]!.spanName,
-			nodeId: callee.pods[entry.calleePod]!.nodeId,
-		};
+		const known = settings.reservoir > 0 ? knownTraces(payload, group, filler) : [];
 		const state: Group = { unacked: group.requests.length, known };
 		for (let i = 0; i < group.requests.length; i++) {
 			const { bytes, spanCount } = group.requests[i]!;

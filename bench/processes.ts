@@ -89,7 +89,7 @@ export async function startNullSink(): Promise<NullSink> {
 export function firstJsonLine(child: ChildProcess, timeoutMs: number): Promise<unknown> {
 	return new Promise((resolve, reject) => {
 		const timer = setTimeout(() => reject(new Error(`no JSON line within ${timeoutMs} ms`)), timeoutMs);
-		child.once("exit", (code, signal) => reject(new Error(`ended with ${signal ?? code} before its JSON line`)));
+		child.once("close", (code, signal) => reject(new Error(`ended with ${signal ?? code} before its JSON line`)));
 		child.once("error", reject);
 		const lines = createInterface({ input: child.stdout! });
 		lines.on("line", (line) => {

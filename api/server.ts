@@ -21,12 +21,11 @@ import { addServiceRoutes } from "./routes/services.ts";
 import { addProbeRoutes, addStatusRoutes, type IngestAddresses, type StatusSource } from "./routes/status.ts";
 import { addTraceRoutes } from "./routes/traces.ts";
 
-export interface TlsOptions {
-	/** PEM. */
-	readonly cert: string | Buffer;
-	readonly key: string | Buffer;
-	/** PEM; when given, clients must show a certificate that it signed. */
-	readonly clientCa?: string | Buffer | undefined;
+export interface ApiTls {
+	readonly certPem: string;
+	readonly keyPem: string;
+	/** When set, every client must present a certificate that this authority signed. */
+	readonly clientCaPem?: string | undefined;
 }
 
 export interface ApiTimeouts {
@@ -47,7 +46,7 @@ export interface ApiOptions {
 	readonly readTokens: readonly string[];
 	/** Further host names by which it is reached, without port. */
 	readonly allowHosts: readonly string[];
-	readonly tls?: TlsOptions | undefined;
+	readonly tls?: ApiTls | undefined;
 	/** The built UI; undefined when there is none. */
 	readonly uiDirectory: string | undefined;
 	readonly ingestAddresses: IngestAddresses;
@@ -142,7 +141,7 @@ function addQueryRoutes(scope: FastifyInstance, options: ApiOptions, queryTimeou
 	addMetricRoutes(scope, context);
 }
 
-function createServer(handler: RequestListener, tls: TlsOptions | undefined, timeouts: ApiTimeouts): Server {
+function createServer(handler: RequestListener, tls: ApiTls | undefined, timeouts: ApiTimeouts): Server {
 	const limits = {
 		headersTimeout: timeouts.headersMs,
 		requestTimeout: timeouts.requestMs,
@@ -163,9 +162,9 @@ function createServer(handler: RequestListener, tls: TlsOptions | undefined, tim
 	return server;
 }
 
-function tlsSettings(tls: TlsOptions): object {
-	const client = tls.clientCa === undefined ? {} : { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true };
-	return { cert: tls.cert, key: tls.key, ...client };
+function tlsSettings(tls: ApiTls): object {
+	const client = tls.clientCaPem === undefined ? {} : { ca: tls.clientCaPem, requestCert: true, rejectUnauthorized: true };
+	return { cert: tls.certPem, key: tls.keyPem, ...client };
 }
 
 /** While draining, what comes on open connections is refused as retryable, and each connection ends with its answer. */

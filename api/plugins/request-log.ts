@@ -47,8 +47,7 @@ export function installRequestLog(app: FastifyInstance, log: ApiLog, now: () => 
 export function escapeControls(text: string, max: number): string {
 	const short = text.length > max ? `${text.slice(0, max)}…` : text;
 	return short.replace(
-		// oxlint-disable-next-line no-control-regex -- finding control characters is its purpose
-		/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+		/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu,
 		(char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
 	);
 }

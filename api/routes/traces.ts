@@ -62,11 +62,11 @@ function traceQueryOf(parameters: Parameters, nowMs: number): TraceQuery {
 
 /**
  * `{"resourceSpans":[…]}` with the summary put in before its last brace: a trace of 100 MB is neither parsed nor copied.
- * @throws Error when the text is no JSON object
+ * @throws Error when the text is no JSON object with a member
  */
 export function withSummary(json: Uint8Array, summary: TraceSummary): readonly Uint8Array[] {
 	const end = json.lastIndexOf(CLOSING_BRACE);
-	if (end < 1) throw new Error("the reader's trace is no JSON object");
+	if (end < 2) throw new Error("the reader's trace is no JSON object with a member");
 	const answer: TraceSummaryAnswer = summary;
 	return [json.subarray(0, end), Buffer.from(`,"meshscope":${JSON.stringify(answer)}}`)];
 }

@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { summary } from "../canned-server.ts";
+import { acceptedProtobuf, withSummary } from "./traces.ts";
+
+function joined(parts: readonly Uint8Array[]): string {
+	return Buffer.concat(parts).toString();
+}
+
+test("the summary is put in before the last brace, whatever stands inside or behind", () => {
+	const json = Buffer.from('{"resourceSpans":[{"x":"}"}]}\n');
+	assert.deepEqual(JSON.parse(joined(withSummary(json, summary))), { resourceSpans: [{ x: "}" }], meshscope: summary });
+});
+
+test("the trace's bytes are not copied", () => {
+	const json = Buffer.from('{"resourceSpans":[]}');
+	const [body] = withSummary(json, summary);
+	assert.equal(body?.buffer, json.buffer);
+	assert.equal(body?.length, json.length - 1);
+});
+
+test("text that is no object with a member is a fault, not an answer", () => {
+	assert.throws(() => withSummary(Buffer.from("{}"), summary), /no JSON object/);
+	assert.throws(() => withSummary(new Uint8Array(0), summary), /no JSON object/);
+});
+
+test("protobuf is answered only when it is named, and named above JSON", () => {
+	assert.equal(acceptedProtobuf("application/x-protobuf"), "application/x-protobuf");
+	assert.equal(acceptedProtobuf("text/html, Application/Protobuf;q=0.9, application/json;q=0.8"), "application/protobuf");
+	for (const accept of [undefined, "", "*/*", "application/*", "application/json", "application/protobuf;q=bad"]) {
+		assert.equal(acceptedProtobuf(accept), undefined, String(accept));
+	}
+});

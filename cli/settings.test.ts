@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { loadDataDirectory, loadSettings, SettingsError } from "./settings.ts";
 import type { LoadedSettings, SettingsInput } from "./settings.ts";
 import { OPTIONS } from "./settings/options.ts";
+import { settingsTable } from "./settings/reference.ts";
 
 interface World {
 	readonly flags?: Record<string, unknown>;
@@ -216,4 +218,20 @@ test("the data directory alone ignores faults of other settings", () => {
 	const files = { "meshscope.yaml": "data: /srv/mesh\nretention: never\n" };
 	assert.equal(loadDataDirectory(inputOf({ files })), "/srv/mesh");
 	assert.equal(loadDataDirectory(inputOf({ files, env: { MESHSCOPE_DATA: "/env" }, flags: { data: "/flag" } })), "/flag");
+});
+
+test("the README's table of settings is the table of settings", () => {
+	const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+	assert.equal(/<!-- settings -->\n([\s\S]*?)<!-- \/settings -->/.exec(readme)?.[1], settingsTable());
+});
+
+test("the example settings file is sound and changes nothing", () => {
+	const text = readFileSync(new URL("../examples/meshscope.yaml", import.meta.url), "utf8");
+	assert.deepEqual(load({ files: { "meshscope.yaml": text } }).settings, load({}).settings);
+	const uncommented = text.replaceAll(/^# {3}/gm, "").replace("http: 127.0.0.1:4300", "http: 0.0.0.0:4300");
+	const faults = faultsOf({ files: { "meshscope.yaml": uncommented } });
+	assert.ok(
+		faults.every((fault) => fault.includes("cannot be read") || fault.includes("can be reached from other machines")),
+		faults.join("\n"),
+	);
 });

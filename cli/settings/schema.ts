@@ -67,7 +67,7 @@ const COMPLETE_SCHEMA = z.object({
 	"otlp-http": single(switchable(parseAddress)),
 	zipkin: single(switchable(parseAddress)),
 	retention: duration("1m", "36500d"),
-	"max-disk": size(64 * MIB, Number.MAX_SAFE_INTEGER),
+	"max-disk": size(MIB, Number.MAX_SAFE_INTEGER),
 	"ingest-token": z.array(token),
 	"ingest-token-file": z.array(notEmpty),
 	"read-token": z.array(token),

@@ -9,16 +9,14 @@ const MAX_CELL_WIDTH = 80;
 /** Rows whose widths decide the columns; the table is then streamed. */
 const SAMPLED_ROWS = 500;
 
-/** Lines with their ends, as the rows come. Returns the number of rows. */
-export function writeResult(result: SqlResult, format: OutputFormat, write: (text: string) => void): number {
-	if (format === "table") return writeTable(result, write);
-	if (format === "csv") write(csvLine(result.columns));
-	let count = 0;
-	for (const row of result.rows) {
-		write(format === "csv" ? csvLine(row.map(cellText)) : jsonLine(result.columns, row));
-		count++;
+/** Lines with their ends, made as the rows come. */
+export function* resultLines(result: SqlResult, format: OutputFormat): Generator<string> {
+	if (format === "table") {
+		yield* tableLines(result);
+		return;
 	}
-	return count;
+	if (format === "csv") yield csvLine(result.columns);
+	for (const row of result.rows) yield format === "csv" ? csvLine(row.map(cellText)) : jsonLine(result.columns, row);
 }
 
 /** JSON numbers have no size limit, so 64-bit integers stand as they are; blobs are base64. */
@@ -43,35 +41,27 @@ function cellText(value: SqlValue): string {
 	return value instanceof Uint8Array ? Buffer.from(value).toString("base64") : String(value);
 }
 
-function writeTable(result: SqlResult, write: (text: string) => void): number {
+function* tableLines(result: SqlResult): Generator<string> {
 	const widths = result.columns.map((name) => textWidth(printable(name)));
 	const numeric = result.columns.map(() => true);
-	const sample: (readonly SqlValue[])[] = [];
-	let count = 0;
 	const line = (row: readonly SqlValue[]): string => {
 		const cells = row.map((value, i) => (numeric[i] ? fitRight : fit)(tableCell(value), widths[i]!));
 		return `${cells.join("  ").trimEnd()}\n`;
 	};
-	const begin = (): void => {
-		for (const row of sample) {
-			for (const [i, value] of row.entries()) {
-				widths[i] = Math.min(MAX_CELL_WIDTH, Math.max(widths[i]!, textWidth(tableCell(value))));
-				if (typeof value === "string" || value instanceof Uint8Array) numeric[i] = false;
-			}
+	const rows = result.rows[Symbol.iterator]();
+	const sample: (readonly SqlValue[])[] = [];
+	let next = rows.next();
+	for (; next.done !== true && sample.length < SAMPLED_ROWS; next = rows.next()) sample.push(next.value);
+	for (const row of sample) {
+		for (const [i, value] of row.entries()) {
+			widths[i] = Math.min(MAX_CELL_WIDTH, Math.max(widths[i]!, textWidth(tableCell(value))));
+			if (typeof value === "string" || value instanceof Uint8Array) numeric[i] = false;
 		}
-		write(line(result.columns));
-		write(`${widths.map((width) => "─".repeat(width)).join("  ")}\n`);
-		for (const row of sample) write(line(row));
-		sample.length = 0;
-	};
-	for (const row of result.rows) {
-		count++;
-		if (count <= SAMPLED_ROWS) sample.push(row);
-		if (count === SAMPLED_ROWS) begin();
-		if (count > SAMPLED_ROWS) write(line(row));
 	}
-	if (count < SAMPLED_ROWS) begin();
-	return count;
+	yield line(result.columns);
+	yield `${widths.map((width) => "─".repeat(width)).join("  ")}\n`;
+	for (const row of sample) yield line(row);
+	for (; next.done !== true; next = rows.next()) yield line(next.value);
 }
 
 function tableCell(value: SqlValue): string {

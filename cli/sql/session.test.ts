@@ -4,7 +4,7 @@ import { MeshscopeError } from "../../model/errors.ts";
 import { MAX_TIME_NS } from "../../model/time.ts";
 import { SQL_TABLES } from "../../store/sql-tables.ts";
 import type { LogEntry, MetricPoint, MetricSeries, ScanQuery, SpanRow, StoreScanner } from "../../store/store.ts";
-import { writeResult } from "./output.ts";
+import { resultLines } from "./output.ts";
 import type { OutputFormat } from "./output.ts";
 import { openSqlSession } from "./session.ts";
 
@@ -97,8 +97,7 @@ function ask(statement: string, scanner = new FakeScanner()): readonly (readonly
 
 function print(statement: string, format: OutputFormat): string {
 	const session = openSqlSession(new FakeScanner(), () => NOW_MS);
-	let text = "";
-	writeResult(session.query(statement), format, (part) => (text += part));
+	const text = [...resultLines(session.query(statement), format)].join("");
 	session.close();
 	return text;
 }

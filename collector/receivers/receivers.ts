@@ -11,17 +11,8 @@ import type { Ingress } from "./ingress.ts";
 import { otlpServices } from "./otlp-grpc.ts";
 import { otlpHttp } from "./otlp-http.ts";
 import { DEFAULT_LIMITS } from "./settings.ts";
-import type { ReceiverAddresses, ReceiverLog, ReceiverSettings, Transport } from "./settings.ts";
+import type { ReceiverAddresses, ReceiverLog, ReceiverSettings, Receivers, Transport } from "./settings.ts";
 import { zipkin } from "./zipkin.ts";
-
-export interface Receivers {
-	readonly addresses: ReceiverAddresses;
-	/**
-	 * Stops accepting, refuses new requests as retryable, answers those under way and closes every connection, at the latest after
-	 * `graceMs`. Resolves when no connection is left.
-	 */
-	close(graceMs: number): Promise<void>;
-}
 
 /** Rejects, with nothing left listening, when one of the addresses cannot be bound. */
 export async function startReceivers(settings: ReceiverSettings, sink: IngestSink, log: ReceiverLog): Promise<Receivers> {

@@ -67,6 +67,15 @@ export interface ReceiverAddresses {
 	readonly zipkin?: string;
 }
 
+export interface Receivers {
+	readonly addresses: ReceiverAddresses;
+	/**
+	 * Stops accepting, refuses new requests as retryable, answers those under way and closes every connection, at the latest after
+	 * `graceMs`. Resolves when no connection is left.
+	 */
+	close(graceMs: number): Promise<void>;
+}
+
 export type LogLevel = "debug" | "info" | "warn" | "error";
 export type ReceiverLog = (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>) => void;
 

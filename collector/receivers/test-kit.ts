@@ -9,8 +9,7 @@ import type { ErrorCode } from "../../model/errors.ts";
 import type { IncomingBatch, IngestOutcome, IngestSink } from "../ingest.ts";
 import type { Signal } from "../../store/store.ts";
 import { startReceivers } from "./receivers.ts";
-import type { Receivers } from "./receivers.ts";
-import type { ReceiverSettings } from "./settings.ts";
+import type { ReceiverSettings, Receivers } from "./settings.ts";
 
 export const ACCEPTED: IngestOutcome = { kind: "accepted", rejected: 0, errorMessage: "" };
 

@@ -28,7 +28,9 @@ const FLAGS: readonly string[] = [
 	"--disable-sync",
 ];
 
-export type BrowserFound = { readonly kind: "found"; readonly executable: string } | { readonly kind: "none"; readonly reason: string };
+export type BrowserFound =
+	| { readonly kind: "found"; readonly executable: string }
+	| { readonly kind: "none"; readonly reason: string };
 
 export async function findBrowser(env: NodeJS.ProcessEnv = process.env): Promise<BrowserFound> {
 	const chosen = env.MESHSCOPE_TEST_BROWSER;

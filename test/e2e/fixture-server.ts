@@ -136,7 +136,9 @@ function search(state: FixtureServer, params: URLSearchParams): unknown {
 				(status === null || (status === "error") === (span.failed === true)) &&
 				params.getAll("attr").every((filter) => {
 					const [key, ...value] = filter.split("=");
-					return (span.attributes ?? []).some((item) => item.key === key && Object.values(item.value).includes(value.join("=")));
+					return (span.attributes ?? []).some(
+						(item) => item.key === key && Object.values(item.value).includes(value.join("=")),
+					);
 				}),
 		),
 	);
@@ -159,14 +161,26 @@ function searchLogs(state: FixtureServer, params: URLSearchParams): unknown {
 
 function statusOf(state: FixtureServer): StatusAnswer {
 	const spans = state.traces.reduce((total, trace) => total + trace.spans.length, 0);
-	const none = { acceptedRecords: 0, acceptedBatches: 0, acceptedBytes: 0, duplicateBatches: 0, droppedRecords: {}, refusedBatches: {} };
+	const none = {
+		acceptedRecords: 0,
+		acceptedBatches: 0,
+		acceptedBytes: 0,
+		duplicateBatches: 0,
+		droppedRecords: {},
+		refusedBatches: {},
+	};
 	const hourMs = Math.floor(Date.now() / 3_600_000) * 3_600_000;
 	return {
 		version: "0.1.0",
 		startedAtMs: Date.now() - 93_000_000,
 		uptimeSeconds: 93_000,
 		ready: true,
-		addresses: { http: "127.0.0.1:4300", otlpGrpc: "127.0.0.1:14317", otlpHttp: "127.0.0.1:14318", zipkin: "127.0.0.1:19411" },
+		addresses: {
+			http: "127.0.0.1:4300",
+			otlpGrpc: "127.0.0.1:14317",
+			otlpHttp: "127.0.0.1:14318",
+			zipkin: "127.0.0.1:19411",
+		},
 		ingest: {
 			traces: {
 				...none,
@@ -182,7 +196,13 @@ function statusOf(state: FixtureServer): StatusAnswer {
 			recordsPerSecond: { traces: spans > 0 ? 12_480 : 0, logs: spans > 0 ? 210 : 0, metrics: 0 },
 			invalidUtf8Strings: 0,
 		},
-		pipeline: { queuedBytes: 3_400_000, maxQueuedBytes: 67_108_864, queuedBatches: 7, commits: 912, ackMs: { p50: 12.4, p99: 48.9, max: 71 } },
+		pipeline: {
+			queuedBytes: 3_400_000,
+			maxQueuedBytes: 67_108_864,
+			queuedBatches: 7,
+			commits: 912,
+			ackMs: { p50: 12.4, p99: 48.9, max: 71 },
+		},
 		store: {
 			engine: "sqlite",
 			directory: "meshscope-data",
@@ -197,9 +217,37 @@ function statusOf(state: FixtureServer): StatusAnswer {
 				spans === 0
 					? []
 					: [
-							{ name: "w-1", fromMs: hourMs - 7_200_000, toMs: hourMs - 3_600_000, bytes: 40_960, spans: 0, logs: 0, metricPoints: 0, state: "damaged", problem: "block 17: checksum differs" },
-							{ name: "w-2", fromMs: hourMs - 3_600_000, toMs: hourMs, bytes: 4_194_304, spans: 71_200, logs: 812, metricPoints: 0, state: "sealed" },
-							{ name: "w-3", fromMs: hourMs, toMs: hourMs + 3_600_000, bytes: spans * 58, spans, logs: state.logs.length, metricPoints: 0, state: "open" },
+							{
+								name: "w-1",
+								fromMs: hourMs - 7_200_000,
+								toMs: hourMs - 3_600_000,
+								bytes: 40_960,
+								spans: 0,
+								logs: 0,
+								metricPoints: 0,
+								state: "damaged",
+								problem: "block 17: checksum differs",
+							},
+							{
+								name: "w-2",
+								fromMs: hourMs - 3_600_000,
+								toMs: hourMs,
+								bytes: 4_194_304,
+								spans: 71_200,
+								logs: 812,
+								metricPoints: 0,
+								state: "sealed",
+							},
+							{
+								name: "w-3",
+								fromMs: hourMs,
+								toMs: hourMs + 3_600_000,
+								bytes: spans * 58,
+								spans,
+								logs: state.logs.length,
+								metricPoints: 0,
+								state: "open",
+							},
 						],
 		},
 		process: { rssBytes: 188_000_000, heapUsedBytes: 61_000_000, cpuSeconds: 1_204, nodeVersion: "24.21.0" },

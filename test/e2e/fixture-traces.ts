@@ -25,7 +25,10 @@ const MS = 1_000_000n;
 export function hexId(seed: number, digits: 16 | 32): string {
 	let hex = "";
 	for (let part = 0; hex.length < digits; part++) {
-		hex += (Math.imul(seed + 1, 2_654_435_761) ^ Math.imul(part + 7, 1_597_334_677)).toString(16).replace("-", "").padStart(8, "0");
+		hex += (Math.imul(seed + 1, 2_654_435_761) ^ Math.imul(part + 7, 1_597_334_677))
+			.toString(16)
+			.replace("-", "")
+			.padStart(8, "0");
 	}
 	return hex.slice(0, digits);
 }
@@ -69,7 +72,11 @@ export function checkoutTrace(seed: number, startNs: bigint): FixtureTrace {
 			span(2, 1, "checkout", "ingress POST /orders", 2, 8n, 94n),
 			span(3, 2, "checkout", "reserve items", 1, 12n, 50n, {
 				events: [
-					{ name: "stock checked", timeUnixNano: String(startNs + (20n * stretch * MS) / 100n), attributes: [{ key: "items", value: { intValue: "3" } }] },
+					{
+						name: "stock checked",
+						timeUnixNano: String(startNs + (20n * stretch * MS) / 100n),
+						attributes: [{ key: "items", value: { intValue: "3" } }],
+					},
 				],
 			}),
 			span(4, 3, "checkout", "egress inventory", 3, 14n, 46n),
@@ -109,7 +116,10 @@ export function hostileTrace(startNs: bigint): FixtureTrace {
 				attributes: [
 					...attributes,
 					{ key: "__proto__", value: { stringValue: "polluted" } },
-					{ key: "nested", value: { kvlistValue: { values: [{ key: "__proto__", value: { stringValue: HOSTILE.script } }] } } },
+					{
+						key: "nested",
+						value: { kvlistValue: { values: [{ key: "__proto__", value: { stringValue: HOSTILE.script } }] } },
+					},
 					{ key: "long", value: { stringValue: "x".repeat(200_000) } },
 				],
 				events: [{ name: HOSTILE.breakout, timeUnixNano: String(startNs), attributes }],
@@ -152,7 +162,10 @@ export function largeTrace(count: number, startNs: bigint): FixtureTrace {
 
 export function summaryOf(trace: FixtureTrace): TraceSummary {
 	const root = trace.spans[0]!;
-	const end = trace.spans.reduce((latest, span) => (span.startNs + span.durationNs > latest ? span.startNs + span.durationNs : latest), 0n);
+	const end = trace.spans.reduce(
+		(latest, span) => (span.startNs + span.durationNs > latest ? span.startNs + span.durationNs : latest),
+		0n,
+	);
 	return {
 		traceId: trace.traceId,
 		rootService: root.service,

@@ -17,7 +17,8 @@ export class ApiError extends Error {
 		super(message);
 		this.name = "ApiError";
 		this.code = code;
-		this.fix = code === "unreachable" ? "Check that meshscope is running; this page tries again by itself." : ERRORS[code].fix;
+		this.fix =
+			code === "unreachable" ? "Check that meshscope is running; this page tries again by itself." : ERRORS[code].fix;
 		this.retryable = code === "unreachable" || ERRORS[code].retryable;
 	}
 }
@@ -29,7 +30,10 @@ export class ApiError extends Error {
 export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
 	let response: Response;
 	try {
-		response = await fetch(`/api/v1${path}`, { headers: { accept: "application/json" }, ...(signal === undefined ? {} : { signal }) });
+		response = await fetch(`/api/v1${path}`, {
+			headers: { accept: "application/json" },
+			...(signal === undefined ? {} : { signal }),
+		});
 	} catch (error) {
 		if (signal?.aborted === true) throw error;
 		throw new ApiError("unreachable", "The server does not answer.");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { countOf, formatBytes, formatClock, formatRate, formatSpanOfTime, formatUtc, shorten } from "./format.ts";
+import { countOf, formatBytes, formatClock, formatRate, formatSpanOfTime, formatUtc, shorten, visible } from "./format.ts";
 
 test("a UTC time keeps every nanosecond", () => {
 	assert.equal(formatUtc("1790000000123456789"), "2026-09-21T14:13:20.123456789Z");
@@ -45,4 +45,11 @@ test("one of a thing is singular", () => {
 test("long names are shortened", () => {
 	assert.equal(shorten("x".repeat(1_000), 5), "xxxxx…");
 	assert.equal(shorten("short"), "short");
+});
+
+test("characters that reorder or hide text are written out", () => {
+	assert.equal(visible("user\u202Efdp.exe"), "user<U+202E>fdp.exe");
+	assert.equal(visible("a\u0000b\u200Bc\u001B[31m"), "a<U+0000>b<U+200B>c<U+001B>[31m");
+	assert.equal(visible("tab\tand\nline, żółw, 你好, שלום"), "tab\tand\nline, żółw, 你好, שלום");
+	assert.equal(shorten("\u202E"), "<U+202E>");
 });

@@ -4,7 +4,7 @@ import { formatDuration, msFromTimeNs, timeNs } from "../../model/time.ts";
 export { formatDuration };
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const calendar = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "2-digit" });
+const calendar = new Intl.DateTimeFormat(undefined, { month: "short", day: "2-digit" });
 
 /** `14:03:07.215` in the reader's zone. */
 export function formatClock(unixNano: string): string {
@@ -12,7 +12,7 @@ export function formatClock(unixNano: string): string {
 	return ms === undefined ? "no time" : `${clock.format(ms)}.${String(((ms % 1_000) + 1_000) % 1_000).padStart(3, "0")}`;
 }
 
-/** `Nov 23, 2026` in the reader's zone. */
+/** `Nov 23` in the reader's zone. */
 export function formatDay(unixNano: string): string {
 	const ms = msOf(unixNano);
 	return ms === undefined ? "" : calendar.format(ms);
@@ -78,12 +78,25 @@ export function countOf(count: number, one: string, many = `${one}s`): string {
 	return `${formatCount(count)} ${count === 1 ? one : many}`;
 }
 
-/** At most `max` characters: a name of a megabyte must not become a row of one. */
+/** Control characters but tab and line break, direction marks, and what has no width: they can make a name read as another. */
+const DECEIVING = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F\u061C\u200B-\u200F\u202A-\u202E\u2060-\u2069\uFEFF]/g;
+
+/** A sender's text with every character that would not show, or would reorder others, written as `<U+202E>`. */
+export function visible(text: string): string {
+	return text.replace(DECEIVING, (char) => `<U+${char.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}>`);
+}
+
+/** A sender's text as {@link visible}, cut to `max` characters: a name of a megabyte must not become a row of one. */
 export function shorten(text: string, max = 200): string {
-	return text.length <= max ? text : `${text.slice(0, max)}…`;
+	return visible(text.length <= max ? text : `${text.slice(0, max)}…`);
 }
 
 /** What stands where a span says no service. */
 export function serviceLabel(name: string): string {
 	return name === "" ? "(no service)" : shorten(name);
+}
+
+/** `+1.2 ms`, `-340 µs`: a moment as seen from another. */
+export function fromStart(ns: number): string {
+	return ns < 0 ? `-${formatDuration(-ns)}` : ns === 0 ? "+0" : `+${formatDuration(ns)}`;
 }

@@ -95,7 +95,9 @@ function plainValue(value: AnyValue | undefined, depth: number): unknown {
 	if (value.arrayValue !== undefined) return (value.arrayValue.values ?? []).map((item) => plainValue(item, depth + 1));
 	if (value.kvlistValue !== undefined) {
 		// fromEntries defines own properties, so `__proto__` is a key like any other.
-		return Object.fromEntries((value.kvlistValue.values ?? []).map((item) => [item.key ?? "", plainValue(item.value, depth + 1)]));
+		return Object.fromEntries(
+			(value.kvlistValue.values ?? []).map((item) => [item.key ?? "", plainValue(item.value, depth + 1)]),
+		);
 	}
 	return "";
 }

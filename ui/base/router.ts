@@ -36,7 +36,7 @@ export function navigate(href: string, options: { readonly replace?: boolean } =
 		window.history.pushState(undefined, "", href);
 		window.scrollTo(0, 0);
 	}
-	for (const listener of [...listeners]) listener();
+	for (const listener of listeners) listener();
 }
 
 /** `path` with `changes` made to `params`: undefined and "" remove a parameter, an array repeats it. */

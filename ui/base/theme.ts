@@ -20,7 +20,7 @@ export function setTheme(theme: Theme): void {
 	} catch {
 		// Storage is switched off: the choice lasts as long as the page.
 	}
-	for (const listener of [...listeners]) listener();
+	for (const listener of listeners) listener();
 }
 
 export function useTheme(): Theme {

@@ -15,7 +15,11 @@ export function readIngestAddress(text: string | undefined, pageHost: string): I
 	const match = /^(?:(https?|grpcs?):\/\/)?(\[[0-9a-fA-F:.]+\]|[^/:]*):(\d{1,5})\/?$/.exec(text ?? "");
 	if (match === null) return undefined;
 	const anywhere = ["", "0.0.0.0", "[::]", "*"].includes(match[2]!);
-	return { host: anywhere ? pageHost : match[2]!, port: Number(match[3]), secure: match[1] === "https" || match[1] === "grpcs" };
+	return {
+		host: anywhere ? pageHost : match[2]!,
+		port: Number(match[3]),
+		secure: match[1] === "https" || match[1] === "grpcs",
+	};
 }
 
 /** `http://127.0.0.1:4318`. */

@@ -23,8 +23,8 @@ export const DEFAULT_LIMIT = "50";
 
 /** Ranges on offer; any other `from` in the address works as well. */
 export const RANGES: readonly { readonly from: string; readonly label: string }[] = [
-	{ from: "now-5m", label: "Last 5 minutes" },
-	{ from: "now-15m", label: "Last 15 minutes" },
+	{ from: "now-5m", label: "Last 5 min" },
+	{ from: "now-15m", label: "Last 15 min" },
 	{ from: "now-1h", label: "Last hour" },
 	{ from: "now-6h", label: "Last 6 hours" },
 	{ from: "now-24h", label: "Last 24 hours" },

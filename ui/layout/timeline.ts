@@ -56,7 +56,7 @@ export function ticks(view: Viewport, max: number): readonly number[] {
 	const power = 10 ** Math.floor(Math.log10(raw));
 	const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= raw * (1 - 1e-9)) ?? raw;
 	const marks: number[] = [];
-	const first = Math.ceil(view.fromNs / step - 1e-9);
+	const first = Math.max(0, Math.ceil(view.fromNs / step - 1e-9));
 	for (let i = first; i * step < view.toNs && marks.length < max; i++) marks.push(i * step);
 	return marks;
 }

@@ -161,7 +161,9 @@ test("a span without times stands where its parent starts and does not stretch t
 
 test("times at the edges of 64 bits are read", () => {
 	const waterfall = buildWaterfall({
-		resourceSpans: [{ scopeSpans: [{ spans: [{ spanId: "a1", startTimeUnixNano: "1", endTimeUnixNano: "9223372036854775807" }] }] }],
+		resourceSpans: [
+			{ scopeSpans: [{ spans: [{ spanId: "a1", startTimeUnixNano: "1", endTimeUnixNano: "9223372036854775807" }] }] },
+		],
 	});
 	assert.equal(waterfall.durationNs, Number((1n << 63n) - 2n));
 });
@@ -173,7 +175,9 @@ test("an empty trace has no rows", () => {
 });
 
 test("failed spans and services are counted", () => {
-	const waterfall = buildWaterfall(traceOf({ id: "a1", failed: true }, { id: "b1", service: "cart" }, { id: "c1", service: "cart" }));
+	const waterfall = buildWaterfall(
+		traceOf({ id: "a1", failed: true }, { id: "b1", service: "cart" }, { id: "c1", service: "cart" }),
+	);
 	assert.equal(waterfall.errorCount, 1);
 	assert.deepEqual(waterfall.services, ["shop", "cart"]);
 });
@@ -194,7 +198,9 @@ test("a collapsed row hides its subtree and nothing else", () => {
 });
 
 test("the search for the next failed span goes round", () => {
-	const waterfall = buildWaterfall(traceOf({ id: "a1", failed: true }, { id: "b1", start: 1 }, { id: "c1", start: 2, failed: true }));
+	const waterfall = buildWaterfall(
+		traceOf({ id: "a1", failed: true }, { id: "b1", start: 1 }, { id: "c1", start: 2, failed: true }),
+	);
 	const failed = (row: number): boolean => waterfall.failed[row] === 1;
 	assert.equal(findRow(waterfall, 0, 1, failed), 2);
 	assert.equal(findRow(waterfall, 2, 1, failed), 0);
@@ -206,7 +212,9 @@ test("the search for the next failed span goes round", () => {
 });
 
 test("a chain of 100,000 spans is laid out in one second", () => {
-	const spans = Array.from({ length: 100_000 }, (_, i) => spanOf({ id: `s${i}`, ...(i === 0 ? {} : { parent: `s${i - 1}` }), start: i }));
+	const spans = Array.from({ length: 100_000 }, (_, i) =>
+		spanOf({ id: `s${i}`, ...(i === 0 ? {} : { parent: `s${i - 1}` }), start: i }),
+	);
 	const startedMs = performance.now();
 	const waterfall = buildWaterfall({ resourceSpans: [{ scopeSpans: [{ spans }] }] });
 	const tookMs = performance.now() - startedMs;

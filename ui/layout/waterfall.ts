@@ -348,7 +348,7 @@ function preOrder(parent: Int32Array, byStart: Uint32Array): Uint32Array {
 	const pending: number[] = [];
 	let used = 0;
 	// A stack of its own: a chain of 100,000 spans would overflow a recursive walk.
-	for (let at = firstRoot; at >= 0 || pending.length > 0; ) {
+	for (let at = firstRoot; at >= 0 || pending.length > 0;) {
 		if (at < 0) {
 			at = pending.pop()!;
 			continue;

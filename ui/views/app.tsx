@@ -34,7 +34,12 @@ export function App(): ReactNode {
 			<header className="top">
 				<Link href="/" className="brand" aria-label="meshscope, traces">
 					<svg viewBox="0 0 32 32" width="24" height="24" aria-hidden="true">
-						<path d="M9 10 22 8M9 10l4 13M22 8l-9 15M22 8l2 12M13 23l11-3" stroke="currentColor" strokeWidth="2" fill="none" />
+						<path
+							d="M9 10 22 8M9 10l4 13M22 8l-9 15M22 8l2 12M13 23l11-3"
+							stroke="currentColor"
+							strokeWidth="2"
+							fill="none"
+						/>
 						<g className="brand-nodes">
 							<circle cx="9" cy="10" r="3.4" />
 							<circle cx="22" cy="8" r="3.4" />
@@ -158,4 +163,3 @@ function useGlobalKeys(openHelp: () => void): void {
 		return () => window.removeEventListener("keydown", onKey, { capture: true });
 	}, [openHelp]);
 }
-

@@ -11,14 +11,16 @@ export function CopyButton({ text, label }: { readonly text: string; readonly la
 		return () => clearTimeout(timer);
 	}, [outcome]);
 	if (!window.isSecureContext) return undefined;
-	const copy = (): void => {
-		navigator.clipboard.writeText(text).then(
-			() => setOutcome("copied"),
-			() => setOutcome("failed"),
-		);
+	const copy = async (): Promise<void> => {
+		try {
+			await navigator.clipboard.writeText(text);
+			setOutcome("copied");
+		} catch {
+			setOutcome("failed");
+		}
 	};
 	return (
-		<button type="button" className="quiet copy" onClick={copy} aria-label={label} title={label}>
+		<button type="button" className="quiet copy" onClick={() => void copy()} aria-label={label} title={label}>
 			<Icon name={outcome === "copied" ? "check" : "copy"} />
 			<span aria-live="polite">{outcome === undefined ? "" : outcome === "copied" ? "Copied" : "Not copied"}</span>
 		</button>

@@ -23,7 +23,11 @@ export function SetupView(): ReactNode {
 		return (
 			<div className="page">
 				<h1>Setup</h1>
-				{status.isError ? <ErrorNotice error={status.error} what="The server's addresses could not be read." /> : <p>Reading…</p>}
+				{status.isError ? (
+					<ErrorNotice error={status.error} what="The server's addresses could not be read." />
+				) : (
+					<p>Reading…</p>
+				)}
 			</div>
 		);
 	}
@@ -48,7 +52,11 @@ export function SetupView(): ReactNode {
 						role="tablist"
 						aria-label="Sender"
 						className="tabs"
-						onKeyDown={(event) => moveTab(event, offered, chosen, (key) => navigate(hrefWith(path, params, { with: key }), { replace: true }))}
+						onKeyDown={(event) =>
+							moveTab(event, offered, chosen, (key) =>
+								navigate(hrefWith(path, params, { with: key }), { replace: true }),
+							)
+						}
 					>
 						{offered.map((snippet) => (
 							<button
@@ -73,8 +81,8 @@ export function SetupView(): ReactNode {
 						<pre tabIndex={0}>{chosen.code}</pre>
 						{chosen.remote && isLoopback(grpc?.host) && (
 							<p className="snippet-note muted">
-								This server listens on loopback only. For senders elsewhere start it with an address that they reach and a token:{" "}
-								<code>--otlp-grpc 0.0.0.0:{grpc?.port} --ingest-token …</code>
+								This server listens on loopback only. For senders elsewhere start it with an address that they
+								reach and a token: <code>--otlp-grpc 0.0.0.0:{grpc?.port} --ingest-token …</code>
 							</p>
 						)}
 					</div>
@@ -124,7 +132,7 @@ function Endpoint({ name, address }: { readonly name: string; readonly address: 
 }
 
 function isLoopback(host: string | undefined): boolean {
-	return host !== undefined && (/^127\./.test(host) || host === "localhost" || host === "[::1]");
+	return host !== undefined && (host.startsWith("127.") || host === "localhost" || host === "[::1]");
 }
 
 function moveTab(event: KeyboardEvent, offered: readonly Snippet[], chosen: Snippet, choose: (key: string) => void): void {

@@ -14,8 +14,20 @@ export interface Snippet {
 
 export function snippets(grpc: IngestAddress | undefined, http: IngestAddress | undefined): readonly Snippet[] {
 	const all: (Snippet | undefined)[] = [
-		grpc && { key: "envoy", title: "Envoy", intro: "In the HTTP connection manager, and among the clusters:", code: envoy(grpc), remote: false },
-		grpc && { key: "istio", title: "Istio", intro: "In the mesh configuration, and one Telemetry resource for the mesh:", code: istio(grpc), remote: true },
+		grpc && {
+			key: "envoy",
+			title: "Envoy",
+			intro: "In the HTTP connection manager, and among the clusters:",
+			code: envoy(grpc),
+			remote: false,
+		},
+		grpc && {
+			key: "istio",
+			title: "Istio",
+			intro: "In the mesh configuration, and one Telemetry resource for the mesh:",
+			code: istio(grpc),
+			remote: true,
+		},
 		(grpc ?? http) && {
 			key: "sdk",
 			title: "OpenTelemetry SDK",
@@ -30,7 +42,13 @@ export function snippets(grpc: IngestAddress | undefined, http: IngestAddress | 
 			code: collector(grpc, http),
 			remote: false,
 		},
-		http && { key: "curl", title: "One span by hand", intro: "Sends a single span, to see that the way is free:", code: curl(http), remote: false },
+		http && {
+			key: "curl",
+			title: "One span by hand",
+			intro: "Sends a single span, to see that the way is free:",
+			code: curl(http),
+			remote: false,
+		},
 	];
 	return all.filter((snippet) => snippet !== undefined);
 }

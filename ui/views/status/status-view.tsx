@@ -39,12 +39,22 @@ function Facts({ status }: { readonly status: StatusAnswer }): ReactNode {
 				</Fact>
 				<Fact name="Queue" value={formatBytes(pipeline.queuedBytes)}>
 					of {formatBytes(pipeline.maxQueuedBytes)}, {formatCount(pipeline.queuedBatches)} batches
-					<meter min={0} max={Math.max(1, pipeline.maxQueuedBytes)} value={pipeline.queuedBytes} aria-label="Queue in use" />
+					<meter
+						min={0}
+						max={Math.max(1, pipeline.maxQueuedBytes)}
+						value={pipeline.queuedBytes}
+						aria-label="Queue in use"
+					/>
 				</Fact>
 				<Fact name="On disk" value={formatBytes(store.bytesOnDisk)}>
 					of {formatBytes(store.retention.maxBytes)}
 					{store.spans > 0 && `, ${(store.bytesOnDisk / store.spans).toFixed(0)} B a span in all`}
-					<meter min={0} max={Math.max(1, store.retention.maxBytes)} value={store.bytesOnDisk} aria-label="Disk budget in use" />
+					<meter
+						min={0}
+						max={Math.max(1, store.retention.maxBytes)}
+						value={store.bytesOnDisk}
+						aria-label="Disk budget in use"
+					/>
 				</Fact>
 				<Fact name="Kept" value={formatSpanOfTime(store.retention.maxAgeMs / 1_000)}>
 					{Number.isFinite(oldestMs) ? `oldest from ${new Date(oldestMs).toLocaleString()}` : "nothing yet"}
@@ -57,8 +67,9 @@ function Facts({ status }: { readonly status: StatusAnswer }): ReactNode {
 			<Losses ingest={ingest} />
 			<Windows store={store} />
 			<p className="muted">
-				meshscope {status.version}, Node {process.nodeVersion}, store {store.engine} in <code className="told">{store.directory}</code>,{" "}
-				{formatCount(store.freshBlocks)} blocks wait to be merged, write-ahead log {formatBytes(store.walBytes)}.
+				meshscope {status.version}, Node {process.nodeVersion}, store {store.engine} in{" "}
+				<code className="told">{store.directory}</code>, {formatCount(store.freshBlocks)} blocks wait to be merged,
+				write-ahead log {formatBytes(store.walBytes)}.
 			</p>
 		</>
 	);
@@ -92,11 +103,13 @@ function SignalTable({ ingest }: { readonly ingest: StatusAnswer["ingest"] }): R
 				<thead>
 					<tr>
 						<th scope="col">Signal</th>
-						{["Records stored", "Batches", "Payload", "Sent again", "Records dropped", "Batches refused"].map((title) => (
-							<th key={title} scope="col" className="number">
-								{title}
-							</th>
-						))}
+						{["Records stored", "Batches", "Payload", "Sent again", "Records dropped", "Batches refused"].map(
+							(title) => (
+								<th key={title} scope="col" className="number">
+									{title}
+								</th>
+							),
+						)}
 					</tr>
 				</thead>
 				<tbody>
@@ -167,7 +180,7 @@ function Losses({ ingest }: { readonly ingest: StatusAnswer["ingest"] }): ReactN
 					<tbody>
 						{losses.map((loss) => (
 							<tr key={loss.key}>
-								<td>{loss.what}</td>
+								<td className="loss-what">{loss.what}</td>
 								<td>
 									<code>{loss.reason}</code>
 								</td>
@@ -179,7 +192,9 @@ function Losses({ ingest }: { readonly ingest: StatusAnswer["ingest"] }): ReactN
 				</table>
 			)}
 			{ingest.invalidUtf8Strings > 0 && (
-				<p className="table-empty muted">{formatCount(ingest.invalidUtf8Strings)} strings held invalid UTF-8, which became U+FFFD.</p>
+				<p className="table-empty muted">
+					{formatCount(ingest.invalidUtf8Strings)} strings held invalid UTF-8, which became U+FFFD.
+				</p>
 			)}
 		</section>
 	);
@@ -223,7 +238,9 @@ function Windows({ store }: { readonly store: StatusAnswer["store"] }): ReactNod
 									{new Date(window.fromMs).toLocaleString()} to {new Date(window.toMs).toLocaleTimeString()}
 								</td>
 								<td>
-									<span className={window.state === "damaged" ? "failed" : undefined}>{STATES[window.state]}</span>
+									<span className={window.state === "damaged" ? "failed" : undefined}>
+										{STATES[window.state]}
+									</span>
 									{window.problem !== undefined && <p className="muted told">{window.problem}</p>}
 								</td>
 								<td className="number">{formatBytes(window.bytes)}</td>

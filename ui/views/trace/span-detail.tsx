@@ -1,13 +1,14 @@
 /** Everything that is known of one span. Keys and values are the senders' and are shown as text only. */
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import type { ReactNode } from "react";
 import type { LogEntry } from "../../../api/contract/logs.ts";
-import { countOf, formatDuration, formatUtc, serviceLabel, shorten } from "../../base/format.ts";
+import { countOf, formatDuration, formatUtc, fromStart, serviceLabel, shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
 import { Link } from "../../base/link.tsx";
 import { nanosOf, SPAN_KINDS, textOfValue, typeOfValue } from "../../base/otlp.ts";
 import type { KeyValue, OtlpSpan } from "../../base/otlp.ts";
 import { traceHref } from "../../base/router.ts";
+import { isTyping } from "../../base/typing.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
 import { CopyButton } from "../copy-button.tsx";
 import { LongText } from "../long-text.tsx";
@@ -32,15 +33,16 @@ export function SpanDetail({ waterfall, row, slots, logs, onGoTo, onClose }: Spa
 	const source = waterfall.sources[waterfall.source[row]!]!;
 	const marks = MARK_MEANINGS.filter(([mark]) => (waterfall.marks[row]! & mark) !== 0);
 	const parent = waterfall.parent[row]!;
+	useEffect(() => {
+		const onKey = (event: KeyboardEvent): void => {
+			if (event.key === "Escape" && !event.defaultPrevented && !isTyping(event.target)) onClose();
+		};
+		window.addEventListener("keydown", onKey);
+		return () => window.removeEventListener("keydown", onKey);
+	}, [onClose]);
 	const own = logs.filter((log) => log.spanId !== "" && log.spanId === span.spanId);
 	return (
-		<aside
-			className="detail"
-			aria-label="Span details"
-			onKeyDown={(event) => {
-				if (event.key === "Escape") onClose();
-			}}
-		>
+		<aside className="detail" aria-label="Span details">
 			<header className="detail-head">
 				<div>
 					<p className="detail-service">
@@ -58,13 +60,15 @@ export function SpanDetail({ waterfall, row, slots, logs, onGoTo, onClose }: Spa
 				<dd>{formatDuration(waterfall.lengthNs[row]!)}</dd>
 				<dt>Starts at</dt>
 				<dd>
-					+{formatDuration(waterfall.offsetNs[row]!)} <span className="muted tabular">{startText(span)}</span>
+					{fromStart(waterfall.offsetNs[row]!)} <span className="muted tabular">{startText(span)}</span>
 				</dd>
 				<dt>Kind</dt>
 				<dd>{SPAN_KINDS[span.kind ?? 0] ?? String(span.kind)}</dd>
 				<dt>Status</dt>
 				<dd>
-					<span className={waterfall.failed[row] === 1 ? "failed" : undefined}>{STATUS_NAMES[span.status?.code ?? 0] ?? "unset"}</span>
+					<span className={waterfall.failed[row] === 1 ? "failed" : undefined}>
+						{STATUS_NAMES[span.status?.code ?? 0] ?? "unset"}
+					</span>{" "}
 					{(span.status?.message ?? "") !== "" && <LongText text={span.status!.message!} />}
 				</dd>
 				<dt>Span ID</dt>
@@ -135,7 +139,9 @@ interface AttributesProps {
 /** More rows than this are shown on demand: a sender may attach ten thousand. */
 const SHOWN_ATTRIBUTES = 200;
 
-function Attributes({ title, attributes = [], dropped, open = false }: AttributesProps): ReactNode {
+const NO_ATTRIBUTES: readonly KeyValue[] = [];
+
+function Attributes({ title, attributes = NO_ATTRIBUTES, dropped, open = false }: AttributesProps): ReactNode {
 	const [all, setAll] = useState(false);
 	const shown = all ? attributes : attributes.slice(0, SHOWN_ATTRIBUTES);
 	return (
@@ -159,7 +165,9 @@ function Attributes({ title, attributes = [], dropped, open = false }: Attribute
 								</th>
 								<td>
 									<LongText text={textOfValue(attribute.value)} />
-									{typeOfValue(attribute.value) !== "string" && <span className="type">{typeOfValue(attribute.value)}</span>}
+									{typeOfValue(attribute.value) !== "string" && (
+										<span className="type">{typeOfValue(attribute.value)}</span>
+									)}
 								</td>
 							</tr>
 						))}
@@ -187,15 +195,19 @@ function Events({ span }: { readonly span: OtlpSpan }): ReactNode {
 				{events.slice(0, SHOWN_ATTRIBUTES).map((event, index) => (
 					<li key={index}>
 						<p>
-							<span className="muted tabular">+{formatDuration(Number(nanosOf(event.timeUnixNano) - start))}</span>{" "}
+							<span className="muted tabular">{fromStart(Number(nanosOf(event.timeUnixNano) - start))}</span>{" "}
 							<strong className="told">{shorten(event.name ?? "")}</strong>
 						</p>
-						{(event.attributes ?? []).length > 0 && <Attributes title="Attributes" attributes={event.attributes} open />}
+						{(event.attributes ?? []).length > 0 && (
+							<Attributes title="Attributes" attributes={event.attributes} open />
+						)}
 					</li>
 				))}
 			</ol>
 			{events.length > SHOWN_ATTRIBUTES && <p className="muted">The JSON holds all {events.length}.</p>}
-			{(span.droppedEventsCount ?? 0) > 0 && <p className="muted">{countOf(span.droppedEventsCount!, "event")} dropped by the sender.</p>}
+			{(span.droppedEventsCount ?? 0) > 0 && (
+				<p className="muted">{countOf(span.droppedEventsCount!, "event")} dropped by the sender.</p>
+			)}
 		</details>
 	);
 }
@@ -209,7 +221,10 @@ function Links({ span }: { readonly span: OtlpSpan }): ReactNode {
 			<ol className="events">
 				{links.slice(0, SHOWN_ATTRIBUTES).map((link, index) => (
 					<li key={index}>
-						<Link href={`${traceHref(link.traceId ?? "")}?span=${encodeURIComponent(link.spanId ?? "")}`} className="mono told">
+						<Link
+							href={`${traceHref(link.traceId ?? "")}?span=${encodeURIComponent(link.spanId ?? "")}`}
+							className="mono told"
+						>
 							{shorten(link.traceId ?? "", 64)} / {shorten(link.spanId ?? "", 64)}
 						</Link>
 						{(link.attributes ?? []).length > 0 && <Attributes title="Attributes" attributes={link.attributes} />}

@@ -1,7 +1,7 @@
 /** One row of the waterfall: its place in the tree, its bar, its duration. */
 import { memo } from "react";
 import type { ReactNode } from "react";
-import { formatDuration, serviceLabel, shorten } from "../../base/format.ts";
+import { formatDuration, fromStart, serviceLabel, shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
 import { barOf } from "../../layout/timeline.ts";
 import type { Viewport } from "../../layout/timeline.ts";
@@ -23,7 +23,11 @@ const INDENT = 14;
 const MAX_INDENT_DEPTH = 18;
 
 export const MARK_MEANINGS: readonly (readonly [number, string, string])[] = [
-	[MARK_ORPHAN, "parent not here", "The parent it names is not among the spans: not arrived, not sampled, or dropped by the sender."],
+	[
+		MARK_ORPHAN,
+		"parent not here",
+		"The parent it names is not among the spans: not arrived, not sampled, or dropped by the sender.",
+	],
 	[MARK_CYCLE, "parents in a cycle", "It is its own ancestor; shown as a root."],
 	[MARK_SAME_ID, "span ID used twice", "Another span of this trace has the same ID."],
 	[MARK_SKEW, "starts before its parent", "Its clock and its parent's differ. Bars stand where the senders put them."],
@@ -45,22 +49,21 @@ interface SpanRowProps {
 	readonly current: boolean;
 	readonly collapsed: boolean;
 	readonly dimmed: boolean;
-	readonly onSelect: () => void;
-	readonly onToggle: () => void;
 }
 
+/** Clicks and keys are the grid's (waterfall-view.tsx), so a row is drawn again only when what it shows changes. */
 export const SpanRow = memo(function SpanRow(props: SpanRowProps): ReactNode {
-	const { waterfall, row, position, slot, view, current, collapsed, dimmed, onSelect, onToggle } = props;
+	const { waterfall, row, position, slot, view, current, collapsed, dimmed } = props;
 	const span = waterfall.spans[row]!;
 	const depth = waterfall.depth[row]!;
 	const parent = hasChildren(waterfall, row);
 	const failed = waterfall.failed[row] === 1;
 	const marks = waterfall.marks[row]!;
-	const length = formatDuration(waterfall.lengthNs[row]!);
 	const indent = Math.min(depth, MAX_INDENT_DEPTH) * INDENT;
 	return (
 		<div
 			id={rowElementId(row)}
+			data-row={row}
 			className={`span-row slot-${slot}${current ? " span-current" : ""}${dimmed ? " span-dimmed" : ""}`}
 			role="row"
 			aria-rowindex={position + 2}
@@ -68,27 +71,20 @@ export const SpanRow = memo(function SpanRow(props: SpanRowProps): ReactNode {
 			aria-expanded={parent ? !collapsed : undefined}
 			aria-selected={current}
 			style={{ transform: `translateY(${position * ROW_HEIGHT}px)` }}
-			onClick={onSelect}
 		>
 			<div className="span-name" role="gridcell" style={{ paddingInlineStart: `${8 + indent}px` }}>
 				{parent ? (
-					<button
-						type="button"
-						className="twisty"
-						tabIndex={-1}
-						aria-label={collapsed ? "Expand" : "Collapse"}
-						onClick={(event) => {
-							event.stopPropagation();
-							onToggle();
-						}}
-					>
+					<button type="button" className="twisty" tabIndex={-1} aria-label={collapsed ? "Expand" : "Collapse"}>
 						<Icon name="chevron" />
 					</button>
 				) : (
 					<span className="twisty" />
 				)}
 				<span className="span-slot" aria-hidden="true" />
-				<span className="one-line" title={`${serviceLabel(waterfall.services[waterfall.service[row]!]!)} ${shorten(span.name ?? "")}`}>
+				<span
+					className="one-line"
+					title={`${serviceLabel(waterfall.services[waterfall.service[row]!]!)} ${shorten(span.name ?? "")}`}
+				>
 					<bdi className="span-service">{serviceLabel(waterfall.services[waterfall.service[row]!]!)}</bdi>{" "}
 					<bdi className="span-operation">{shorten(span.name ?? "")}</bdi>
 				</span>
@@ -101,8 +97,11 @@ export const SpanRow = memo(function SpanRow(props: SpanRowProps): ReactNode {
 					</span>
 				)}
 			</div>
-			<div className="span-time" role="gridcell">
-				<Bar waterfall={waterfall} row={row} view={view} failed={failed} length={length} />
+			<div className="span-time" role="gridcell" aria-label={`starts at ${fromStart(waterfall.offsetNs[row]!)}`}>
+				<Bar waterfall={waterfall} row={row} view={view} failed={failed} />
+			</div>
+			<div className="span-length" role="gridcell">
+				{formatDuration(waterfall.lengthNs[row]!)}
 			</div>
 		</div>
 	);
@@ -119,33 +118,19 @@ interface BarProps {
 	readonly row: number;
 	readonly view: Viewport;
 	readonly failed: boolean;
-	readonly length: string;
 }
 
-/** The bar, with its duration on whichever side has room. */
-function Bar({ waterfall, row, view, failed, length }: BarProps): ReactNode {
+/** The bar, or an arrow to where it lies when the zoom leaves it out. */
+function Bar({ waterfall, row, view, failed }: BarProps): ReactNode {
 	const bar = barOf(view, waterfall.offsetNs[row]!, waterfall.lengthNs[row]!);
 	if (bar === undefined) {
 		const before = waterfall.offsetNs[row]! < view.fromNs;
-		return <span className={before ? "span-outside" : "span-outside span-outside-after"}>{before ? `◂ ${length}` : `${length} ▸`}</span>;
+		return <span className={before ? "span-outside" : "span-outside span-outside-after"}>{before ? "◂" : "▸"}</span>;
 	}
-	const right = bar.left + bar.width;
-	const side = right < 82 ? "after" : bar.left > 18 ? "before" : "inside";
-	const label =
-		side === "after"
-			? { insetInlineStart: `calc(${right}% + 6px)` }
-			: side === "before"
-				? { insetInlineEnd: `calc(${100 - bar.left}% + 6px)` }
-				: { insetInlineStart: `calc(${bar.left}% + 8px)` };
 	return (
-		<>
-			<span
-				className={failed ? "span-bar span-bar-failed" : "span-bar"}
-				style={{ insetInlineStart: `${bar.left}%`, inlineSize: `${bar.width}%` }}
-			/>
-			<span className={`span-length span-length-${side}`} style={label}>
-				{length}
-			</span>
-		</>
+		<span
+			className={failed ? "span-bar span-bar-failed" : "span-bar"}
+			style={{ insetInlineStart: `${bar.left}%`, inlineSize: `${bar.width}%` }}
+		/>
 	);
 }

@@ -15,7 +15,8 @@ export function matchingRows(waterfall: Waterfall, text: string): ReadonlySet<nu
 			(span.name ?? "").toLowerCase().includes(wanted) ||
 			(span.spanId ?? "").toLowerCase().includes(wanted) ||
 			(span.attributes ?? []).some(
-				({ key, value }) => (key ?? "").toLowerCase().includes(wanted) || textOfValue(value).toLowerCase().includes(wanted),
+				({ key, value }) =>
+					(key ?? "").toLowerCase().includes(wanted) || textOfValue(value).toLowerCase().includes(wanted),
 			);
 		if (found) rows.add(row);
 	}

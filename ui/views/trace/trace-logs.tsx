@@ -3,7 +3,7 @@ import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import type { LogEntry, LogSearchAnswer } from "../../../api/contract/logs.ts";
 import type { TraceSummary } from "../../../api/contract/traces.ts";
-import { formatClock, formatDuration, serviceLabel, shorten } from "../../base/format.ts";
+import { formatClock, fromStart, serviceLabel, shorten } from "../../base/format.ts";
 import { colourSlot } from "../../base/service-colour.ts";
 import { LongText } from "../long-text.tsx";
 import { ErrorNotice } from "../notice.tsx";
@@ -48,10 +48,13 @@ export function LogList({ logs, startNs }: LogListProps): ReactNode {
 					<tr key={index}>
 						<td className="tabular log-time">
 							{formatClock(timeOf(log))}
-							{startNs !== undefined && <span className="muted"> {fromStart(BigInt(timeOf(log)) - startNs)}</span>}
+							{startNs !== undefined && (
+								<span className="muted"> {fromStart(Number(BigInt(timeOf(log)) - startNs))}</span>
+							)}
 						</td>
 						<td>
-							<span className={`swatch slot-${colourSlot(log.service)}`} aria-hidden="true" /> <bdi>{serviceLabel(log.service)}</bdi>
+							<span className={`swatch slot-${colourSlot(log.service)}`} aria-hidden="true" />{" "}
+							<bdi>{serviceLabel(log.service)}</bdi>
 						</td>
 						<td className={log.severityNumber >= 17 ? "failed" : undefined}>
 							{shorten(log.severityText === "" ? severityName(log.severityNumber) : log.severityText, 20)}
@@ -70,10 +73,6 @@ export function LogList({ logs, startNs }: LogListProps): ReactNode {
 function timeOf(log: LogEntry): string {
 	const time = /^0*$/.test(log.timeUnixNano) ? log.observedTimeUnixNano : log.timeUnixNano;
 	return /^\d+$/.test(time) ? time : "0";
-}
-
-function fromStart(ns: bigint): string {
-	return ns < 0n ? `-${formatDuration(Number(-ns))}` : `+${formatDuration(Number(ns))}`;
 }
 
 const SEVERITIES: readonly string[] = ["trace", "debug", "info", "warn", "error", "fatal"];

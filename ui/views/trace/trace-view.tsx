@@ -3,7 +3,16 @@ import { useEffect, useMemo } from "react";
 import type { ReactNode } from "react";
 import { parseTraceId } from "../../../model/ids.ts";
 import { ApiError } from "../../base/api.ts";
-import { countOf, formatCount, formatDuration, formatUtc, serviceLabel, shorten } from "../../base/format.ts";
+import {
+	countOf,
+	formatClock,
+	formatCount,
+	formatDay,
+	formatDuration,
+	formatUtc,
+	serviceLabel,
+	shorten,
+} from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
 import { Link } from "../../base/link.tsx";
 import { hrefWith, useLocation } from "../../base/router.ts";
@@ -24,13 +33,18 @@ export function TraceView({ traceId }: { readonly traceId: string }): ReactNode 
 		const name = trace.data?.meshscope.rootName;
 		document.title = `${name === undefined ? traceId : shorten(name, 60)} · meshscope`;
 	}, [trace.data, traceId]);
-	if (trace.data !== undefined) return <Loaded trace={trace.data} refresh={() => void trace.refetch()} refreshing={trace.isFetching} />;
+	if (trace.data !== undefined)
+		return <Loaded trace={trace.data} refresh={() => void trace.refetch()} refreshing={trace.isFetching} />;
 	return (
 		<div className="page">
 			<h1>
 				Trace <span className="mono told">{shorten(traceId)}</span>
 			</h1>
-			{trace.isError ? <Missing error={trace.error} retry={() => void trace.refetch()} /> : <p className="muted">Reading the trace…</p>}
+			{trace.isError ? (
+				<Missing error={trace.error} retry={() => void trace.refetch()} />
+			) : (
+				<p className="muted">Reading the trace…</p>
+			)}
 		</div>
 	);
 }
@@ -70,13 +84,18 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 			<header className="trace-head">
 				<div className="trace-title">
 					<h1>
-						<bdi>{serviceLabel(summary.rootService)}</bdi> <bdi className="trace-root-name">{shorten(summary.rootName)}</bdi>
+						<bdi>{serviceLabel(summary.rootService)}</bdi>{" "}
+						<bdi className="trace-root-name">{shorten(summary.rootName)}</bdi>
 					</h1>
 					<span className="trace-actions">
 						<button type="button" onClick={refresh} disabled={refreshing}>
 							{refreshing ? "Reading…" : "Read again"}
 						</button>
-						<a className="button-link" href={`/api/v1/traces/${summary.traceId}`} download={`trace-${summary.traceId}.json`}>
+						<a
+							className="button-link"
+							href={`/api/v1/traces/${summary.traceId}`}
+							download={`trace-${summary.traceId}.json`}
+						>
 							<Icon name="download" />
 							JSON
 						</a>
@@ -92,7 +111,9 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 					</div>
 					<div>
 						<dt>Start</dt>
-						<dd className="tabular">{formatUtc(summary.startTimeUnixNano).replace("T", " ").replace("Z", " UTC")}</dd>
+						<dd className="tabular" title={formatUtc(summary.startTimeUnixNano)}>
+							{formatDay(summary.startTimeUnixNano)} {formatClock(summary.startTimeUnixNano)}
+						</dd>
 					</div>
 					<div>
 						<dt>Duration</dt>
@@ -125,7 +146,12 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 			{tab === "logs" ? (
 				<TraceLogs logs={logs} trace={summary} />
 			) : (
-				<WaterfallView waterfall={waterfall} slots={slots} logs={logs.data?.logs ?? []} initialSpanId={params.get("span") ?? undefined} />
+				<WaterfallView
+					waterfall={waterfall}
+					slots={slots}
+					logs={logs.data?.logs ?? []}
+					initialSpanId={params.get("span") ?? undefined}
+				/>
 			)}
 		</div>
 	);
@@ -160,8 +186,8 @@ function Doubts({ waterfall }: { readonly waterfall: Waterfall }): ReactNode {
 	if (orphans === 0) return undefined;
 	return (
 		<Notice tone="warn">
-			{countOf(orphans, "span")} {orphans === 1 ? "names a parent" : "name parents"} that {orphans === 1 ? "is" : "are"} not here: not arrived
-			yet, not sampled, or dropped by the sender. Shown as {orphans === 1 ? "a root" : "roots"}.
+			{countOf(orphans, "span")} {orphans === 1 ? "names a parent" : "name parents"} that {orphans === 1 ? "is" : "are"} not
+			here: not arrived yet, not sampled, or dropped by the sender. Shown as {orphans === 1 ? "a root" : "roots"}.
 		</Notice>
 	);
 }

@@ -3,7 +3,7 @@
  * detail panel is open; the span in the panel is in the address, so that a link opens it.
  */
 import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
-import type { KeyboardEvent, ReactNode } from "react";
+import type { KeyboardEvent, MouseEvent, ReactNode, RefObject } from "react";
 import type { LogEntry } from "../../../api/contract/logs.ts";
 import { countOf, formatDuration } from "../../base/format.ts";
 import { hrefWith, navigate } from "../../base/router.ts";
@@ -28,6 +28,8 @@ const OVERSCAN = 12;
 /** Browsers limit how often an address may change; a held arrow key would exceed it. */
 const ADDRESS_DELAY_MS = 200;
 const TICKS = 6;
+/** Percent of the width from which a label would run into the next column. */
+const LABELLED_BELOW = 93;
 
 export function WaterfallView({ waterfall, slots, logs, initialSpanId }: WaterfallViewProps): ReactNode {
 	const initialRow = useMemo(() => rowOfSpan(waterfall, initialSpanId), [waterfall, initialSpanId]);
@@ -66,6 +68,10 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 		revealed.current = true;
 	}, [initialRow, rows, reveal]);
 
+	const close = useCallback(() => {
+		setOpen(false);
+		scroller.current?.focus();
+	}, [scroller]);
 	const toggle = (row: number): void => {
 		const next = new Set(collapsed);
 		if (!next.delete(row)) next.add(row);
@@ -79,6 +85,16 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 		if (action === undefined) return;
 		event.preventDefault();
 		action();
+	};
+
+	const onClick = (event: MouseEvent<HTMLElement>): void => {
+		const target = event.target as Element;
+		const row = Number(target.closest("[data-row]")?.getAttribute("data-row") ?? -1);
+		if (row < 0) return;
+		if (target.closest("button") === null) {
+			setCursor(row);
+			setOpen(true);
+		} else toggle(row);
 	};
 
 	function keyAction(key: string): (() => void) | undefined {
@@ -114,7 +130,7 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 			case " ":
 				return () => setOpen(true);
 			case "Escape":
-				return () => setOpen(false);
+				return close;
 			case "e":
 				return () => goTo(findRow(waterfall, cursor, 1, (row) => waterfall.failed[row] === 1));
 			case "E":
@@ -149,11 +165,6 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 				current={row === cursor}
 				collapsed={collapsed.has(row)}
 				dimmed={matches !== undefined && !matches.has(row)}
-				onSelect={() => {
-					setCursor(row);
-					setOpen(true);
-				}}
-				onToggle={() => toggle(row)}
 			/>,
 		);
 	}
@@ -184,8 +195,13 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 					<button type="button" className="quiet" onClick={() => setCollapsed(new Set())}>
 						Expand all
 					</button>
-					<button type="button" className="quiet" disabled={!zoomed} onClick={() => setView(wholeTrace(waterfall.durationNs))}>
-						Show all of the time
+					<button
+						type="button"
+						className="quiet"
+						disabled={!zoomed}
+						onClick={() => setView(wholeTrace(waterfall.durationNs))}
+					>
+						Reset the zoom
 					</button>
 				</div>
 				<div
@@ -199,13 +215,14 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 					tabIndex={0}
 					onScroll={onScroll}
 					onKeyDown={onKeyDown}
+					onClick={onClick}
 				>
 					<div className="waterfall-axis" role="row" aria-rowindex={1}>
 						<span role="columnheader">Service and span</span>
 						<span role="columnheader" className="axis-times" aria-label="Time from the start of the trace">
 							<Axis view={view} labelled />
 						</span>
-						<span role="columnheader" className="hidden-label">
+						<span role="columnheader" className="span-length">
 							Duration
 						</span>
 					</div>
@@ -218,17 +235,7 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 				</div>
 			</div>
 			{open && waterfall.count > 0 && (
-				<SpanDetail
-					waterfall={waterfall}
-					row={cursor}
-					slots={slots}
-					logs={logs}
-					onGoTo={goTo}
-					onClose={() => {
-						setOpen(false);
-						scroller.current?.focus();
-					}}
-				/>
+				<SpanDetail waterfall={waterfall} row={cursor} slots={slots} logs={logs} onGoTo={goTo} onClose={close} />
 			)}
 		</div>
 	);
@@ -236,11 +243,14 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 
 function Axis({ view, labelled = false }: { readonly view: Viewport; readonly labelled?: boolean }): ReactNode {
 	const width = view.toNs - view.fromNs;
-	return ticks(view, TICKS).map((tick) => (
-		<span key={tick} className="tick" style={{ insetInlineStart: `${(100 * (tick - view.fromNs)) / width}%` }}>
-			{labelled && (tick === 0 ? "0" : formatDuration(tick))}
-		</span>
-	));
+	return ticks(view, TICKS).map((tick) => {
+		const at = (100 * (tick - view.fromNs)) / width;
+		return (
+			<span key={tick} className="tick" style={{ insetInlineStart: `${at}%` }}>
+				{labelled && at < LABELLED_BELOW && (tick === 0 ? "0" : formatDuration(tick))}
+			</span>
+		);
+	});
 }
 
 function rowOfSpan(waterfall: Waterfall, spanId: string | undefined): number | undefined {
@@ -267,7 +277,7 @@ function toggledFocus(waterfall: Waterfall, row: number, view: Viewport): Viewpo
 }
 
 interface WindowedRows {
-	readonly scroller: React.RefObject<HTMLDivElement | null>;
+	readonly scroller: RefObject<HTMLDivElement | null>;
 	readonly first: number;
 	readonly last: number;
 	readonly onScroll: () => void;

@@ -26,9 +26,14 @@ export function FilterBar({ params, filter }: FilterBarProps): ReactNode {
 	const operationNames = [...new Set(operations.data?.operations.map((operation) => operation.name))];
 	return (
 		<section className="filters" aria-label="Filters">
+			<RangeFilter filter={filter} onApply={apply} />
 			<Labelled label="Service">
 				{(id) => (
-					<select id={id} value={filter.service} onChange={(event) => apply({ service: event.target.value, operation: undefined })}>
+					<select
+						id={id}
+						value={filter.service}
+						onChange={(event) => apply({ service: event.target.value, operation: undefined })}
+					>
 						<option value="">All services</option>
 						{serviceNames.map((name) => (
 							<option key={name} value={name}>
@@ -70,7 +75,6 @@ export function FilterBar({ params, filter }: FilterBarProps): ReactNode {
 				onApply={(maxDuration) => apply({ maxDuration })}
 			/>
 			<AttributeFilter filter={filter} onApply={(attr) => apply({ attr })} />
-			<RangeFilter filter={filter} onApply={apply} />
 		</section>
 	);
 }
@@ -132,7 +136,8 @@ function TextFilter({ label, placeholder, value, suggestions, check, onApply }: 
 						onChange={(event) => {
 							setDraft(event.target.value);
 							// A pick from the list is a whole answer; a typed text is one only at Enter.
-							if (suggestions?.includes(event.target.value) === true && !("data" in event.nativeEvent)) onApply(event.target.value);
+							if (suggestions?.includes(event.target.value) === true && !("data" in event.nativeEvent))
+								onApply(event.target.value);
 						}}
 						onBlur={commit}
 						onKeyDown={(event) => {
@@ -148,7 +153,9 @@ function TextFilter({ label, placeholder, value, suggestions, check, onApply }: 
 					{suggestions !== undefined && (
 						<datalist id={listId}>
 							{suggestions.map((name) => (
-								<option key={name} value={name} />
+								<option key={name} value={name}>
+									{shorten(name, 80)}
+								</option>
 							))}
 						</datalist>
 					)}
@@ -158,7 +165,10 @@ function TextFilter({ label, placeholder, value, suggestions, check, onApply }: 
 	);
 }
 
-function AttributeFilter(props: { readonly filter: TraceFilter; readonly onApply: (attributes: readonly string[]) => void }): ReactNode {
+function AttributeFilter(props: {
+	readonly filter: TraceFilter;
+	readonly onApply: (attributes: readonly string[]) => void;
+}): ReactNode {
 	const { filter, onApply } = props;
 	const [draft, setDraft] = useState("");
 	const problem = draft === "" ? undefined : attributeProblem(draft.trim());
@@ -212,7 +222,13 @@ function AttributeFilter(props: { readonly filter: TraceFilter; readonly onApply
 	);
 }
 
-function RangeFilter({ filter, onApply }: { readonly filter: TraceFilter; readonly onApply: (change: Change) => void }): ReactNode {
+function RangeFilter({
+	filter,
+	onApply,
+}: {
+	readonly filter: TraceFilter;
+	readonly onApply: (change: Change) => void;
+}): ReactNode {
 	const offered = filter.to === "" && RANGES.some((range) => range.from === filter.from);
 	const [open, setOpen] = useState(false);
 	const custom = open || !offered;
@@ -246,7 +262,13 @@ function RangeFilter({ filter, onApply }: { readonly filter: TraceFilter; readon
 						check={momentProblem}
 						onApply={(from) => onApply({ from })}
 					/>
-					<TextFilter label="To" placeholder="now" value={filter.to} check={momentProblem} onApply={(to) => onApply({ to })} />
+					<TextFilter
+						label="To"
+						placeholder="now"
+						value={filter.to}
+						check={momentProblem}
+						onApply={(to) => onApply({ to })}
+					/>
 				</>
 			)}
 		</>

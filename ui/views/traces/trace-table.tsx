@@ -63,10 +63,7 @@ function TraceRow({ trace, longestNs, arriving }: TraceRowProps): ReactNode {
 				<span className="start-day">{formatDay(trace.startTimeUnixNano)}</span> {formatClock(trace.startTimeUnixNano)}
 			</td>
 			<td className="root">
-				<Link className="root-link one-line" href={traceHref(trace.traceId)}>
-					<span className={`swatch slot-${colourSlot(trace.rootService)}`} aria-hidden="true" />
-					<bdi className="root-service">{serviceLabel(trace.rootService)}</bdi> <bdi className="root-name">{shorten(trace.rootName)}</bdi>
-				</Link>
+				<RootLink trace={trace} />
 			</td>
 			<td className="duration">
 				<span className="duration-text">{formatDuration(trace.durationNs)}</span>
@@ -76,12 +73,26 @@ function TraceRow({ trace, longestNs, arriving }: TraceRowProps): ReactNode {
 			</td>
 			<td className="number">{formatCount(trace.spanCount)}</td>
 			<td className="number">
-				{trace.errorCount === 0 ? <span className="muted">0</span> : <span className="failed">{formatCount(trace.errorCount)}</span>}
+				{trace.errorCount === 0 ? (
+					<span className="muted">0</span>
+				) : (
+					<span className="failed">{formatCount(trace.errorCount)}</span>
+				)}
 			</td>
 			<td className="services">
 				<Services names={trace.services} />
 			</td>
 		</tr>
+	);
+}
+
+function RootLink({ trace }: { readonly trace: TraceSummary }): ReactNode {
+	return (
+		<Link className="root-link one-line" href={traceHref(trace.traceId)}>
+			<span className={`swatch slot-${colourSlot(trace.rootService)}`} aria-hidden="true" />
+			<bdi className="root-service">{serviceLabel(trace.rootService)}</bdi>{" "}
+			<bdi className="root-name">{shorten(trace.rootName)}</bdi>
+		</Link>
 	);
 }
 

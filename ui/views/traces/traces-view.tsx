@@ -1,5 +1,5 @@
 /** The first page: traces as they arrive, narrowed by what the address says. Before the first span it is the setup page. */
-import { useEffect, useRef } from "react";
+import { useEffect, useState } from "react";
 import type { ReactNode } from "react";
 import type { SearchedInfo } from "../../../api/contract/common.ts";
 import { countOf, formatCount } from "../../base/format.ts";
@@ -24,7 +24,7 @@ export function TracesView(): ReactNode {
 	const live = params.get("live") !== "off";
 	const status = useStatus();
 	const traces = useTraces(filter, live);
-	const sawNothing = useRef(false);
+	const [sawNothing, setSawNothing] = useState(false);
 	useEffect(() => {
 		document.title = "Traces · meshscope";
 	}, []);
@@ -32,18 +32,21 @@ export function TracesView(): ReactNode {
 
 	const found = traces.data?.traces ?? [];
 	const nothingYet =
-		status.data !== undefined && status.data.store.spans === 0 && status.data.ingest.traces.acceptedRecords === 0 && found.length === 0;
-	if (nothingYet && !isNarrowed(filter)) {
-		sawNothing.current = true;
-		return <SetupView />;
-	}
+		status.data !== undefined &&
+		status.data.store.spans === 0 &&
+		status.data.ingest.traces.acceptedRecords === 0 &&
+		found.length === 0;
+	useEffect(() => {
+		if (nothingYet) setSawNothing(true);
+	}, [nothingYet]);
+	if (nothingYet && !isNarrowed(filter)) return <SetupView />;
 	return (
 		<div className="page">
 			<div className="page-title">
 				<h1>Traces</h1>
 				<LiveButton params={params} live={live} lost={traces.isError} />
 			</div>
-			{sawNothing.current && found.length > 0 && <Notice tone="good">The first spans have arrived. Setup is done.</Notice>}
+			{sawNothing && found.length > 0 && <Notice tone="good">The first spans have arrived. Setup is done.</Notice>}
 			<FilterBar params={params} filter={filter} />
 			{traces.isError && <ErrorNotice error={traces.error} what="The traces could not be read." />}
 			{traces.data !== undefined && (
@@ -56,7 +59,10 @@ export function TracesView(): ReactNode {
 					)}
 					{found.length >= Number(filter.limit) && found.length < MAX_LIMIT && (
 						<div>
-							<Link className="button-link" href={hrefWith("/", params, { limit: String(Math.min(MAX_LIMIT, found.length * 2)) })}>
+							<Link
+								className="button-link"
+								href={hrefWith("/", params, { limit: String(Math.min(MAX_LIMIT, found.length * 2)) })}
+							>
 								Show more
 							</Link>
 						</div>
@@ -95,20 +101,22 @@ function Searched(props: { readonly searched: SearchedInfo; readonly found: numb
 		<>
 			<p className="searched muted" aria-live="off">
 				{newest}
-				{countOf(found, "trace")}. Searched {countOf(searched.windows, "window")}: {formatCount(searched.blocks - searched.blocksSkipped)} of{" "}
-				{countOf(searched.blocks, "block")} read, {formatCount(searched.blocksSkipped)} skipped, {countOf(searched.spansScanned, "span")}{" "}
-				compared.
+				{countOf(found, "trace")}. Searched {countOf(searched.windows, "window")}:{" "}
+				{formatCount(searched.blocks - searched.blocksSkipped)} of {countOf(searched.blocks, "block")} read,{" "}
+				{formatCount(searched.blocksSkipped)} skipped, {countOf(searched.spansScanned, "span")} compared.
 			</p>
 			{searched.truncated && (
 				<Notice tone="warn">
-					The search ran out of time before it had seen the whole range: older traces may be missing. Narrow the range, or add a service or an
-					attribute.
+					The search ran out of time before it had seen the whole range: older traces may be missing. Narrow the range,
+					or add a service or an attribute.
 				</Notice>
 			)}
 			{searched.damagedWindows.length > 0 && (
 				<Notice tone="warn">
-					{countOf(searched.damagedWindows.length, "window")} could not be read and {searched.damagedWindows.length === 1 ? "was" : "were"} left
-					out: <span className="told mono">{searched.damagedWindows.join(", ")}</span>. <Link href="/status">Status</Link> says why.
+					{countOf(searched.damagedWindows.length, "window")} could not be read and{" "}
+					{searched.damagedWindows.length === 1 ? "was" : "were"} left out:{" "}
+					<span className="told mono">{searched.damagedWindows.join(", ")}</span>. <Link href="/status">Status</Link>{" "}
+					says why.
 				</Notice>
 			)}
 		</>
@@ -129,7 +137,10 @@ function NoMatch({ filter, params }: { readonly filter: TraceFilter; readonly pa
 					Search the last 24 hours
 				</Link>
 				{isNarrowed(filter) && (
-					<Link className="button-link" href={hrefWith("/", new URLSearchParams(), { from: params.get("from") ?? undefined })}>
+					<Link
+						className="button-link"
+						href={hrefWith("/", new URLSearchParams(), { from: params.get("from") ?? undefined })}
+					>
 						Clear the filters
 					</Link>
 				)}

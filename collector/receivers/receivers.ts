@@ -14,6 +14,8 @@ import { DEFAULT_LIMITS } from "./settings.ts";
 import type { ReceiverAddresses, ReceiverLog, ReceiverSettings, Receivers, Transport } from "./settings.ts";
 import { zipkin } from "./zipkin.ts";
 
+export type { Receivers } from "./settings.ts";
+
 /** Rejects, with nothing left listening, when one of the addresses cannot be bound. */
 export async function startReceivers(settings: ReceiverSettings, sink: IngestSink, log: ReceiverLog): Promise<Receivers> {
 	let draining = false;

@@ -300,7 +300,7 @@ test("an idle kept connection does not delay closing", async (t) => {
 	await delay(50);
 	const startedMs = performance.now();
 	await api.close(5_000);
-	assert.ok(performance.now() - startedMs < 1_000);
+	assert.ok(performance.now() - startedMs < 2_500);
 	assert.match(await seen, /200 OK/);
 });
 

@@ -65,7 +65,6 @@ export const metricSeries = z
 			},
 		],
 	});
-export type MetricSeries = z.infer<typeof metricSeries>;
 
 export const metricSeriesAnswer = z.object({ series: z.array(metricSeries).readonly() }).meta({ id: "MetricSeriesAnswer" });
 export type MetricSeriesAnswer = z.infer<typeof metricSeriesAnswer>;
@@ -108,7 +107,6 @@ export const metricPoint = z
 		description: "One OTLP number, histogram, exponential histogram or summary data point.",
 		examples: [{ timeUnixNano: "1767225600000000000", startTimeUnixNano: "1767222000000000000", value: "42", flags: 0 }],
 	});
-export type MetricPoint = z.infer<typeof metricPoint>;
 
 export const metricPointAnswer = z
 	.object({

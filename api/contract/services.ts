@@ -5,7 +5,6 @@ import { epochMs, text } from "./common.ts";
 export const serviceInfo = z
 	.object({ name: z.string(), firstSeenMs: epochMs, lastSeenMs: epochMs })
 	.meta({ id: "Service", examples: [{ name: "checkout", firstSeenMs: 1767225600000, lastSeenMs: 1767229200000 }] });
-export type ServiceInfo = z.infer<typeof serviceInfo>;
 
 export const servicesAnswer = z
 	.object({
@@ -30,7 +29,6 @@ export const operationInfo = z
 		lastSeenMs: epochMs,
 	})
 	.meta({ id: "Operation", examples: [{ name: "GET /checkout", kind: 2, lastSeenMs: 1767229200000 }] });
-export type OperationInfo = z.infer<typeof operationInfo>;
 
 export const operationsAnswer = z
 	.object({

@@ -77,4 +77,3 @@ export const traceAnswer = z
 		meshscope: traceSummary,
 	})
 	.meta({ id: "TraceAnswer", description: "The whole trace, each span once, and its summary." });
-export type TraceAnswer = z.infer<typeof traceAnswer>;

@@ -216,7 +216,7 @@ attack("a query string as long as it may be: unknown names and thousands of them
 	assert.ok(digits.status < 500);
 	const over = await sendBytes(api.address, `GET /api/v1/traces?${"a".repeat(20_000)} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
 	assert.match(over, /^HTTP\/1\.1 400 .*invalid_argument/s);
-	assert.ok(performance.now() - startedMs < 2_000);
+	assert.ok(performance.now() - startedMs < 5_000);
 });
 
 test("path traversal: encoded, double-encoded or linked, nothing outside the UI's folder is served", async (t) => {
@@ -432,7 +432,7 @@ attack(
 		await delay(100);
 		assert.equal((await api.get("/api/v1/traces")).status, 200);
 		await Promise.all(slow);
-		assert.ok(performance.now() - startedMs < 5_000, "all were closed by the server");
+		assert.ok(performance.now() - startedMs < 10_000, "all were closed by the server");
 	},
 	{ timeouts: { headersMs: 400, requestMs: 600, idleMs: 800 } },
 );

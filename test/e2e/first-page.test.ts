@@ -1,0 +1,519 @@
+/**
+ * The first page in a real browser, against canned answers under the real policy headers. What every page must hold (no console
+ * error, no request to another host, nothing of a sender run as markup) is asserted after every test.
+ */
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+import { gzipSync } from "node:zlib";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { LogEntry } from "../../api/contract/logs.ts";
+import { buildUiIfStale } from "../../ui/build.ts";
+import { findBrowser, launchBrowser } from "./browser.ts";
+import { startFixtureServer } from "./fixture-server.ts";
+import type { FixtureServer } from "./fixture-server.ts";
+import { checkoutTrace, hexId, HOSTILE, hostileTrace, largeTrace } from "./fixture-traces.ts";
+import type { FixtureTrace } from "./fixture-traces.ts";
+
+const found = await findBrowser();
+if (found.kind === "none" && process.env.CI === "true") throw new Error(`page tests must run in CI: ${found.reason}`);
+const skip = found.kind === "none" ? found.reason : false;
+const options = { skip, timeout: 60_000 };
+
+const SECOND = 1_000_000_000n;
+
+let dist: string;
+let browser: Browser;
+let server: FixtureServer;
+let context: BrowserContext;
+let page: Page;
+let faults: string[];
+
+before(async () => {
+	if (found.kind === "none") return;
+	dist = await buildUiIfStale();
+	browser = await launchBrowser(found.executable);
+});
+
+after(async () => {
+	await browser?.close();
+});
+
+beforeEach(async () => {
+	if (found.kind === "none") return;
+	server = await startFixtureServer(dist);
+	faults = [];
+	context = await browser.newContext({ viewport: { width: 1_280, height: 800 } });
+	await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: server.url });
+	page = await context.newPage();
+	page.setDefaultTimeout(10_000);
+	page.on("console", (message) => {
+		if (message.type() === "error" || message.type() === "warning") faults.push(`console: ${message.text()}`);
+	});
+	page.on("pageerror", (error) => faults.push(`page error: ${error.message}`));
+	page.on("dialog", (dialog) => {
+		faults.push(`dialog: ${dialog.message()}`);
+		void dialog.dismiss();
+	});
+	page.on("request", (request) => {
+		if (!request.url().startsWith(`${server.url}/`)) faults.push(`foreign request: ${request.url()}`);
+	});
+});
+
+afterEach(async () => {
+	if (found.kind === "none") return;
+	const hacked = await page.evaluate("window.hacked");
+	await context.close();
+	await server.close();
+	assert.equal(hacked, undefined, "a sender's text ran as code");
+	assert.deepEqual(faults, []);
+});
+
+function nowNs(): bigint {
+	return BigInt(Date.now()) * 1_000_000n;
+}
+
+function serve(...traces: readonly FixtureTrace[]): void {
+	server.traces.push(...traces);
+}
+
+/** `count` checkouts, a second apart, the last one now. */
+function checkouts(count: number): FixtureTrace[] {
+	return Array.from({ length: count }, (_, i) => checkoutTrace(i, nowNs() - BigInt(count - i) * SECOND));
+}
+
+function rows(): ReturnType<Page["locator"]> {
+	return page.locator(".trace-table tbody tr");
+}
+
+function spanRows(): ReturnType<Page["locator"]> {
+	return page.locator(".span-row");
+}
+
+async function waitForAddress(test: (url: URL) => boolean): Promise<void> {
+	await page.waitForURL((url) => test(url));
+}
+
+async function openTrace(trace: FixtureTrace, query = ""): Promise<void> {
+	serve(trace);
+	await page.goto(`${server.url}/trace/${trace.traceId}${query}`);
+	await spanRows().first().waitFor();
+}
+
+test("the list shows each trace's root, duration, spans, errors and services, newest first", options, async () => {
+	serve(...checkouts(5));
+	await page.goto(server.url);
+	await rows().nth(4).waitFor();
+	const newest = await rows().first().innerText();
+	for (const part of ["gateway", "POST /checkout", "ms", "9", "3", "checkout", "inventory"])
+		assert.ok(newest.includes(part), part);
+	const links = await page.locator(".root-link").evaluateAll((all) => all.map((link) => link.getAttribute("href")));
+	assert.deepEqual(links, server.traces.map((trace) => `/trace/${trace.traceId}`).toReversed());
+	assert.match(await page.locator(".searched").innerText(), /5 traces.*3 of 40 blocks read, 37 skipped, 61,200 spans compared/);
+});
+
+test("a new trace appears by itself, and not while paused", options, async () => {
+	serve(...checkouts(2));
+	await page.goto(server.url);
+	await rows().nth(1).waitFor();
+	serve(checkoutTrace(50, nowNs()));
+	await rows().nth(2).waitFor();
+	assert.ok(((await rows().first().getAttribute("class")) ?? "").includes("fresh"), "an arrival is lit up");
+
+	await page.keyboard.press("p");
+	await page.getByText("Paused", { exact: true }).waitFor();
+	const callsBefore = server.calls.filter((call) => call.startsWith("/api/v1/traces")).length;
+	serve(checkoutTrace(51, nowNs()));
+	await page.waitForTimeout(2_600);
+	assert.equal(await rows().count(), 3);
+	assert.equal(server.calls.filter((call) => call.startsWith("/api/v1/traces")).length, callsBefore);
+
+	await page.getByRole("button", { name: "Resume" }).click();
+	await rows().nth(3).waitFor();
+});
+
+test("before the first span the page is the setup, and it becomes the list when one arrives", options, async () => {
+	await page.goto(server.url);
+	await page.getByText("Waiting for the first span.").waitFor();
+	for (const [tab, text] of [
+		["Envoy", 'address: "127.0.0.1", port_value: 14317'],
+		["Istio", "extensionProviders"],
+		["OpenTelemetry SDK", "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:14317"],
+		["Collector", 'endpoint: "127.0.0.1:14317"'],
+		["One span by hand", "http://127.0.0.1:14318/v1/traces"],
+	] as const) {
+		await page.getByRole("tab", { name: tab }).click();
+		assert.ok((await page.locator(".snippet pre").innerText()).includes(text), tab);
+	}
+	await page.getByRole("button", { name: "Copy the snippet" }).click();
+	await page.getByText("Copied").waitFor();
+	assert.match(String(await page.evaluate("navigator.clipboard.readText()")), /^curl -i http:\/\/127\.0\.0\.1:14318/);
+	serve(checkoutTrace(1, nowNs()));
+	await page.getByText("The first spans have arrived").waitFor();
+	await rows().first().waitFor();
+});
+
+test("the setup page turns green on arrival", options, async () => {
+	await page.goto(`${server.url}/setup`);
+	await page.getByText("Waiting for the first span.").waitFor();
+	serve(checkoutTrace(1, nowNs()));
+	await page.locator(".notice-good").getByText("Spans arrive.").waitFor();
+});
+
+test("search by service and status reaches the API, and back and forward keep the state", options, async () => {
+	serve(...checkouts(5), hostileTrace(nowNs() - SECOND));
+	await page.goto(server.url);
+	await rows().nth(5).waitFor();
+	await page.getByLabel("Service", { exact: true }).selectOption("payment");
+	await waitForAddress((url) => url.searchParams.get("service") === "payment");
+	await page.waitForFunction("document.querySelectorAll('.trace-table tbody tr').length === 5");
+	await page.getByLabel("Status").selectOption("error");
+	await waitForAddress((url) => url.searchParams.get("status") === "error");
+	await page.waitForFunction("document.querySelectorAll('.trace-table tbody tr').length === 1");
+	assert.ok(server.calls.some((call) => call.includes("service=payment") && call.includes("status=error")));
+
+	await page.locator(".root-link").first().click();
+	await spanRows().first().waitFor();
+	await page.goBack();
+	await page.waitForFunction("document.querySelectorAll('.trace-table tbody tr').length === 1");
+	assert.equal(await page.getByLabel("Service", { exact: true }).inputValue(), "payment");
+	await page.goBack();
+	await page.waitForFunction("document.querySelectorAll('.trace-table tbody tr').length === 5");
+	assert.equal(await page.getByLabel("Status").inputValue(), "");
+	await page.goForward();
+	await page.waitForFunction("document.querySelectorAll('.trace-table tbody tr').length === 1");
+	await page.reload();
+	await rows().first().waitFor();
+	assert.equal(await page.getByLabel("Status").inputValue(), "error");
+});
+
+test("operation, durations, attributes and range are filters of the address", options, async () => {
+	serve(...checkouts(5));
+	await page.goto(server.url);
+	await rows().nth(4).waitFor();
+	await page.getByLabel("Operation").fill("SELECT stock");
+	await page.getByLabel("Operation").press("Enter");
+	await waitForAddress((url) => url.searchParams.get("operation") === "SELECT stock");
+	await page.getByLabel("Min duration").fill("5");
+	await page.getByText("Write a number and a unit").waitFor();
+	await page.getByLabel("Min duration").fill("1ms");
+	await page.getByLabel("Min duration").press("Enter");
+	await waitForAddress((url) => url.searchParams.get("minDuration") === "1ms");
+	await page.getByLabel("Attribute", { exact: true }).fill("http.response.status_code=503");
+	await page.getByLabel("Attribute", { exact: true }).press("Enter");
+	await waitForAddress((url) => url.searchParams.get("attr") === "http.response.status_code=503");
+	await page.getByLabel("Time").selectOption("now-1h");
+	await waitForAddress((url) => url.searchParams.get("from") === "now-1h");
+	await page.waitForFunction("document.querySelectorAll('.trace-table tbody tr').length === 1");
+	await page.getByRole("button", { name: "Remove http.response.status_code=503" }).click();
+	await waitForAddress((url) => !url.searchParams.has("attr"));
+	await page.waitForFunction("document.querySelectorAll('.trace-table tbody tr').length > 1");
+});
+
+test("a search without a match says what to do", options, async () => {
+	serve(...checkouts(2));
+	await page.goto(`${server.url}/?service=nobody`);
+	await page.getByText("No trace in this range meets every filter").waitFor();
+	await page.getByRole("link", { name: "Clear the filters" }).click();
+	await rows().nth(1).waitFor();
+});
+
+test("the ID box opens a trace from any page, and takes a traceparent", options, async () => {
+	const trace = checkoutTrace(3, nowNs());
+	serve(trace);
+	await page.goto(`${server.url}/status`);
+	await page.getByRole("heading", { name: "Windows" }).waitFor();
+	await page.keyboard.press("/");
+	await page.keyboard.type(trace.traceId.toUpperCase());
+	await page.keyboard.press("Enter");
+	await waitForAddress((url) => url.pathname === `/trace/${trace.traceId}`);
+	await spanRows().first().waitFor();
+
+	await page.keyboard.press("/");
+	await page.keyboard.type("not an id");
+	await page.keyboard.press("Enter");
+	await page.getByText("A trace ID is up to 32 hex digits").waitFor();
+	await page.getByLabel("Go to trace ID").fill(`traceparent: 00-${trace.traceId}-${trace.spans[0]!.spanId}-01`);
+	await page.keyboard.press("Enter");
+	await spanRows().first().waitFor();
+});
+
+test("an unknown ID is answered with code, message and what to do", options, async () => {
+	await page.goto(`${server.url}/trace/${hexId(404, 32)}`);
+	const alert = page.getByRole("alert");
+	await alert.waitFor();
+	assert.match(
+		await alert.innerText(),
+		/There is no trace of this ID here\.\s+not_found[\s\S]*no trace[\s\S]*Check the ID and the retention/,
+	);
+	// The browser itself reports the 404; it is what this test is about.
+	faults = faults.filter((fault) => !fault.includes("404"));
+});
+
+test("a refusal is shown with its code and goes away by itself", options, async () => {
+	serve(...checkouts(2));
+	await page.goto(server.url);
+	await rows().nth(1).waitFor();
+	server.failing = { code: "overloaded", message: "the reader pool is full" };
+	await page.getByRole("alert").getByText("overloaded").waitFor();
+	await page.getByText("the reader pool is full").waitFor();
+	assert.equal(await rows().count(), 2, "what was read stays");
+	server.failing = undefined;
+	await page.getByRole("alert").waitFor({ state: "detached" });
+	faults = faults.filter((fault) => !fault.includes("503"));
+});
+
+test("the waterfall shows every span in tree order, with its duration and place in time", options, async () => {
+	const trace = checkoutTrace(4, nowNs());
+	await openTrace(trace);
+	const names = await spanRows().locator(".span-operation").allInnerTexts();
+	assert.deepEqual(
+		names,
+		trace.spans.map((span) => span.name),
+	);
+	const levels = await spanRows().evaluateAll((all) => all.map((row) => Number(row.getAttribute("aria-level"))));
+	assert.deepEqual(levels, [1, 2, 3, 4, 5, 6, 7, 4, 5]);
+	assert.equal(await page.locator(".span-bar-failed").count(), 3);
+	assert.match(
+		await page.locator(".trace-facts").innerText(),
+		new RegExp(`${trace.traceId}[\\s\\S]*Spans\\s+9\\s+Errors\\s+3\\s+Services\\s+4`),
+	);
+	const bars = await page.locator(".span-bar").evaluateAll((all) => all.map((bar) => bar.getBoundingClientRect().left));
+	assert.deepEqual(
+		bars.slice(0, 7),
+		bars.slice(0, 7).toSorted((a, b) => a - b),
+		"each nested call starts after its caller",
+	);
+});
+
+test("a span's details hold attributes, events, links, resource, status and logs", options, async () => {
+	const trace = checkoutTrace(4, nowNs());
+	const span = trace.spans[8]!;
+	const log: LogEntry = {
+		timeUnixNano: String(span.startNs),
+		observedTimeUnixNano: String(span.startNs),
+		service: span.service,
+		severityNumber: 17,
+		severityText: "",
+		traceId: trace.traceId,
+		spanId: span.spanId,
+		body: "POST /charges 503 UF",
+		attributes: {},
+		resource: {},
+		scope: "",
+	};
+	server.logs.push(log);
+	await openTrace(trace);
+	await spanRows().nth(8).click();
+	const detail = page.getByRole("complementary", { name: "Span details" });
+	const text = await detail.innerText();
+	for (const part of [
+		"payment",
+		"ingress POST /charges",
+		"server",
+		"upstream connect error",
+		"response_flags",
+		"UF,URX",
+		span.spanId,
+	]) {
+		assert.ok(text.includes(part), part);
+	}
+	await detail.getByText("POST /charges 503 UF").waitFor();
+	await detail.getByText("Resource (2)").click();
+	await detail.getByText("k8s.namespace.name").waitFor();
+	await waitForAddress((url) => url.searchParams.get("span") === span.spanId);
+	assert.equal(await detail.getByRole("link").getAttribute("href"), `/trace/${hexId(5, 32)}?span=${hexId(80, 16)}`);
+
+	await page.reload();
+	await detail.waitFor();
+	assert.ok((await detail.innerText()).includes("ingress POST /charges"), "the address opens the span again");
+	await page.getByRole("link", { name: "Logs (1)" }).click();
+	await page.locator(".trace-logs").getByText("POST /charges 503 UF").waitFor();
+	const download = await page
+		.getByRole("link", { name: "JSON" })
+		.evaluate((link) => [link.getAttribute("href"), link.getAttribute("download")]);
+	assert.deepEqual(download, [`/api/v1/traces/${trace.traceId}`, `trace-${trace.traceId}.json`]);
+	await page.getByRole("button", { name: "Copy the trace ID" }).click();
+	await page.getByText("Copied").waitFor();
+	assert.equal(await page.evaluate("navigator.clipboard.readText()"), trace.traceId);
+});
+
+test("the waterfall is worked by keyboard alone", options, async () => {
+	await openTrace(checkoutTrace(4, nowNs()));
+	const grid = page.getByRole("treegrid");
+	const current = async (): Promise<string> => (await page.locator(".span-current .span-operation").innerText()).trim();
+	await grid.focus();
+	await page.keyboard.press("ArrowDown");
+	await page.keyboard.press("ArrowDown");
+	assert.equal(await current(), "ingress POST /orders");
+	assert.equal(await grid.getAttribute("aria-activedescendant"), "span-row-2");
+	await page.keyboard.press("ArrowLeft");
+	assert.equal(await spanRows().count(), 3, "left collapses");
+	assert.equal(await page.locator(".span-current").getAttribute("aria-expanded"), "false");
+	await page.keyboard.press("ArrowRight");
+	assert.equal(await spanRows().count(), 9, "right expands");
+	await page.keyboard.press("ArrowRight");
+	assert.equal(await current(), "reserve items");
+	await page.keyboard.press("ArrowLeft");
+	await page.keyboard.press("ArrowLeft");
+	assert.equal(await current(), "ingress POST /orders", "left of a closed row goes to its parent");
+	await page.keyboard.press("e");
+	assert.equal(await current(), "egress payment", "e goes to the next failed span");
+	await page.keyboard.press("End");
+	assert.equal(await current(), "ingress POST /charges");
+	await page.keyboard.press("Enter");
+	await page.getByRole("complementary", { name: "Span details" }).waitFor();
+	await page.keyboard.press("Escape");
+	await page.getByRole("complementary", { name: "Span details" }).waitFor({ state: "detached" });
+	const widthBefore = (await page.locator(".span-current .span-bar").boundingBox())!.width;
+	await page.keyboard.press("f");
+	const widthAfter = (await page.locator(".span-current .span-bar").boundingBox())!.width;
+	assert.ok(widthAfter > widthBefore * 1.5, "f zooms to the span");
+	await page.keyboard.press("f");
+	assert.equal((await page.locator(".span-current .span-bar").boundingBox())!.width, widthBefore);
+});
+
+test("keys lead to every page and to every trace of the list", options, async () => {
+	serve(...checkouts(3));
+	await page.goto(`${server.url}/status`);
+	await page.getByRole("heading", { name: "Windows" }).waitFor();
+	await page.keyboard.press("g");
+	await page.keyboard.press("u");
+	await page.getByRole("heading", { name: "Setup" }).waitFor();
+	await page.keyboard.press("g");
+	await page.keyboard.press("t");
+	await rows().nth(2).waitFor();
+	await page.keyboard.press("j");
+	await page.keyboard.press("j");
+	await page.keyboard.press("Enter");
+	await waitForAddress((url) => url.pathname === `/trace/${server.traces[1]!.traceId}`);
+	await page.keyboard.press("?");
+	await page.getByRole("dialog").getByText("next and previous failed span").waitFor();
+	await page.keyboard.press("Escape");
+	await page.getByRole("dialog").waitFor({ state: "hidden" });
+});
+
+test("names, keys and values of senders are text, wherever they are shown", options, async () => {
+	const trace = hostileTrace(nowNs() - SECOND);
+	serve(trace, ...checkouts(1));
+	server.logs.push({
+		timeUnixNano: String(nowNs()),
+		observedTimeUnixNano: "0",
+		service: HOSTILE.script,
+		severityNumber: 9,
+		severityText: HOSTILE.image,
+		traceId: trace.traceId,
+		spanId: "",
+		body: HOSTILE.breakout,
+		attributes: {},
+		resource: {},
+		scope: "",
+	});
+	await page.goto(server.url);
+	await page.locator(".root-name").getByText(HOSTILE.script, { exact: true }).waitFor();
+	await page.getByLabel("Service", { exact: true }).selectOption(HOSTILE.image);
+	await page.waitForFunction("document.querySelectorAll('.trace-table tbody tr').length === 1");
+	await page.locator(".root-link").first().click();
+	await spanRows().first().click();
+	const detail = page.getByRole("complementary", { name: "Span details" });
+	const text = await detail.innerText();
+	for (const hostile of [HOSTILE.script, HOSTILE.image, HOSTILE.breakout, HOSTILE.link, HOSTILE.template, "__proto__"]) {
+		assert.ok(text.includes(hostile), hostile);
+	}
+	assert.ok(text.includes("user<U+202E>fdp.exe"), "a direction mark is written out");
+	assert.ok(!text.includes("x".repeat(2_000)), "a long value is cut");
+	await detail.getByText("all 200,000 characters").click();
+	await page.getByRole("link", { name: "Logs (1)" }).click();
+	await page.locator(".trace-logs").getByText(HOSTILE.breakout, { exact: true }).waitFor();
+	assert.equal(await page.locator("main script, main img, main [onload], main [onerror]").count(), 0);
+	const links = await page
+		.locator("a")
+		.evaluateAll((all) => all.map((link) => (link as unknown as { protocol: string }).protocol));
+	assert.ok(
+		links.every((protocol) => protocol === "http:"),
+		links.join(" "),
+	);
+});
+
+test("20,000 spans are drawn row by row, fast", options, async (t) => {
+	const trace = largeTrace(20_000, nowNs() - 60n * SECOND);
+	serve(trace);
+	const startedMs = performance.now();
+	await page.goto(`${server.url}/trace/${trace.traceId}`);
+	await spanRows().first().waitFor();
+	const firstPaintMs = performance.now() - startedMs;
+	assert.ok((await spanRows().count()) < 120, "only rows on screen exist");
+	assert.equal(await page.getByRole("treegrid").getAttribute("aria-rowcount"), "20001");
+	await page.getByRole("treegrid").focus();
+	await page.keyboard.press("End");
+	await page.waitForFunction("document.querySelector('.span-current')?.getAttribute('data-row') === '19999'");
+	const collapseMs = Number(
+		await page.evaluate(`new Promise((resolve) => {
+			const button = [...document.querySelectorAll(".waterfall-tools button")].find((b) => b.textContent === "Collapse all");
+			const start = performance.now();
+			button.click();
+			requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - start)));
+		})`),
+	);
+	assert.equal(await spanRows().count(), 1);
+	await page.getByLabel("Find spans by any text").fill("step 12345");
+	await page.getByText("1 match").waitFor();
+	await page.keyboard.press("Enter");
+	await page.locator(".span-current").getByText("step 12345").waitFor();
+	t.diagnostic(`first paint ${firstPaintMs.toFixed(0)} ms, collapse all ${collapseMs.toFixed(0)} ms`);
+	assert.ok(firstPaintMs < 5_000, `first paint took ${firstPaintMs.toFixed(0)} ms`);
+	assert.ok(collapseMs < 500, `collapsing took ${collapseMs.toFixed(0)} ms`);
+});
+
+test("the theme is the system's until it is chosen, and the choice stays", options, async () => {
+	serve(...checkouts(1));
+	const ground = (): Promise<unknown> => page.evaluate("getComputedStyle(document.documentElement).backgroundColor");
+	const light = "rgb(246, 247, 249)";
+	const dark = "rgb(15, 20, 27)";
+	await page.emulateMedia({ colorScheme: "dark" });
+	await page.goto(server.url);
+	await rows().first().waitFor();
+	assert.equal(await ground(), dark);
+	await page.emulateMedia({ colorScheme: "light" });
+	assert.equal(await ground(), light);
+	await page.emulateMedia({ colorScheme: "dark" });
+	await page.getByRole("button", { name: "Theme: system. Change to light." }).click();
+	assert.equal(await ground(), light);
+	await page.reload();
+	await rows().first().waitFor();
+	assert.equal(await ground(), light);
+	await page.getByRole("button", { name: "Theme: light. Change to dark." }).click();
+	await page.getByRole("button", { name: "Theme: dark. Change to system." }).click();
+	await page.emulateMedia({ colorScheme: "light" });
+	assert.equal(await ground(), light);
+});
+
+test("status shows rates, losses with their reasons, and damaged windows", options, async () => {
+	serve(...checkouts(3));
+	await page.goto(`${server.url}/status`);
+	await page.getByRole("heading", { name: "Windows" }).waitFor();
+	const text = await page.locator("main").innerText();
+	for (const part of [
+		"12.5k spans/s",
+		"overloaded",
+		"malformed_payload",
+		"invalid_span_id",
+		"block 17: checksum differs",
+		"3.24 MiB",
+		"7d",
+	]) {
+		assert.ok(text.includes(part), part);
+	}
+});
+
+test("the first load is at most 120 kB compressed and needs nothing inline", { timeout: 60_000 }, async () => {
+	const directory = await buildUiIfStale();
+	const files = (await readdir(directory, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+	const html = await readFile(join(directory, "index.html"), "utf8");
+	assert.doesNotMatch(html, /<script(?![^>]*\ssrc=)|<style|\sstyle=|\son[a-z]+=|https?:\/\//);
+	let bytes = 0;
+	for (const file of files) bytes += gzipSync(await readFile(join(file.parentPath, file.name))).length;
+	assert.ok(files.length >= 4);
+	assert.ok(bytes <= 120_000, `${bytes} bytes`);
+});

@@ -102,8 +102,13 @@ export class BlockBuilder {
 		const { traceIdField, spanIdField, parentIdField, time0Field, time1Field, nameField, kindField, attributesField } = this.shape;
 		const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 		let used = this.itemsUsed;
+		/** Where the entries of the record before begin; they are the guesses. */
+		let guessAt = used;
+		let guessShift = 0;
 		for (let i = 0, row = this.rows; i < count; i++, row++) {
 			this.rowItems[row] = used;
+			guessShift = used - guessAt;
+			guessAt = used;
 			let nameItem = 0;
 			let kindItem = 0;
 			let slots = 0;
@@ -113,7 +118,8 @@ export class BlockBuilder {
 				const start = fieldStart[f]!;
 				let slot: number = SLOT.item;
 				if (number === attributesField) {
-					items[used++] = dictionary.intern(bytes, view, start, fieldLength[f]!);
+					items[used] = dictionary.internGuessing(items[used - guessShift]!, bytes, view, start, fieldLength[f]!);
+					used++;
 					// Layouts are told apart by attribute keys too (length and first byte stand for the key), so that a column holds
 					// values of one key. It only steers compression: a clash of keys is harmless.
 					layoutHash = Math.imul(layoutHash ^ ((bytes[start + 3]! << 8) | bytes[start + 6]!), 0x01000193);

@@ -43,7 +43,7 @@ export interface StoredColumn {
 	/** Block entry numbers, in the order of the column's indices. */
 	readonly entries: Uint32Array;
 	/** Undefined where every row holds `entries[0]`. */
-	readonly indices: Uint32Array | Uint16Array | Uint8Array | undefined;
+	readonly indices: Uint32Array | undefined;
 }
 
 interface StoredTraces {
@@ -362,8 +362,8 @@ export class BlockReader {
 		if (this.classesValue === undefined) {
 			const head = this.head();
 			const reader = new ByteReader(this.part("classes"));
-			const classes = Uint32Array.from(readIndices(reader, head.rows, head.classes.length) ?? new Uint8Array(head.rows));
-			const layouts = Uint32Array.from(readIndices(reader, head.rows, head.layouts.length) ?? new Uint8Array(head.rows));
+			const classes = readIndices(reader, head.rows, head.classes.length) ?? new Uint32Array(head.rows);
+			const layouts = readIndices(reader, head.rows, head.layouts.length) ?? new Uint32Array(head.rows);
 			this.classesValue = { classes, layouts };
 			this.heldBytes += classes.byteLength * 2;
 		}
@@ -433,17 +433,15 @@ function list<T>(reader: ByteReader, read: () => T): T[] {
 	return Array.from({ length: count }, read);
 }
 
-function readIndices(reader: ByteReader, count: number, distinct: number): Uint8Array | Uint16Array | Uint32Array | undefined {
+/** One type for every width, so that loops over indices stay monomorphic. */
+function readIndices(reader: ByteReader, count: number, distinct: number): Uint32Array | undefined {
 	if (distinct <= 1) return undefined;
-	if (distinct <= 256) return reader.raw(count);
+	if (distinct <= 256) return new Uint32Array(reader.raw(count));
+	const indices = new Uint32Array(count);
 	if (distinct <= 65_536) {
 		const halves = reader.raw(count * 2);
-		const indices = new Uint16Array(count);
 		for (let i = 0; i < count; i++) indices[i] = halves[i]! | (halves[count + i]! << 8);
-		return indices;
-	}
-	const indices = new Uint32Array(count);
-	for (let i = 0; i < count; i++) indices[i] = reader.word();
+	} else for (let i = 0; i < count; i++) indices[i] = reader.word();
 	return indices;
 }
 

@@ -16,7 +16,12 @@ export function sealPart(content: Uint8Array, level: number): Uint8Array<ArrayBu
 	let body: Uint8Array = content;
 	let kind = RAW;
 	if (level > 0 && content.length >= MIN_COMPRESSED_BYTES) {
-		const packed = zstdCompressSync(content, { params: { [constants.ZSTD_c_compressionLevel]: level } });
+		const packed = zstdCompressSync(content, {
+			params: { [constants.ZSTD_c_compressionLevel]: level },
+			pledgedSrcSize: content.length,
+			// One output chunk instead of many of 16 KiB.
+			chunkSize: Math.max(1024, content.length >> 1),
+		});
 		if (packed.length < content.length) {
 			body = packed;
 			kind = ZSTD;
@@ -37,6 +42,6 @@ export function openPart(sealed: Uint8Array): Uint8Array {
 	if (crc32(sealed.subarray(0, end)) !== stored) throw new DamagedBlockError("a part's checksum does not match its bytes");
 	const body = sealed.subarray(1, end);
 	if (sealed[0] === RAW) return body;
-	if (sealed[0] === ZSTD) return zstdDecompressSync(body);
+	if (sealed[0] === ZSTD) return zstdDecompressSync(body, { chunkSize: Math.min(1 << 22, Math.max(1024, body.length * 4)) });
 	throw new DamagedBlockError(`a part has the unknown kind ${sealed[0]}`);
 }

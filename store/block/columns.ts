@@ -1,0 +1,184 @@
+/**
+ * The item columns and the heap of a block.
+ *
+ * Each column has a dictionary of its own (numbers of block entries, in order of appearance) and indices into it, so a column of
+ * one value costs nothing a row. Entries are renumbered in the order of the columns, which puts values of one key side by side in
+ * the heap.
+ */
+import type { BlockBuilder } from "./builder.ts";
+import { ByteWriter } from "./bytes.ts";
+import { SLOT } from "./format.ts";
+import { wordScratch } from "./scratch.ts";
+
+const newIdScratch = wordScratch();
+const ownerScratch = wordScratch();
+const localScratch = wordScratch();
+const indexScratch = wordScratch();
+const entryScratch = wordScratch();
+const layoutRowsScratch = wordScratch();
+const out = new ByteWriter(1 << 16);
+
+export interface EncodedColumns {
+	/** Scratch, all three: valid until the next block. */
+	readonly columns: Uint8Array;
+	readonly heap: Uint8Array;
+	/** Final number of each of the builder's dictionary entries. */
+	readonly newIdOf: Uint32Array;
+}
+
+export function encodeColumns(builder: BlockBuilder, ordered: Uint32Array): EncodedColumns {
+	const { dictionary, rowLayout, rowItems, items, layouts } = builder;
+	const entries = dictionary.count + 1;
+	const newIdOf = newIdScratch(entries).fill(0);
+	/** Column (from 1) that met the entry first, and the entry's index there: within a layout nearly every entry has one column. */
+	const ownerOf = ownerScratch(entries).fill(0);
+	const localOf = localScratch(entries);
+	heap.begin(builder);
+	out.reset();
+	let column = 1;
+	const firstOfLayout = new Uint32Array(layouts.length + 1);
+	const byLayout = groupByLayout(ordered, rowLayout, firstOfLayout);
+	for (let layout = 0; layout < layouts.length; layout++) {
+		const first = firstOfLayout[layout]!;
+		const count = firstOfLayout[layout + 1]! - first;
+		const width = layouts[layout]!.slots.reduce((total, slot) => total + (slot === SLOT.item ? 1 : 0), 0);
+		const indices = indexScratch(count * width);
+		/** Entries of each column in order of appearance: at most one a row. */
+		const found = entryScratch(count * width);
+		const distinct = new Uint32Array(width);
+		/** For entries that another column met first: index by (column, entry). */
+		const shared = new Map<number, number>();
+		for (let k = 0; k < count; k++) {
+			let at = rowItems[byLayout[first + k]!]!;
+			for (let position = 0, to = k; position < width; position++, to += count) {
+				const id = items[at++]!;
+				const owner = ownerOf[id]!;
+				let local: number;
+				if (owner === column + position) local = localOf[id]!;
+				else if (owner < column) {
+					// New, or known from an earlier layout only, whose columns are done.
+					ownerOf[id] = column + position;
+					local = localOf[id] = distinct[position]!++;
+					found[position * count + local] = id;
+				} else {
+					const key = position * 2 ** 32 + id;
+					const known = shared.get(key);
+					if (known !== undefined) local = known;
+					else {
+						local = distinct[position]!++;
+						shared.set(key, local);
+						found[position * count + local] = id;
+					}
+				}
+				indices[to] = local;
+			}
+		}
+		for (let position = 0; position < width; position++) {
+			const size = distinct[position]!;
+			out.varint(size);
+			let previous = 0;
+			for (let i = position * count, end = i + size; i < end; i++) {
+				const id = found[i]!;
+				let renumbered = newIdOf[id]!;
+				if (renumbered === 0) renumbered = newIdOf[id] = heap.add(id);
+				out.zigzag(renumbered - previous - 1);
+				previous = renumbered;
+			}
+			writeIndices(out, indices.subarray(position * count, (position + 1) * count), size);
+		}
+		column += width;
+	}
+	const keep = (id: number): void => {
+		if (id !== 0 && newIdOf[id] === 0) newIdOf[id] = heap.add(id);
+	};
+	for (const scope of builder.scopes) {
+		keep(scope.resourceItem);
+		keep(scope.scopeItem);
+	}
+	for (const entry of builder.classes) {
+		keep(entry.nameItem);
+		keep(entry.kindItem);
+	}
+	return { columns: out.view(), heap: heap.finish(), newIdOf };
+}
+
+/** Rows by layout, each layout's in the order of the block; fills in where each begins. */
+function groupByLayout(ordered: Uint32Array, rowLayout: Uint32Array, firstOfLayout: Uint32Array): Uint32Array {
+	for (let i = 0; i < ordered.length; i++) firstOfLayout[rowLayout[ordered[i]!]! + 1]!++;
+	for (let layout = 1; layout < firstOfLayout.length; layout++) firstOfLayout[layout]! += firstOfLayout[layout - 1]!;
+	const next = firstOfLayout.slice();
+	const grouped = layoutRowsScratch(ordered.length);
+	for (let i = 0; i < ordered.length; i++) {
+		const row = ordered[i]!;
+		grouped[next[rowLayout[row]!]!++] = row;
+	}
+	return grouped;
+}
+
+/** One, two or four bytes a number, by how many distinct ones there are; nothing at all where there is only one. */
+export function writeIndices(to: ByteWriter, values: Uint32Array, distinct: number): void {
+	if (distinct <= 1) return;
+	const count = values.length;
+	if (distinct > 65_536) {
+		for (let i = 0; i < count; i++) to.word(values[i]!);
+		return;
+	}
+	const wide = distinct > 256;
+	to.reserve(wide ? count * 2 : count);
+	const { bytes, length } = to;
+	for (let i = 0; i < count; i++) bytes[length + i] = values[i]!;
+	// Low bytes, then high bytes: each half compresses better than the two mixed.
+	if (wide) for (let i = 0; i < count; i++) bytes[length + count + i] = values[i]! >>> 8;
+	to.length += wide ? count * 2 : count;
+}
+
+/** Entries with what they share with the one before left out: values of one key lie side by side and begin alike. */
+class HeapWriter {
+	private builder: BlockBuilder | undefined;
+	private readonly shared = new ByteWriter(4096);
+	private readonly suffixLengths = new ByteWriter(4096);
+	private readonly suffixes = new ByteWriter(65_536);
+	private readonly out = new ByteWriter(65_536);
+	private count = 0;
+	private previous = 0;
+
+	begin(builder: BlockBuilder): void {
+		this.builder = builder;
+		this.shared.reset();
+		this.suffixLengths.reset();
+		this.suffixes.reset();
+		this.count = 0;
+		this.previous = 0;
+	}
+
+	add(id: number): number {
+		const { heap, starts, lengths } = this.builder!.dictionary;
+		const start = starts[id]!;
+		const length = lengths[id]!;
+		let same = 0;
+		if (this.previous !== 0) {
+			const other = starts[this.previous]!;
+			const most = Math.min(length, lengths[this.previous]!, 255);
+			while (same < most && heap[start + same] === heap[other + same]) same++;
+		}
+		this.shared.byte(same);
+		this.suffixLengths.varint(length - same);
+		this.suffixes.raw(heap, start + same, start + length);
+		this.previous = id;
+		return ++this.count;
+	}
+
+	finish(): Uint8Array {
+		const { out } = this;
+		out.reset();
+		out.varint(this.count);
+		out.varint(this.suffixLengths.length);
+		out.raw(this.shared.bytes, 0, this.shared.length);
+		out.raw(this.suffixLengths.bytes, 0, this.suffixLengths.length);
+		out.raw(this.suffixes.bytes, 0, this.suffixes.length);
+		return out.view();
+	}
+}
+
+
+const heap = new HeapWriter();

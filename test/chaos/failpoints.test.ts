@@ -54,3 +54,43 @@ for (const failpoint of FAILPOINTS) {
 		printFigures(context, `failpoint ${failpoint}`, { rounds: FIGURES.failpointRounds, ...total });
 	});
 }
+
+test("nothing younger than the removed window is lost when the process ends mid-unlink", async (context: TestContext) => {
+	await using folder = await temporaryFolder("failpoint-mid-unlink");
+	const streams = mixedStreams();
+	// Windows of 1 s, removed once they are 3 s old: the first unlink comes within some seconds.
+	const flags = ["--window", "1s", "--retention", "3s"];
+	const total = { checked: 0, lost: 0, double: 0, torn: 0 };
+	for (let round = 1; round <= FIGURES.failpointRounds; round++) {
+		const ledger = emptyLedger();
+		const doomed = await startServer({ dataDirectory: folder.path, flags, env: { MESHSCOPE_FAILPOINT: "mid-unlink:1" } });
+		try {
+			const load = startLoad(doomed.addresses, ledger, streams, 50);
+			const how = await Promise.race([doomed.exited, delay(REACH_TIMEOUT_MS, "not reached", { ref: false })]);
+			await doomed.kill();
+			await load.stop();
+			assert.equal(how, "code 137", `mid-unlink: ${how}\n${doomed.said()}`);
+		} finally {
+			await doomed.kill();
+		}
+		// Retention is lifted, so that what the crash left is what is judged.
+		const server = await startServer({ dataDirectory: folder.path, flags: ["--window", "1s", "--retention", "7d"] });
+		try {
+			// A batch lies in one window: a removed one is gone whole, as one without an answer may be.
+			const young = ledger.acked.slice(-10);
+			const verdict = await verify(server.addresses.http, {
+				acked: young,
+				refused: ledger.refused,
+				unknown: [...ledger.acked.slice(0, -10), ...ledger.unknown],
+			});
+			assertClean(verdict);
+			total.checked += verdict.checked;
+			total.lost += verdict.lost;
+			total.double += verdict.double;
+			total.torn += verdict.torn;
+		} finally {
+			await server.stop();
+		}
+	}
+	printFigures(context, "failpoint mid-unlink", { rounds: FIGURES.failpointRounds, ...total });
+});

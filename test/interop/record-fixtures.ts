@@ -30,7 +30,13 @@ async function recordJsSdk(): Promise<void> {
 	const fixtures = [];
 	for (const protocol of PROTOCOLS) {
 		const payloads = await captured(async (capture) => {
-			await sendWithJsSdk({ ...capture, protocol, serviceName: "interop-js", baseTimeNs: BASE_TIME_NS });
+			await sendWithJsSdk({
+				...capture,
+				protocol,
+				compression: "none",
+				serviceName: "interop-js",
+				baseTimeNs: BASE_TIME_NS,
+			});
 		});
 		fixtures.push(...(await writeFixtures(`otel-js-${JS_SDK_VERSION}`, payloads, variantOf(protocol))));
 	}
@@ -46,7 +52,13 @@ async function recordPythonSdk(): Promise<void> {
 	const fixtures = [];
 	for (const protocol of PYTHON_PROTOCOLS) {
 		const payloads = await captured(async (capture) => {
-			await sendWithPythonSdk({ ...capture, protocol, serviceName: "interop-python", baseTimeNs: BASE_TIME_NS });
+			await sendWithPythonSdk({
+				...capture,
+				protocol,
+				compression: "none",
+				serviceName: "interop-python",
+				baseTimeNs: BASE_TIME_NS,
+			});
 		});
 		fixtures.push(...(await writeFixtures(`otel-python-${PYTHON_SDK_VERSION}`, payloads, variantOf(protocol))));
 	}

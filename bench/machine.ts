@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { closeSync, fdatasyncSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { cpus, release, totalmem, type } from "node:os";
 import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
 import { percentile } from "./statistics.ts";
@@ -13,14 +14,21 @@ export interface Machine {
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const SYNCS = 200;
+const BACKGROUND_MS = 3_000;
+const NOISY_SHARE = 0.1;
 
 /** @param directory where the data will lie */
-export function describeMachine(directory: string, date: Date): Machine {
+export async function describeMachine(directory: string, date: Date): Promise<Machine> {
 	const cores = cpus();
+	const busy = await measureBackground();
 	const sync = measureSync(directory);
 	return {
 		lines: [
 			["processor", `${cores.length} × ${cores[0]?.model.trim() ?? "unknown"}`],
+			[
+				"busy before the start",
+				`${(busy * 100).toFixed(0)} %${busy > NOISY_SHARE ? ": other work takes part in every figure below" : ""}`,
+			],
 			["memory", `${(totalmem() / 2 ** 30).toFixed(1)} GiB`],
 			["kernel", `${type()} ${release()}`],
 			["file system of the data", fileSystemOf(directory)],
@@ -32,6 +40,20 @@ export function describeMachine(directory: string, date: Date): Machine {
 			["date", date.toISOString()],
 		],
 	};
+}
+
+/** Share of the processors' time that others use, the host's share included. */
+async function measureBackground(): Promise<number> {
+	const before = processorTicks();
+	await sleep(BACKGROUND_MS);
+	const after = processorTicks();
+	return 1 - (after.idle - before.idle) / (after.total - before.total);
+}
+
+/** First line of /proc/stat: user nice system idle iowait irq softirq steal, and guest times that user already holds. */
+function processorTicks(): { idle: number; total: number } {
+	const ticks = readFileSync("/proc/stat", "utf8").split("\n")[0]!.trim().split(/\s+/).slice(1, 9).map(Number);
+	return { idle: ticks[3]! + ticks[4]!, total: ticks.reduce((sum, value) => sum + value, 0) };
 }
 
 /** What a commit waits for at least: an append and its way to the disk. */

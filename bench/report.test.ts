@@ -26,6 +26,12 @@ test("a figure that was not measured does not meet its bar", () => {
 	assert.equal(isMet(figure([1, 2])), undefined);
 });
 
+test("fast but wrong is not met", () => {
+	const wrong: Figure = { ...figure([1], { atMost: 60 }), invalid: "3 of 200 answers wrong" };
+	assert.equal(isMet(wrong), false);
+	assert.match(textOf(wrong), /NOT MET.*INVALID: 3 of 200 answers wrong/);
+});
+
 test("a missed bar stands out beside its figure", () => {
 	const missed = figure([0.5, 0.6, 0.7], { atLeast: 1 });
 	assert.match(textOf(missed), /0\.6 × \(0\.5 – 0\.7\) {2}\[bar ≥ 1 ×: NOT MET\]/);

@@ -17,16 +17,19 @@ export interface Figure {
 	/** Figures without a bar explain the others. */
 	readonly bar?: Bar;
 	readonly note?: string;
+	/** Why the figure counts for nothing: wrong answers are not fast answers. */
+	readonly invalid?: string;
 }
 
 export function isMet(figure: Figure): boolean | undefined {
 	if (figure.bar === undefined) return undefined;
+	if (figure.invalid !== undefined) return false;
 	const { atMost = Number.POSITIVE_INFINITY, atLeast = Number.NEGATIVE_INFINITY } = figure.bar;
 	return figure.value.median <= atMost && figure.value.median >= atLeast;
 }
 
 export function textOf(figure: Figure): string {
-	const { note } = figure;
+	const note = noteOf(figure);
 	const verdict = isMet(figure);
 	const bar = verdict === undefined ? "" : `  [bar ${barText(figure)}: ${verdict ? "met" : "NOT MET"}]`;
 	return `${figure.section.padEnd(8)} ${figure.name.padEnd(58)} ${valueText(figure)}${bar}${note === undefined ? "" : `  (${note})`}`;
@@ -52,7 +55,7 @@ export function markdownOf(machine: Machine, figures: readonly Figure[], setting
 		for (const figure of members) {
 			const verdict = isMet(figure);
 			const cells = [
-				figure.note === undefined ? figure.name : `${figure.name} (${figure.note})`,
+				noteOf(figure) === undefined ? figure.name : `${figure.name} (${noteOf(figure)})`,
 				`${numberText(figure.value.median)} ${figure.unit}`,
 				figure.repetitions > 1 ? `${numberText(figure.value.min)} – ${numberText(figure.value.max)}` : "",
 				String(figure.repetitions),
@@ -64,6 +67,11 @@ export function markdownOf(machine: Machine, figures: readonly Figure[], setting
 		lines.push("");
 	}
 	return lines.join("\n");
+}
+
+function noteOf({ note, invalid }: Figure): string | undefined {
+	const parts = [note, invalid === undefined ? undefined : `INVALID: ${invalid}`].filter((part) => part !== undefined);
+	return parts.length === 0 ? undefined : parts.join("; ");
 }
 
 function valueText({ value, unit, repetitions }: Figure): string {

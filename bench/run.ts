@@ -79,7 +79,7 @@ async function main(): Promise<void> {
 		},
 		say: (text) => console.log(`  · ${text}`),
 	};
-	const machine = describeMachine(values.dir, new Date());
+	const machine = await describeMachine(values.dir, new Date());
 	for (const [name, value] of machine.lines) console.log(`${name}: ${value}`);
 
 	const spans = sizeOf(values.spans ?? (values.quick ? "1M" : "10M"));

@@ -108,6 +108,8 @@ interface IngestRun {
 	readonly ackP50: number;
 	readonly ackP99: number;
 	readonly mergeSeconds: number;
+	/** Why the run counts for nothing, if so. */
+	readonly invalid: string | undefined;
 }
 
 export async function measureIngest(context: BenchContext, yardstickMode: string): Promise<void> {
@@ -141,8 +143,12 @@ function reportIngest(context: BenchContext, runs: Record<TransportName, IngestR
 	for (const transport of ["http", "grpc"] as const) {
 		const of = (key: keyof IngestRun): Pick<Figure, "value" | "repetitions"> =>
 			several(runs[transport].map((run) => run[key]));
-		const figure = (name: string, unit: string, key: keyof IngestRun, extra: Partial<Figure> = {}): void =>
-			context.report({ section, name: `${transport}: ${name}`, unit, ...of(key), ...extra });
+		const figure = (
+			name: string,
+			unit: string,
+			key: Exclude<keyof IngestRun, "invalid">,
+			extra: Partial<Figure> = {},
+		): void => context.report({ section, name: `${transport}: ${name}`, unit, ...of(key), ...invalid, ...extra });
 		figure("acknowledged spans a second", "spans/s", "rate");
 		figure("ratio to the yardstick", "×", "ratio", { bar: { atLeast: transport === "http" ? 1 : 0.8 } });
 		figure("server CPU-seconds a million spans, merging included", "CPU-s", "cpuPerMillion", { bar: { atMost: 4.5 } });
@@ -163,6 +169,7 @@ async function ingestOnce(context: BenchContext, transport: TransportName): Prom
 		let cpuSeconds: number;
 		let merge: Awaited<ReturnType<Server["untilMerged"]>>;
 		let peakRssBytes: number;
+		let stored: number;
 		try {
 			const cpuAtStart = server.cpuSeconds();
 			load = await runGenerator({
@@ -178,6 +185,7 @@ async function ingestOnce(context: BenchContext, transport: TransportName): Prom
 			if (!merge.done) context.say(`not merged after ${Math.round(merge.ms / 1_000)} s: ${merge.freshBlocks} fresh blocks`);
 			cpuSeconds = server.cpuSeconds() - cpuAtStart;
 			peakRssBytes = server.peakRssBytes();
+			stored = (await server.status()).store.spans;
 			context.say(
 				`${transport}: ${(loadEnd - cpuAtStart).toFixed(1)} CPU-s under load, ${cpuSeconds.toFixed(1)} with merging`,
 			);
@@ -194,8 +202,15 @@ async function ingestOnce(context: BenchContext, transport: TransportName): Prom
 			ackP50: load.ackMs.p50,
 			ackP99: load.ackMs.p99,
 			mergeSeconds: merge.ms / 1_000,
+			invalid: faultOf(load, stored),
 		};
 	});
+}
+
+/** Each acknowledged span is stored, and stored once. */
+function faultOf(load: GeneratorResult, stored: number): string | undefined {
+	if (stored !== load.ackedSpans) return `${load.ackedSpans} spans acknowledged, ${stored} stored`;
+	return load.failedRequests > 0 ? `${load.failedRequests} requests failed` : undefined;
 }
 
 /** What lies in a data directory before there is data: the reserve file, empty catalogues. Not counted as bytes of spans. */

@@ -13,7 +13,8 @@ export interface DecodeLimits {
 	readonly maxDepth: number;
 	/** Buckets, bounds, quantiles and exemplars a metric point, each. */
 	readonly maxBuckets: number;
-	/** Distinct series a metric batch. */
+	/** Points and distinct series a metric batch: unlike spans they are objects while they pass, some 300 and 1,000 bytes each. */
+	readonly maxPoints: number;
 	readonly maxSeries: number;
 }
 
@@ -23,5 +24,6 @@ export const DEFAULT_LIMITS: DecodeLimits = Object.freeze({
 	maxRecordBytes: 4 * 1024 * 1024,
 	maxDepth: 32,
 	maxBuckets: 4096,
-	maxSeries: 250_000,
+	maxPoints: 250_000,
+	maxSeries: 100_000,
 });

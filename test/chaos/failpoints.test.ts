@@ -3,10 +3,12 @@ import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { startServer } from "../interop/server.ts";
+import { makeTemplate } from "./batches.ts";
 import { FIGURES, READY_BAR_MS, printFigures } from "./figures.ts";
 import { assertClean, emptyLedger, verify } from "./ledger.ts";
 import type { Ledger } from "./ledger.ts";
 import { mixedStreams, startLoad } from "./load.ts";
+import type { Stream } from "./load.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 /** Places in the engine where a process may end; MESHSCOPE_FAILPOINT=name:n ends it with 137 the n-th time it gets there. */
@@ -57,9 +59,19 @@ for (const failpoint of FAILPOINTS) {
 
 test("nothing younger than the removed window is lost when the process ends mid-unlink", async (context: TestContext) => {
 	await using folder = await temporaryFolder("failpoint-mid-unlink");
-	const streams = mixedStreams();
-	// Windows of 1 s, removed once they are 3 s old: the first unlink comes within some seconds.
-	const flags = ["--window", "1s", "--retention", "3s"];
+	// Some 300 kB a batch whatever the compression, so that the bound is reached after some seconds and windows of 1 s.
+	const filling = makeTemplate({
+		signal: "traces",
+		traces: 20,
+		recordsPerTrace: 5,
+		serviceName: "unlink",
+		fillerCharacters: 4_000,
+	});
+	const streams: Stream[] = [
+		{ template: filling, over: "http" },
+		{ template: filling, over: "grpc" },
+	];
+	const flags = ["--window", "1s", "--max-disk", "24MiB"];
 	const total = { checked: 0, lost: 0, double: 0, torn: 0 };
 	for (let round = 1; round <= FIGURES.failpointRounds; round++) {
 		const ledger = emptyLedger();
@@ -73,8 +85,8 @@ test("nothing younger than the removed window is lost when the process ends mid-
 		} finally {
 			await doomed.kill();
 		}
-		// Retention is lifted, so that what the crash left is what is judged.
-		const server = await startServer({ dataDirectory: folder.path, flags: ["--window", "1s", "--retention", "7d"] });
+		// The bound is lifted, so that what the crash left is what is judged.
+		const server = await startServer({ dataDirectory: folder.path });
 		try {
 			// A batch lies in one window: a removed one is gone whole, as one without an answer may be.
 			const young = ledger.acked.slice(-10);

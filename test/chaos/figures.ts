@@ -14,6 +14,7 @@ export const FIGURES = {
 	fullDiskRounds: figure(3, 100),
 	overloadSeconds: figure(30, 120),
 	networkResets: figure(60, 1_000),
+	stressSeconds: figure(15, 600),
 	/** 0: not in this run. */
 	soakSeconds: figure(0, 7_200),
 } as const;

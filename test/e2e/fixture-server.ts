@@ -8,6 +8,7 @@ import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
+import { SECURITY_HEADERS } from "../../api/plugins/security.ts";
 import type { LogEntry } from "../../api/contract/logs.ts";
 import type { StatusAnswer } from "../../api/contract/status.ts";
 import { ERRORS } from "../../model/errors.ts";
@@ -23,6 +24,8 @@ export interface FixtureServer {
 	readonly logs: LogEntry[];
 	/** Changes to the status answer. */
 	status: Partial<StatusAnswer>;
+	/** While set, calls of the API must carry it. */
+	token: string | undefined;
 	/** While set, every call of the API is refused with it. */
 	failing: { readonly code: ErrorCode; readonly message: string } | undefined;
 	/** Path and query of every call of the API, in order. */
@@ -44,6 +47,7 @@ export async function startFixtureServer(dist: string): Promise<FixtureServer> {
 		logs: [],
 		status: {},
 		failing: undefined,
+		token: undefined,
 		calls: [],
 		close: () =>
 			new Promise((resolve) => {
@@ -62,11 +66,12 @@ export async function startFixtureServer(dist: string): Promise<FixtureServer> {
 
 async function answer(state: FixtureServer, dist: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
 	const url = new URL(request.url ?? "/", "http://fixture");
-	response.setHeader("content-security-policy", "default-src 'self'; frame-ancestors 'none'");
-	response.setHeader("x-content-type-options", "nosniff");
+	response.setHeaders(new Map(Object.entries(SECURITY_HEADERS)));
 	if (url.pathname.startsWith("/api/")) {
 		state.calls.push(url.pathname + url.search);
-		answerApi(state, url, response);
+		if (state.token !== undefined && request.headers.authorization !== `Bearer ${state.token}`) {
+			refuse(response, "unauthenticated", "the token is not known here");
+		} else answerApi(state, url, response);
 		return;
 	}
 	const file = join(dist, normalize(url.pathname));

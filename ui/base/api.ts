@@ -3,6 +3,7 @@
  */
 import { ERRORS } from "../../model/errors.ts";
 import type { ErrorCode } from "../../model/errors.ts";
+import { tokenHeaders } from "./token.ts";
 
 /** Codes of the error table, and `unreachable` for what never reached a server that knows it. */
 export type ApiErrorCode = ErrorCode | "unreachable";
@@ -31,7 +32,7 @@ export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T>
 	let response: Response;
 	try {
 		response = await fetch(`/api/v1${path}`, {
-			headers: { accept: "application/json" },
+			headers: { accept: "application/json", ...tokenHeaders() },
 			...(signal === undefined ? {} : { signal }),
 		});
 	} catch (error) {

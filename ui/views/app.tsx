@@ -1,6 +1,7 @@
 /** The frame of every page: where one is, where one can go, whether data arrives, and the keys that work everywhere. */
-import { useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import type { ReactNode } from "react";
+import { ApiError } from "../base/api.ts";
 import { formatRate } from "../base/format.ts";
 import { Icon } from "../base/icons.tsx";
 import { Link } from "../base/link.tsx";
@@ -13,6 +14,7 @@ import { Help } from "./help.tsx";
 import { ID_BOX, IdBox } from "./id-box.tsx";
 import { SetupView } from "./setup/setup-view.tsx";
 import { StatusView } from "./status/status-view.tsx";
+import { TokenView } from "./token-view.tsx";
 import { TraceView } from "./trace/trace-view.tsx";
 import { TracesView } from "./traces/traces-view.tsx";
 
@@ -24,8 +26,10 @@ const PAGES: readonly { readonly path: string; readonly label: string; readonly 
 
 export function App(): ReactNode {
 	const { path } = useLocation();
+	const { error } = useStatus();
+	const locked = error instanceof ApiError && error.code === "unauthenticated" ? error : undefined;
 	const [helpOpen, setHelpOpen] = useState(false);
-	useGlobalKeys(() => setHelpOpen(true));
+	useGlobalKeys(useCallback(() => setHelpOpen(true), []));
 	return (
 		<>
 			<a className="skip" href="#page">
@@ -64,7 +68,7 @@ export function App(): ReactNode {
 				</button>
 			</header>
 			<main id="page" tabIndex={-1}>
-				<Page path={path} />
+				{locked === undefined ? <Page path={path} /> : <TokenView error={locked} />}
 			</main>
 			<Help open={helpOpen} onClose={() => setHelpOpen(false)} />
 		</>

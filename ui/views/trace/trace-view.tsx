@@ -13,7 +13,6 @@ import {
 	serviceLabel,
 	shorten,
 } from "../../base/format.ts";
-import { Icon } from "../../base/icons.tsx";
 import { Link } from "../../base/link.tsx";
 import { hrefWith, useLocation } from "../../base/router.ts";
 import { colourSlots } from "../../base/service-colour.ts";
@@ -23,6 +22,7 @@ import { buildWaterfall } from "../../layout/waterfall.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
 import { CopyButton } from "../copy-button.tsx";
 import { ErrorNotice, Notice } from "../notice.tsx";
+import { JsonDownload } from "./json-download.tsx";
 import { TraceLogs } from "./trace-logs.tsx";
 import { WaterfallView } from "./waterfall-view.tsx";
 
@@ -91,14 +91,7 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 						<button type="button" onClick={refresh} disabled={refreshing}>
 							{refreshing ? "Reading…" : "Read again"}
 						</button>
-						<a
-							className="button-link"
-							href={`/api/v1/traces/${summary.traceId}`}
-							download={`trace-${summary.traceId}.json`}
-						>
-							<Icon name="download" />
-							JSON
-						</a>
+						<JsonDownload traceId={summary.traceId} />
 					</span>
 				</div>
 				<dl className="trace-facts">

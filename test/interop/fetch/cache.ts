@@ -60,3 +60,16 @@ export async function commandWorks(command: string, args: readonly string[]): Pr
 		() => false,
 	);
 }
+
+/**
+ * Why a test cannot have what it needs, for its `skip`; false when it can. Under CI a missing piece is a failure: the fault is thrown.
+ */
+export async function skipUnless(fetch: () => Promise<unknown>): Promise<string | false> {
+	try {
+		await fetch();
+		return false;
+	} catch (error) {
+		if (process.env["CI"] === "true") throw error;
+		return error instanceof Error ? error.message : String(error);
+	}
+}

@@ -262,7 +262,9 @@ async function measureStart(context: BenchContext, directory: string, section: s
 }
 
 /** Loads until the directory holds this many bytes, then starts on it. Takes as long as it takes to send some 200 M spans. */
-export async function measureLargeStart(context: BenchContext, bytes: number): Promise<void> {
+export async function measureLargeStart(settings: BenchContext, bytes: number): Promise<void> {
+	// Retention would take away what the scenario needs.
+	const context = { ...settings, serverArgs: ["--max-disk", "1000GB", ...settings.serverArgs] };
 	await inDataDirectory(context, async (directory) => {
 		while (directoryBytes(directory) < bytes) await fill(context, directory, 20_000_000);
 		await measureStart(context, directory, "start", 3);

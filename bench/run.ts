@@ -17,6 +17,7 @@ import {
 	measureIdle,
 	measureIngest,
 	measureSoak,
+	warmUp,
 } from "./scenarios.ts";
 
 const HELP = `node bench/run.ts [options]
@@ -83,6 +84,7 @@ async function main(): Promise<void> {
 	for (const [name, value] of machine.lines) console.log(`${name}: ${value}`);
 
 	const spans = sizeOf(values.spans ?? (values.quick ? "1M" : "10M"));
+	await warmUp(context);
 	if (wanted.has("ceiling")) await measureCeiling(context);
 	if (wanted.has("ingest")) await measureIngest(context, await chooseYardstick(context));
 	if (wanted.has("ack")) await measureAck(context);

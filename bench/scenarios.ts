@@ -213,6 +213,11 @@ function faultOf(load: GeneratorResult, stored: number): string | undefined {
 	return load.failedRequests > 0 ? `${load.failedRequests} requests failed` : undefined;
 }
 
+/** The first start after a change builds the page; no figure may hold that. */
+export async function warmUp(context: BenchContext): Promise<void> {
+	await inDataDirectory(context, (directory) => emptyStoreBytes(context, directory));
+}
+
 /** What lies in a data directory before there is data: the reserve file, empty catalogues. Not counted as bytes of spans. */
 async function emptyStoreBytes(context: BenchContext, directory: string): Promise<number> {
 	const server = await startServer({ dataDirectory: directory, args: context.serverArgs });

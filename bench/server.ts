@@ -64,23 +64,12 @@ const QUIET_CPU_SHARE = 0.1;
 export async function startServer(options: ServerOptions): Promise<Server> {
 	const profile = options.profileDirectory === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${options.profileDirectory}`];
 	const anyPort = "127.0.0.1:0";
-	const serve = [
-		"serve",
-		"--data",
-		options.dataDirectory,
-		"--http",
-		anyPort,
-		"--otlp-grpc",
-		anyPort,
-		"--otlp-http",
-		anyPort,
-		"--zipkin",
-		"off",
-	];
+	const serve = ["serve", "--data", options.dataDirectory, "--log-level", "warn", "--self-telemetry", "off"];
+	const ports = ["--http", anyPort, "--otlp-grpc", anyPort, "--otlp-http", anyPort, "--zipkin", "off"];
 	const startedAt = performance.now();
-	const child = spawn(process.execPath, [...profile, MAIN, ...serve, ...(options.args ?? [])], {
+	const child = spawn(process.execPath, [...profile, MAIN, ...serve, ...ports, ...(options.args ?? [])], {
 		stdio: ["ignore", "pipe", "inherit"],
-		env: { ...process.env, OTEL_SDK_DISABLED: "true" },
+		env: withoutSettings(process.env),
 	});
 	const killOnExit = (): boolean => child.kill("SIGKILL");
 	process.once("exit", killOnExit);
@@ -123,6 +112,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 			return stopServer(child);
 		},
 	};
+}
+
+/** A server measured with somebody's own settings would be another server. */
+function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+	return Object.fromEntries(
+		Object.entries(env).filter(([name]) => !name.startsWith("MESHSCOPE_") && !name.startsWith("OTEL_")),
+	);
 }
 
 async function stopServer(child: ChildProcess): Promise<{ ms: number; killed: boolean }> {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
 import { askUntil, getLogs, getSpans, getStatus, queryMetric, searchTraces } from "./api.ts";
+import { skipUnless } from "./fetch/cache.ts";
 import { fetchTelemetrygen } from "./fetch/telemetrygen.ts";
 import { attributeMap } from "./otlp.ts";
 import {
@@ -15,8 +16,11 @@ import {
 } from "./senders/telemetrygen.ts";
 import { startServer } from "./server.ts";
 
-const binary = await fetchTelemetrygen();
-const skip = binary === undefined ? "Go is not on this machine" : false;
+let binary: string | undefined;
+const unfetched = await skipUnless(async () => {
+	binary = await fetchTelemetrygen();
+});
+const skip = unfetched === false && binary === undefined ? "Go is not on this machine" : unfetched;
 
 for (const transport of ["grpc", "http"] as const) {
 	test(`what telemetrygen sends over ${transport} comes back, nothing double`, { skip }, async () => {

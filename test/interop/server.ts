@@ -7,7 +7,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { createInterface } from "node:readline";
 
-const MAIN = path.resolve(import.meta.dirname, "../../main.ts");
+export const MAIN = path.resolve(import.meta.dirname, "../../main.ts");
 
 export interface ServerAddresses {
 	readonly http: string;

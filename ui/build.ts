@@ -38,6 +38,8 @@ export async function buildUiIfStale(options: BuildUiOptions = {}): Promise<stri
 	try {
 		await build({ configFile: join(REPOSITORY, "ui", "vite.config.ts"), logLevel: "error", build: { outDir: aside } });
 		await writeFile(join(aside, STAMP), stamp);
+		// Another process may have built the same meanwhile, and may be serving it.
+		if (options.force !== true && (await readStamp(dist)) === stamp) return dist;
 		await rm(dist, { recursive: true, force: true });
 		await rename(aside, dist).catch(async (error: unknown) => {
 			// Another process swapped in the same build between our two calls.
@@ -59,7 +61,7 @@ async function readStamp(dist: string): Promise<string | undefined> {
 }
 
 /** Hash over the name and the content of every source file. */
-export async function hashOfSources(): Promise<string> {
+async function hashOfSources(): Promise<string> {
 	const files = (await Promise.all(SOURCES.map((source) => sourceFiles(source)))).flat().sort();
 	const hash = createHash("sha256");
 	for (const file of [...files, "package-lock.json"]) {

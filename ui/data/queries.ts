@@ -13,7 +13,7 @@ import type { TracesData } from "../base/otlp.ts";
 import { searchQuery } from "./trace-filter.ts";
 import type { TraceFilter } from "./trace-filter.ts";
 
-export const LIVE_INTERVAL_MS = 2_000;
+const LIVE_INTERVAL_MS = 2_000;
 
 /** The whole trace: the contract leaves the OTLP part open, `base/otlp.ts` names what is read of it. */
 export interface TraceAnswer extends TracesData {

@@ -27,7 +27,9 @@ interface WaterfallViewProps {
 const OVERSCAN = 12;
 /** Browsers limit how often an address may change; a held arrow key would exceed it. */
 const ADDRESS_DELAY_MS = 200;
-const TICKS = 6;
+const MAX_TICKS = 6;
+/** Of the whole width, since the names take a part of it. */
+const PIXELS_A_TICK = 140;
 /** Percent of the width from which a label would run into the next column. */
 const LABELLED_BELOW = 93;
 
@@ -41,7 +43,7 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 	const rows = useMemo(() => visibleRows(waterfall, collapsed), [waterfall, collapsed]);
 	const deferredSearch = useDeferredValue(search);
 	const matches = useMemo(() => matchingRows(waterfall, deferredSearch), [waterfall, deferredSearch]);
-	const { scroller, first, last, onScroll, reveal } = useWindowedRows(rows.length);
+	const { scroller, first, last, width, onScroll, reveal } = useWindowedRows(rows.length);
 	useSpanInAddress(open ? waterfall.spans[cursor]?.spanId : undefined);
 
 	// A trace read again may have fewer rows, or others.
@@ -150,6 +152,7 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 		}
 	}
 
+	const marks = Math.max(2, Math.min(MAX_TICKS, Math.floor(width / PIXELS_A_TICK)));
 	const cursorPosition = positionOf(rows, cursor);
 	const drawn: ReactNode[] = [];
 	for (let position = first; position < Math.min(last, rows.length); position++) {
@@ -220,7 +223,7 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 					<div className="waterfall-axis" role="row" aria-rowindex={1}>
 						<span role="columnheader">Service and span</span>
 						<span role="columnheader" className="axis-times" aria-label="Time from the start of the trace">
-							<Axis view={view} labelled />
+							<Axis view={view} marks={marks} labelled />
 						</span>
 						<span role="columnheader" className="span-length">
 							Duration
@@ -228,7 +231,7 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 					</div>
 					<div className="waterfall-rows" role="rowgroup" style={{ blockSize: `${rows.length * ROW_HEIGHT}px` }}>
 						<div className="axis-lines" aria-hidden="true">
-							<Axis view={view} />
+							<Axis view={view} marks={marks} />
 						</div>
 						{drawn}
 					</div>
@@ -241,9 +244,16 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 	);
 }
 
-function Axis({ view, labelled = false }: { readonly view: Viewport; readonly labelled?: boolean }): ReactNode {
+interface AxisProps {
+	readonly view: Viewport;
+	/** At most. */
+	readonly marks: number;
+	readonly labelled?: boolean;
+}
+
+function Axis({ view, marks, labelled = false }: AxisProps): ReactNode {
 	const width = view.toNs - view.fromNs;
-	return ticks(view, TICKS).map((tick) => {
+	return ticks(view, marks).map((tick) => {
 		const at = (100 * (tick - view.fromNs)) / width;
 		return (
 			<span key={tick} className="tick" style={{ insetInlineStart: `${at}%` }}>
@@ -280,6 +290,8 @@ interface WindowedRows {
 	readonly scroller: RefObject<HTMLDivElement | null>;
 	readonly first: number;
 	readonly last: number;
+	/** Of the scroller, pixels. */
+	readonly width: number;
 	readonly onScroll: () => void;
 	/** Scrolls the least that shows the row at a position. */
 	readonly reveal: (position: number) => void;
@@ -287,13 +299,14 @@ interface WindowedRows {
 
 function useWindowedRows(count: number): WindowedRows {
 	const scroller = useRef<HTMLDivElement>(null);
-	const [range, setRange] = useState({ first: 0, last: 60 });
+	const [range, setRange] = useState({ first: 0, last: 60, width: 0 });
 	const measure = useCallback(() => {
 		const element = scroller.current;
 		if (element === null) return;
 		const first = Math.max(0, Math.floor(element.scrollTop / ROW_HEIGHT) - OVERSCAN);
 		const last = Math.ceil((element.scrollTop + element.clientHeight) / ROW_HEIGHT) + OVERSCAN;
-		setRange((old) => (old.first === first && old.last === last ? old : { first, last }));
+		const width = element.clientWidth;
+		setRange((old) => (old.first === first && old.last === last && old.width === width ? old : { first, last, width }));
 	}, []);
 	useEffect(() => {
 		const observer = new ResizeObserver(measure);
@@ -313,7 +326,7 @@ function useWindowedRows(count: number): WindowedRows {
 			else if (top + ROW_HEIGHT > element.scrollTop + room) element.scrollTop = top + ROW_HEIGHT - room;
 		});
 	}, []);
-	return { scroller, first: range.first, last: range.last, onScroll: measure, reveal };
+	return { scroller, ...range, onScroll: measure, reveal };
 }
 
 /** Height of the sticky axis, as in trace.css. */

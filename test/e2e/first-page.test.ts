@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import type { Browser, BrowserContext, Page } from "playwright-core";
+import { startCannedApi } from "../../api/canned-server.ts";
 import type { LogEntry } from "../../api/contract/logs.ts";
 import { buildUiIfStale } from "../../ui/build.ts";
 import { findBrowser, launchBrowser } from "./browser.ts";
@@ -29,6 +30,8 @@ let server: FixtureServer;
 let context: BrowserContext;
 let page: Page;
 let faults: string[];
+/** Of this server: whatever else is asked for is foreign. */
+let origins: string[];
 
 before(async () => {
 	if (found.kind === "none") return;
@@ -44,6 +47,7 @@ beforeEach(async () => {
 	if (found.kind === "none") return;
 	server = await startFixtureServer(dist);
 	faults = [];
+	origins = [server.url];
 	context = await browser.newContext({ viewport: { width: 1_280, height: 800 } });
 	await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: server.url });
 	page = await context.newPage();
@@ -57,7 +61,7 @@ beforeEach(async () => {
 		void dialog.dismiss();
 	});
 	page.on("request", (request) => {
-		if (!request.url().startsWith(`${server.url}/`)) faults.push(`foreign request: ${request.url()}`);
+		if (!origins.some((origin) => request.url().startsWith(`${origin}/`))) faults.push(`foreign request: ${request.url()}`);
 	});
 });
 
@@ -534,6 +538,56 @@ test("status shows rates, losses with their reasons, and damaged windows", optio
 		"7d",
 	]) {
 		assert.ok(text.includes(part), part);
+	}
+});
+
+test("the pages work on the real API, under its own headers, with its token", options, async (t) => {
+	const api = await startCannedApi(t, { uiDirectory: dist, readTokens: ["let-me-in"] });
+	const url = api.address.startsWith("http") ? api.address : `http://${api.address}`;
+	origins.push(url);
+	await page.goto(`${url}/?from=now-6h`);
+	await page.getByLabel("Read token").fill("let-me-in");
+	await page.keyboard.press("Enter");
+	await rows().first().getByText("GET /checkout").waitFor();
+	await page.getByText("1 window could not be read").waitFor();
+	await rows().first().getByRole("link").click();
+	await page.getByRole("heading", { name: "gateway GET /checkout" }).waitFor();
+	await page.getByRole("link", { name: /^Logs/ }).click();
+	await page.locator(".trace-logs").getByText("GET /checkout 200").waitFor();
+	await page.reload();
+	await page.locator(".trace-logs").getByText("GET /checkout 200").waitFor();
+	await page.keyboard.press("g");
+	await page.keyboard.press("s");
+	await page.getByRole("heading", { name: "Windows" }).waitFor();
+	await page.goto(`${url}/?minDuration=5`);
+	await page.getByRole("alert").getByText("invalid_argument").waitFor();
+	faults = faults.filter((fault) => !/40[01]/.test(fault));
+});
+
+test("everything that can be worked has a name, and every page one heading and no overflow", options, async () => {
+	serve(...checkouts(3));
+	const trace = server.traces[0]!;
+	for (const [path, ready] of [
+		["/", ".trace-table"],
+		["/?from=now-2h&attr=a%3Db&service=nobody", ".empty"],
+		[`/trace/${trace.traceId}?span=${trace.spans[3]!.spanId}`, ".detail"],
+		[`/trace/${trace.traceId}?tab=logs`, ".trace-tabs"],
+		["/setup", ".snippet"],
+		["/status", ".facts"],
+	] as const) {
+		for (const width of [1_280, 400]) {
+			await page.setViewportSize({ width, height: 800 });
+			await page.goto(server.url + path);
+			await page.locator(ready).waitFor();
+			assert.equal(await page.getByRole("heading", { level: 1 }).count(), 1, path);
+			const tree = await page.locator("body").ariaSnapshot();
+			const nameless = tree
+				.split("\n")
+				.filter((line) => /^\s*- (button|textbox|combobox|searchbox|link|tab|table|treegrid|meter)(:|$| \[)/.test(line));
+			assert.deepEqual(nameless, [], path);
+			const overflow = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+			assert.equal(overflow, 0, `${path} at ${width} pixels is wider than the window`);
+		}
 	}
 });
 

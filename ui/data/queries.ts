@@ -90,19 +90,30 @@ const MAX_LOG_RANGE_MS = 90 * 86_400_000;
 /** Records of a trace are written around its spans, by clocks that differ. */
 const LOG_MARGIN_MS = 600_000;
 
-/** Logs of a trace, oldest first; asked only once the trace is known, since a search needs a range. */
-export function useTraceLogs(trace: TraceSummary | undefined): UseQueryResult<LogSearchAnswer> {
+/** Where in time a trace lies. */
+export interface TraceExtent {
+	readonly traceId: string;
+	readonly startNs: bigint;
+	readonly durationNs: number;
+}
+
+/** Logs of a trace, oldest first; a search needs a range, so the trace must be known. */
+export function useTraceLogs(trace: TraceExtent): UseQueryResult<LogSearchAnswer> {
 	return useQuery({
-		queryKey: ["logs", trace?.traceId, trace?.startTimeUnixNano, trace?.durationNs],
+		queryKey: ["logs", trace.traceId, String(trace.startNs), trace.durationNs],
 		queryFn: async ({ signal }) => {
-			const startMs = Number(trace!.startTimeUnixNano) / 1e6;
+			const startMs = Number(trace.startNs) / 1e6;
 			const from = Math.max(0, Math.floor(startMs - LOG_MARGIN_MS));
-			const to = Math.ceil(Math.min(startMs + trace!.durationNs / 1e6 + LOG_MARGIN_MS, from + MAX_LOG_RANGE_MS));
-			const query = new URLSearchParams({ traceId: trace!.traceId, from: String(from), to: String(to), limit: "1000" });
+			const to = Math.ceil(Math.min(startMs + trace.durationNs / 1e6 + LOG_MARGIN_MS, from + MAX_LOG_RANGE_MS));
+			const query = new URLSearchParams({
+				traceId: trace.traceId,
+				from: String(from),
+				to: String(to),
+				limit: "1000",
+			});
 			const answer = await getJson<LogSearchAnswer>(`/logs?${query.toString()}`, signal);
 			return { ...answer, logs: answer.logs.toReversed() };
 		},
-		enabled: trace !== undefined,
 		staleTime: 10_000,
 	});
 }

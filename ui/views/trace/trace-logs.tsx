@@ -2,7 +2,6 @@
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import type { LogEntry, LogSearchAnswer } from "../../../api/contract/logs.ts";
-import type { TraceSummary } from "../../../api/contract/traces.ts";
 import { formatClock, fromStart, serviceLabel, shorten } from "../../base/format.ts";
 import { colourSlot } from "../../base/service-colour.ts";
 import { LongText } from "../long-text.tsx";
@@ -10,10 +9,11 @@ import { ErrorNotice } from "../notice.tsx";
 
 interface TraceLogsProps {
 	readonly logs: UseQueryResult<LogSearchAnswer>;
-	readonly trace: TraceSummary;
+	/** Of the trace. */
+	readonly startNs: bigint;
 }
 
-export function TraceLogs({ logs, trace }: TraceLogsProps): ReactNode {
+export function TraceLogs({ logs, startNs }: TraceLogsProps): ReactNode {
 	if (logs.isError) return <ErrorNotice error={logs.error} what="The logs could not be read." />;
 	if (logs.data === undefined) return <p className="muted">Reading logs…</p>;
 	if (logs.data.logs.length === 0) {
@@ -21,7 +21,7 @@ export function TraceLogs({ logs, trace }: TraceLogsProps): ReactNode {
 	}
 	return (
 		<div className="card table-card trace-logs">
-			<LogList logs={logs.data.logs} startNs={BigInt(trace.startTimeUnixNano)} />
+			<LogList logs={logs.data.logs} startNs={startNs} />
 		</div>
 	);
 }

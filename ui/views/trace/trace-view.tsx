@@ -76,8 +76,9 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 	const { path, params } = useLocation();
 	const waterfall = useMemo(() => buildWaterfall(trace), [trace]);
 	const slots = useMemo(() => colourSlots(waterfall.services), [waterfall]);
-	const logs = useTraceLogs(trace.meshscope);
+	const logs = useTraceLogs({ traceId: trace.meshscope.traceId, startNs: waterfall.startNs, durationNs: waterfall.durationNs });
 	const tab = params.get("tab") === "logs" ? "logs" : "spans";
+	// Start and duration are the rows' own: the summary also counts spans without a time, which would begin in 1970.
 	const { meshscope: summary } = trace;
 	return (
 		<div className="trace-page">
@@ -104,13 +105,13 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 					</div>
 					<div>
 						<dt>Start</dt>
-						<dd className="tabular" title={formatUtc(summary.startTimeUnixNano)}>
-							{formatDay(summary.startTimeUnixNano)} {formatClock(summary.startTimeUnixNano)}
+						<dd className="tabular" title={formatUtc(String(waterfall.startNs))}>
+							{formatDay(String(waterfall.startNs))} {formatClock(String(waterfall.startNs))}
 						</dd>
 					</div>
 					<div>
 						<dt>Duration</dt>
-						<dd>{formatDuration(summary.durationNs)}</dd>
+						<dd>{formatDuration(waterfall.durationNs)}</dd>
 					</div>
 					<div>
 						<dt>Spans</dt>
@@ -137,7 +138,7 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 				</nav>
 			</header>
 			{tab === "logs" ? (
-				<TraceLogs logs={logs} trace={summary} />
+				<TraceLogs logs={logs} startNs={waterfall.startNs} />
 			) : (
 				<WaterfallView
 					waterfall={waterfall}

@@ -99,7 +99,7 @@ function SignalTable({ ingest }: { readonly ingest: StatusAnswer["ingest"] }): R
 	return (
 		<section className="card table-card" aria-labelledby="signals-title">
 			<h2 id="signals-title">Received since start</h2>
-			<table>
+			<table aria-labelledby="signals-title">
 				<thead>
 					<tr>
 						<th scope="col">Signal</th>
@@ -166,7 +166,7 @@ function Losses({ ingest }: { readonly ingest: StatusAnswer["ingest"] }): ReactN
 			{losses.length === 0 ? (
 				<p className="table-empty muted">Nothing. Every record that arrived was stored.</p>
 			) : (
-				<table>
+				<table aria-labelledby="losses-title">
 					<thead>
 						<tr>
 							<th scope="col">What</th>
@@ -217,7 +217,7 @@ function Windows({ store }: { readonly store: StatusAnswer["store"] }): ReactNod
 			{store.windows.length === 0 ? (
 				<p className="table-empty muted">None yet: the first batch opens one.</p>
 			) : (
-				<table>
+				<table aria-labelledby="windows-title">
 					<thead>
 						<tr>
 							<th scope="col">Window</th>

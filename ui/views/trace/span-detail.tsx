@@ -150,7 +150,7 @@ function Attributes({ title, attributes = NO_ATTRIBUTES, dropped, open = false }
 				{title} ({attributes.length})
 			</summary>
 			{attributes.length > 0 && (
-				<table className="pairs">
+				<table className="pairs" aria-label={title}>
 					<thead className="hidden-label">
 						<tr>
 							<th scope="col">Key</th>

@@ -34,7 +34,7 @@ interface LogListProps {
 
 export function LogList({ logs, startNs }: LogListProps): ReactNode {
 	return (
-		<table className="log-table">
+		<table className="log-table" aria-label="Log records, oldest first">
 			<thead className={startNs === undefined ? "hidden-label" : undefined}>
 				<tr>
 					<th scope="col">Time</th>

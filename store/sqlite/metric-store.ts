@@ -1,0 +1,399 @@
+/**
+ * Metric series and points of one window file.
+ *
+ * A series is a row, found by the SHA-256 of what makes it one; a point is a row of its own, since points are few beside spans and
+ * queries want them by series and time. What SQLite's numbers cannot hold exactly (NaN, -0, times from 2^63 on) is kept as the
+ * point's protobuf bytes, with the time clamped in the column that orders it.
+ */
+import { createHash } from "node:crypto";
+import { type MetricBatch, type MetricPointRecord, type MetricSeriesKey } from "../../model/metric.ts";
+import { matchesScalar, scalarText } from "../../model/otlp/attribute-match.ts";
+import { attributesFromCanonical, plainFromCanonical } from "../../model/otlp/canonical.ts";
+import { metricPointOf } from "../../model/otlp/metric-point.ts";
+import { WireWriter } from "../../model/protobuf/writer.ts";
+import type { AttributeFilter, MetricPoint, MetricPointQuery, MetricSeries, MetricSeriesQuery, MetricType } from "../store.ts";
+import type { Connection } from "./database.ts";
+
+const MAX_INT64 = (1n << 63n) - 1n;
+/** About 12 MB. A window with more series pays a lookup by identity for those that fell out. */
+const MAX_CACHED_SERIES = 100_000;
+
+const TYPES: readonly MetricType[] = ["gauge", "sum", "histogram", "exponential_histogram", "summary"];
+const TEMPORALITIES = ["unspecified", "delta", "cumulative"] as const;
+
+/** SHA-256 over everything of the key but its description, which senders reword; latin1 text. */
+export function seriesIdentity(key: MetricSeriesKey): string {
+	const { name, unit, type, temporality, monotonic, service, attributes, resource, scope } = key;
+	// JSON keeps the parts apart, whatever they hold.
+	const text = JSON.stringify([name, unit, type, temporality, monotonic, service, attributes, resource, scope]);
+	return createHash("sha256").update(text).digest("latin1");
+}
+
+/** The number under which answers know a series: 53 bits of its identity, the same in every window. */
+export function seriesNumber(identity: Uint8Array): string {
+	const view = new DataView(identity.buffer, identity.byteOffset, identity.byteLength);
+	return (view.getBigUint64(0) >> 11n).toString();
+}
+
+interface CachedSeries {
+	readonly id: number;
+	readonly identity: string;
+}
+
+/** One a window file; its statements belong to that connection. */
+export class MetricWriter {
+	private readonly findSeries;
+	private readonly insertSeries;
+	private readonly touchSeries;
+	private readonly hasSeries;
+	private readonly insertPoint;
+	private readonly nextOrdinal;
+	private readonly cache = new Map<string, number>();
+	/** The series that was added last. */
+	private newest: CachedSeries | undefined;
+
+	constructor(database: Connection) {
+		this.findSeries = database.prepare<[Uint8Array], number>("SELECT id FROM metric_series WHERE identity = ?").pluck();
+		this.hasSeries = database
+			.prepare<[number, Uint8Array], number>("SELECT 1 FROM metric_series WHERE id = ? AND identity = ?")
+			.pluck();
+		this.insertSeries = database.prepare(
+			`INSERT INTO metric_series (identity, name, description, unit, type, temporality, monotonic, service, attributes, resource,
+			scope, last_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		);
+		this.touchSeries = database.prepare("UPDATE metric_series SET last_time = max(last_time, ?) WHERE id = ?");
+		this.insertPoint = database.prepare(
+			"INSERT INTO metric_points VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (series, time_ns, ordinal) DO NOTHING",
+		);
+		this.nextOrdinal = database
+			.prepare<[number, bigint], number>("SELECT max(ordinal) + 1 FROM metric_points WHERE series = ? AND time_ns = ?")
+			.pluck();
+	}
+
+	/** Within the caller's transaction. Returns the points inserted: all. */
+	insert(batch: MetricBatch): number {
+		if (batch.points.length === 0) return 0;
+		this.forgetRolledBack();
+		const lastTimes = lastTimesOf(batch);
+		const ids = batch.series.map((key, i) => this.seriesId(key, lastTimes[i]));
+		for (const point of batch.points) this.insertOne(ids[point.series]!, batch.series[point.series]!, point);
+		return batch.points.length;
+	}
+
+	/**
+	 * Series ids grow, so a transaction that was rolled back took the newest with it: while the newest is there with its identity,
+	 * every cached id is good.
+	 */
+	private forgetRolledBack(): void {
+		if (this.newest === undefined) return;
+		if (this.hasSeries.get(this.newest.id, Buffer.from(this.newest.identity, "latin1")) === 1) return;
+		this.cache.clear();
+		this.newest = undefined;
+	}
+
+	/** @param lastTimeNs of the batch's points of this series; undefined where it has none */
+	private seriesId(key: MetricSeriesKey, lastTimeNs: bigint | undefined): number {
+		if (lastTimeNs === undefined) return 0;
+		const identity = seriesIdentity(key);
+		let id = this.cache.get(identity);
+		if (id === undefined) {
+			const bytes = Buffer.from(identity, "latin1");
+			id = this.findSeries.get(bytes);
+			if (id === undefined) {
+				id = this.addSeries(key, bytes, lastTimeNs);
+				this.newest = { id, identity };
+				this.remember(identity, id);
+				return id;
+			}
+			this.remember(identity, id);
+		}
+		this.touchSeries.run(lastTimeNs, id);
+		return id;
+	}
+
+	private addSeries(key: MetricSeriesKey, identity: Uint8Array, lastTimeNs: bigint): number {
+		const { name, description, unit, type, temporality, monotonic, service, attributes, resource, scope } = key;
+		const { lastInsertRowid } = this.insertSeries.run(
+			identity,
+			name,
+			description,
+			unit,
+			type,
+			temporality,
+			monotonic ? 1 : 0,
+			service,
+			attributes,
+			resource,
+			scope,
+			lastTimeNs,
+		);
+		return Number(lastInsertRowid);
+	}
+
+	private remember(identity: string, id: number): void {
+		if (this.cache.size >= MAX_CACHED_SERIES) this.cache.clear();
+		this.cache.set(identity, id);
+	}
+
+	private insertOne(series: number, key: MetricSeriesKey, point: MetricPointRecord): void {
+		const timeNs = clampTime(point.timeNs);
+		const startTimeNs = clampTime(point.startTimeNs);
+		const raw = point.raw ?? (isExact(point) ? undefined : numberPointBytes(point, key.type));
+		const int = raw === undefined ? (point.intValue ?? null) : null;
+		const double = raw === undefined ? (point.doubleValue ?? null) : null;
+		const { changes } = this.insertPoint.run(series, timeNs, 0, startTimeNs, int, double, raw ?? null, point.flags);
+		// Almost never taken, so that nearly every point costs one statement.
+		if (changes === 0)
+			this.insertPoint.run(
+				series,
+				timeNs,
+				this.nextOrdinal.get(series, timeNs) ?? 0,
+				startTimeNs,
+				int,
+				double,
+				raw ?? null,
+				point.flags,
+			);
+	}
+}
+
+/** Latest time of each series' points, clamped; undefined where it has none. */
+function lastTimesOf(batch: MetricBatch): (bigint | undefined)[] {
+	const last = new Array<bigint | undefined>(batch.series.length).fill(undefined);
+	for (const { series, timeNs } of batch.points) {
+		const time = clampTime(timeNs);
+		const known = last[series];
+		if (known === undefined || time > known) last[series] = time;
+	}
+	return last;
+}
+
+function clampTime(timeNs: bigint): bigint {
+	return timeNs > MAX_INT64 ? MAX_INT64 : timeNs;
+}
+
+/** SQLite keeps NaN as NULL and -0 as 0. */
+function isExact({ doubleValue, timeNs, startTimeNs }: MetricPointRecord): boolean {
+	return (
+		timeNs <= MAX_INT64 &&
+		startTimeNs <= MAX_INT64 &&
+		(doubleValue === undefined || (!Number.isNaN(doubleValue) && !Object.is(doubleValue, -0)))
+	);
+}
+
+/** opentelemetry.proto.metrics.v1.NumberDataPoint. Points of other types come with their bytes. */
+function numberPointBytes(point: MetricPointRecord, type: MetricSeriesKey["type"]): Uint8Array {
+	if (type > 1) throw new TypeError("a point that is no number has no bytes");
+	const writer = new WireWriter(48);
+	writer.fixed64Field(2, point.startTimeNs);
+	writer.fixed64Field(3, point.timeNs);
+	if (point.doubleValue !== undefined) writer.doubleField(4, point.doubleValue);
+	if (point.intValue !== undefined) writer.fixed64Field(6, BigInt.asUintN(64, point.intValue));
+	if (point.flags !== 0) writer.varintField(8, point.flags);
+	return writer.finish();
+}
+
+/** A series as one window has it. */
+export interface WindowSeries {
+	/** In this window's tables. */
+	readonly rowId: bigint;
+	/** SHA-256, hex: the same in every window. */
+	readonly identity: string;
+	readonly type: MetricSeriesKey["type"];
+	readonly lastTimeNs: bigint;
+	readonly series: MetricSeries;
+}
+
+interface SeriesRow {
+	readonly id: bigint;
+	readonly identity: Uint8Array;
+	readonly name: string;
+	readonly description: string;
+	readonly unit: string;
+	readonly type: bigint;
+	readonly temporality: bigint;
+	readonly monotonic: bigint;
+	readonly service: string;
+	readonly attributes: string;
+	readonly resource: string;
+	readonly last_time: bigint;
+}
+
+/** Nanoseconds, inclusive and exclusive. */
+export interface TimeRange {
+	readonly fromNs: bigint;
+	readonly toNs: bigint;
+}
+
+/** The range as SQLite compares it, both ends inclusive: one that reaches past its integers takes in the clamped times. */
+function stored({ fromNs, toNs }: TimeRange): { readonly first: bigint; readonly last: bigint } {
+	return { first: fromNs < 0n ? 0n : clampTime(fromNs), last: toNs <= 0n ? -1n : clampTime(toNs - 1n) };
+}
+
+/**
+ * The first series that match, by name and identity: an order that is the same in every window, so that the first of each are
+ * enough to find the first of all.
+ * @param range leaves out series without a point in it
+ */
+export function querySeries(database: Connection, query: MetricSeriesQuery, range?: TimeRange): WindowSeries[] {
+	const conditions: string[] = [];
+	const values: string[] = [];
+	if (query.name !== undefined) {
+		conditions.push("name = ?");
+		values.push(query.name);
+	}
+	if (query.service !== undefined) {
+		conditions.push("service = ?");
+		values.push(query.service);
+	}
+	const where = conditions.length > 0 ? `WHERE ${conditions.join(" AND ")}` : "";
+	const rows = database
+		.prepare<string[], SeriesRow>(
+			`SELECT id, identity, name, description, unit, type, temporality, monotonic, service, attributes, resource, last_time
+			FROM metric_series ${where} ORDER BY name, identity`,
+		)
+		.safeIntegers();
+	const inRange = database
+		.prepare<[bigint, bigint, bigint], bigint>(
+			"SELECT 1 FROM metric_points WHERE series = ? AND time_ns BETWEEN ? AND ? LIMIT 1",
+		)
+		.pluck();
+	const { first, last } = stored(range ?? { fromNs: 0n, toNs: 0n });
+	const matches = query.attributes.map(canonicalMatch);
+	const found: WindowSeries[] = [];
+	for (const row of rows.iterate(...values)) {
+		if (!matches.every((match) => match(row.attributes) || match(row.resource))) continue;
+		if (range !== undefined && inRange.get(row.id, first, last) === undefined) continue;
+		found.push(windowSeries(row));
+		if (found.length >= query.limit) break;
+	}
+	return found;
+}
+
+/** Whether canonical attributes hold what a filter asks for; most texts are passed over without being parsed. */
+function canonicalMatch({ key, type, value }: AttributeFilter): (canonical: string) => boolean {
+	const needle = `${JSON.stringify(key)}:`;
+	return (canonical) => {
+		if (!canonical.includes(needle)) return false;
+		for (const attribute of attributesFromCanonical(canonical))
+			if (attribute.key === key && matchesScalar(scalarText(attribute.value), type, value)) return true;
+		return false;
+	};
+}
+
+function windowSeries(row: SeriesRow): WindowSeries {
+	const type = Number(row.type) as MetricSeriesKey["type"];
+	return {
+		rowId: row.id,
+		identity: Buffer.from(row.identity).toString("hex"),
+		type,
+		lastTimeNs: row.last_time,
+		series: {
+			id: seriesNumber(row.identity),
+			name: row.name,
+			description: row.description,
+			unit: row.unit,
+			type: TYPES[type]!,
+			temporality: TEMPORALITIES[Number(row.temporality)]!,
+			monotonic: row.monotonic !== 0n,
+			service: row.service,
+			attributes: plainFromCanonical(row.attributes),
+			resource: plainFromCanonical(row.resource),
+			lastTimeUnixNano: row.last_time.toString(),
+		},
+	};
+}
+
+interface PointRow {
+	readonly time_ns: bigint;
+	readonly ordinal: bigint;
+	readonly start_time_ns: bigint;
+	readonly int_value: bigint | null;
+	readonly double_value: number | null;
+	readonly raw: Uint8Array | null;
+	readonly flags: bigint;
+}
+
+const POINT_COLUMNS = "time_ns, ordinal, start_time_ns, int_value, double_value, raw, flags";
+
+export interface SeriesPoints {
+	readonly series: WindowSeries;
+	/** By time. */
+	readonly points: MetricPoint[];
+}
+
+export interface WindowPoints {
+	readonly series: readonly SeriesPoints[];
+	readonly points: number;
+	/** True when the budget left points out; the newest of each series were kept. */
+	readonly truncated: boolean;
+}
+
+/** Points of a window's series in a range. @param budget points that may be read in all */
+export function queryPoints(database: Connection, query: MetricPointQuery, budget: number): WindowPoints {
+	return pointsOf(database, querySeries(database, query, query), query, budget);
+}
+
+/** As {@link queryPoints}, for series that were found before. */
+export function pointsOf(database: Connection, wanted: readonly WindowSeries[], range: TimeRange, budget: number): WindowPoints {
+	const statement = database
+		.prepare<[bigint, bigint, bigint, number], PointRow>(
+			`SELECT ${POINT_COLUMNS} FROM metric_points WHERE series = ? AND time_ns BETWEEN ? AND ?
+			ORDER BY time_ns DESC, ordinal DESC LIMIT ?`,
+		)
+		.safeIntegers();
+	const { first, last } = stored(range);
+	const series: SeriesPoints[] = [];
+	let used = 0;
+	let truncated = false;
+	for (const each of wanted) {
+		// One more than may be kept shows whether something is left out.
+		const rows = statement.all(each.rowId, first, last, budget - used + 1);
+		if (rows.length > budget - used) {
+			truncated = true;
+			rows.length = budget - used;
+		}
+		used += rows.length;
+		if (rows.length > 0) series.push({ series: each, points: rows.reverse().map((row) => pointOf(row, each.type)) });
+	}
+	return { series, points: used, truncated };
+}
+
+/** Every point of a range, series by series; for scans. Reads a thousand at a time, so that the caller may pause. */
+export function* eachPoint(
+	database: Connection,
+	range: TimeRange & { readonly service?: string },
+): Generator<{ readonly series: MetricSeries; readonly point: MetricPoint }> {
+	const service = range.service === undefined ? {} : { service: range.service };
+	const wanted = querySeries(database, { ...service, attributes: [], limit: Number.POSITIVE_INFINITY });
+	const statement = database
+		.prepare<[bigint, bigint, bigint, bigint], PointRow>(
+			`SELECT ${POINT_COLUMNS} FROM metric_points WHERE series = ? AND time_ns <= ? AND (time_ns, ordinal) > (?, ?)
+			ORDER BY time_ns, ordinal LIMIT 1000`,
+		)
+		.safeIntegers();
+	const { first, last } = stored(range);
+	for (const { rowId, type, series } of wanted) {
+		let before = { time_ns: first, ordinal: -1n };
+		for (;;) {
+			const rows = statement.all(rowId, last, before.time_ns, before.ordinal);
+			for (const row of rows) yield { series, point: pointOf(row, type) };
+			if (rows.length < 1000) break;
+			before = rows.at(-1)!;
+		}
+	}
+}
+
+function pointOf(row: PointRow, type: MetricSeriesKey["type"]): MetricPoint {
+	return metricPointOf(
+		{
+			timeNs: row.time_ns,
+			startTimeNs: row.start_time_ns,
+			flags: Number(row.flags),
+			...(row.raw === null ? {} : { raw: row.raw }),
+			...(row.int_value === null ? {} : { intValue: row.int_value }),
+			...(row.double_value === null ? {} : { doubleValue: row.double_value }),
+		},
+		type,
+	);
+}

@@ -1,0 +1,75 @@
+/**
+ * Metric queries over every window: a series that several windows hold is one in the answer.
+ */
+import type { MetricPoint, MetricPointQuery, MetricPointResult, MetricSeries, MetricSeriesQuery } from "../store.ts";
+import { pointsOf, querySeries, type TimeRange, type WindowSeries } from "./metric-store.ts";
+import type { WindowSet } from "./window-set.ts";
+
+interface MergedSeries {
+	readonly identity: string;
+	readonly series: MetricSeries;
+	readonly lastTimeNs: bigint;
+}
+
+/** By name, then identity: the first `limit` of the matching ones. */
+export function metricSeries(windows: WindowSet, query: MetricSeriesQuery): MetricSeries[] {
+	return mergedSeries(windows, query, undefined).series.map(({ series, lastTimeNs }) => ({
+		...series,
+		lastTimeUnixNano: lastTimeNs.toString(),
+	}));
+}
+
+/**
+ * Points by series, each in order of time. Where `maxPoints` leaves some out, the windows that arrived last and, in each, the
+ * newest points of a series are kept.
+ */
+export function metricPoints(windows: WindowSet, query: MetricPointQuery): MetricPointResult {
+	const { series: wanted, damaged } = mergedSeries(windows, query, query);
+	const found = new Map(wanted.map((each) => [each.identity, { merged: each, chunks: [] as (readonly MetricPoint[])[] }]));
+	let left = query.maxPoints;
+	let truncated = false;
+	const damagedLater = windows.visit(windows.list(), (window) => {
+		const own = querySeries(window.database, query, query).filter(({ identity }) => found.has(identity));
+		const answer = pointsOf(window.database, own, query, left);
+		left -= answer.points;
+		truncated ||= answer.truncated;
+		for (const { series, points } of answer.series) found.get(series.identity)!.chunks.push(points);
+	});
+	const series = [...found.values()]
+		.filter(({ chunks }) => chunks.length > 0)
+		.map(({ merged, chunks }) => ({
+			series: { ...merged.series, lastTimeUnixNano: merged.lastTimeNs.toString() },
+			points: inOrder(chunks),
+		}));
+	return { series, truncated, damagedWindows: [...new Set([...damaged, ...damagedLater])] };
+}
+
+/** Descriptions are those of the newest window. */
+function mergedSeries(
+	windows: WindowSet,
+	query: MetricSeriesQuery,
+	range: TimeRange | undefined,
+): { readonly series: readonly MergedSeries[]; readonly damaged: readonly string[] } {
+	const merged = new Map<string, MergedSeries>();
+	const damaged = windows.visit(windows.list(), (window) => {
+		for (const found of querySeries(window.database, query, range)) merge(merged, found);
+	});
+	const series = [...merged.values()].sort((a, b) => compare(a.series.name, b.series.name) || compare(a.identity, b.identity));
+	return { series: series.slice(0, query.limit), damaged };
+}
+
+function merge(merged: Map<string, MergedSeries>, { identity, series, lastTimeNs }: WindowSeries): void {
+	const known = merged.get(identity);
+	if (known === undefined) merged.set(identity, { identity, series, lastTimeNs });
+	else if (lastTimeNs > known.lastTimeNs) merged.set(identity, { ...known, lastTimeNs });
+}
+
+/** Newest chunk first in, points by time out; chunks of one series rarely overlap. */
+function inOrder(chunks: readonly (readonly MetricPoint[])[]): MetricPoint[] {
+	const points = chunks.toReversed().flat();
+	return chunks.length === 1 ? points : points.sort((a, b) => compare(BigInt(a.timeUnixNano), BigInt(b.timeUnixNano)));
+}
+
+function compare<T extends bigint | string>(a: T, b: T): number {
+	return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -62,7 +62,8 @@ export function readPoint(reader: WireReader, type: MetricSeriesKey["type"], lim
 		const { field, wireType, tagStart } = reader;
 		if (field === fields.attributes && wireType === WIRE_LENGTH) {
 			const attribute = reader.message();
-			if (++attributes > limits.maxAttributes) return { reason: "too_many_attributes", problem: `more than ${limits.maxAttributes} attributes` };
+			if (++attributes > limits.maxAttributes)
+				return { reason: "too_many_attributes", problem: `more than ${limits.maxAttributes} attributes` };
 			if (pairTooDeep(attribute, limits.maxDepth)) return { reason: "too_deep", problem: "an attribute nests too deep" };
 			if (tagStart > keepFrom) keep.push(keepFrom, tagStart);
 			keepFrom = reader.position;
@@ -106,7 +107,12 @@ function joined(bytes: Uint8Array, ranges: readonly number[]): Uint8Array<ArrayB
 }
 
 /** The rules of each type but the plain numbers, over the point's bytes without its attributes. */
-function contradiction(bytes: Uint8Array, ranges: readonly number[], type: MetricSeriesKey["type"], limits: DecodeLimits): PointFault | undefined {
+function contradiction(
+	bytes: Uint8Array,
+	ranges: readonly number[],
+	type: MetricSeriesKey["type"],
+	limits: DecodeLimits,
+): PointFault | undefined {
 	const check = type === 2 ? new HistogramCheck() : type === 3 ? new ExponentialCheck() : new SummaryCheck();
 	for (let i = 0; i < ranges.length; i += 2) {
 		const reader = new WireReader(bytes, ranges[i], ranges[i + 1]);
@@ -163,7 +169,8 @@ class ExponentialCheck {
 
 	field(reader: WireReader): void {
 		if (reader.field === 6 && reader.wireType === WIRE_VARINT) this.scale = reader.sint32();
-		else if ((reader.field === 8 || reader.field === 9) && reader.wireType === WIRE_LENGTH) this.buckets.push(bucketRange(reader.message()));
+		else if ((reader.field === 8 || reader.field === 9) && reader.wireType === WIRE_LENGTH)
+			this.buckets.push(bucketRange(reader.message()));
 		else reader.skip();
 	}
 
@@ -248,7 +255,8 @@ function valueTooDeep(value: WireReader, listsLeft: number): boolean {
 		const list = value.message();
 		while (list.next()) {
 			if (list.field !== 1 || list.wireType !== WIRE_LENGTH) list.skip();
-			else if (field === 5 ? valueTooDeep(list.message(), listsLeft - 1) : pairTooDeep(list.message(), listsLeft - 1)) return true;
+			else if (field === 5 ? valueTooDeep(list.message(), listsLeft - 1) : pairTooDeep(list.message(), listsLeft - 1))
+				return true;
 		}
 	}
 	return false;

@@ -150,7 +150,15 @@ class MetricDecoder {
 	private dataPoints(reader: WireReader, context: MetricContext): void {
 		const { name, unit, type, temporality, monotonic, resource, scope } = context;
 		// The description is no part of a series' identity.
-		const key = [this.numberOf(resource), this.numberOf(scope), this.numberOf(name), this.numberOf(unit), type, temporality, +monotonic];
+		const key = [
+			this.numberOf(resource),
+			this.numberOf(scope),
+			this.numberOf(name),
+			this.numberOf(unit),
+			type,
+			temporality,
+			+monotonic,
+		];
 		const contextKey = this.numberOf(key.join());
 		let index = 0;
 		for (const point of messages(reader, 1)) this.point(point, context, contextKey, index++);
@@ -167,7 +175,8 @@ class MetricDecoder {
 		const { bytes, position: start, end } = reader;
 		const fail = (reason: DropReason, problem: string): void => {
 			this.dropped[reason] = (this.dropped[reason] ?? 0) + 1;
-			if (this.problems.length < MAX_MESSAGES) this.problems.push(`${JSON.stringify(context.name.slice(0, 80))}[${index}]: ${problem}`);
+			if (this.problems.length < MAX_MESSAGES)
+				this.problems.push(`${JSON.stringify(context.name.slice(0, 80))}[${index}]: ${problem}`);
 		};
 		if (end - start > limits.maxRecordBytes) return fail("record_too_large", `${end - start} bytes`);
 		try {
@@ -211,18 +220,24 @@ class MetricDecoder {
  * Field 1 of a group: its Resource (attributes in field 1) or InstrumentationScope (name, version, attributes in field 3).
  * @throws MeshscopeError `malformed_payload` beyond the limits: without its owner no point below means anything
  */
-function readOwner(group: WireReader, attributesField: 1 | 3, limits: DecodeLimits): OtlpScope & { readonly attributes: OtlpKeyValue[] } {
+function readOwner(
+	group: WireReader,
+	attributesField: 1 | 3,
+	limits: DecodeLimits,
+): OtlpScope & { readonly attributes: OtlpKeyValue[] } {
 	const what = attributesField === 1 ? "a resource" : "a scope";
 	const attributes: OtlpKeyValue[] = [];
 	let name = "";
 	let version = "";
 	for (const owner of messages(new WireReader(group.bytes, group.position, group.end), 1)) {
-		if (owner.end - owner.position > limits.maxRecordBytes) throw ownerFault(`${what} has more than ${limits.maxRecordBytes} bytes`);
+		if (owner.end - owner.position > limits.maxRecordBytes)
+			throw ownerFault(`${what} has more than ${limits.maxRecordBytes} bytes`);
 		while (owner.next()) {
 			const { field, wireType, position } = owner;
 			if (wireType !== WIRE_LENGTH) owner.skip();
 			else if (field === attributesField) {
-				if (attributes.length === limits.maxAttributes) throw ownerFault(`${what} has more than ${limits.maxAttributes} attributes`);
+				if (attributes.length === limits.maxAttributes)
+					throw ownerFault(`${what} has more than ${limits.maxAttributes} attributes`);
 				const pair = owner.message();
 				if (pairTooDeep(new WireReader(pair.bytes, pair.position, pair.end), limits.maxDepth)) {
 					throw ownerFault(`an attribute of ${what} at byte ${position} nests deeper than ${limits.maxDepth} lists`);

@@ -86,7 +86,8 @@ export class JsonEncoder {
 		}
 		if (kind === "hex" || kind === "bytes") {
 			const bytes = kind === "hex" ? hexBytes(value) : base64Bytes(value);
-			if (bytes === undefined) return fault(kind === "hex" ? "expected hex digits" : "expected base64", value, field.reason);
+			if (bytes === undefined)
+				return fault(kind === "hex" ? "expected hex digits" : "expected base64", value, field.reason);
 			if (bytes.length > 0 || explicit === true) writer.bytesField(number, bytes);
 			return undefined;
 		}

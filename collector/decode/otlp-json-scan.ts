@@ -134,7 +134,8 @@ export class JsonScanner {
 					if (isObject) this.memberStart();
 					break;
 				}
-				if (next !== (isObject ? CLOSE_BRACE : CLOSE_BRACKET)) throw this.malformed("expected a comma or a closing bracket", this.position - 1);
+				if (next !== (isObject ? CLOSE_BRACE : CLOSE_BRACKET))
+					throw this.malformed("expected a comma or a closing bracket", this.position - 1);
 				depth--;
 			}
 		}

@@ -173,7 +173,11 @@ const SPAN = message("Span", [
 		]),
 	),
 	field("droppedLinksCount", 14, "uint32"),
-	messageField("status", 15, message("Status", [field("message", 2, "string"), field("code", 3, "enum", { names: STATUS_NAMES })])),
+	messageField(
+		"status",
+		15,
+		message("Status", [field("message", 2, "string"), field("code", 3, "enum", { names: STATUS_NAMES })]),
+	),
 	field("flags", 16, "fixed32"),
 ]);
 

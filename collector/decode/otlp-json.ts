@@ -146,8 +146,15 @@ class Transcoder {
 	}
 
 	private parse(slice: JsonSlice): Fault | { readonly value: unknown } {
-		if (slice.end - slice.start > this.limits.maxRecordBytes * JSON_BYTES_PER_PROTOBUF_BYTE || slice.values > MAX_VALUES_PER_RECORD) {
-			return { reason: "record_too_large", problem: `${slice.end - slice.start} bytes of JSON, ${slice.values} values`, path: [] };
+		if (
+			slice.end - slice.start > this.limits.maxRecordBytes * JSON_BYTES_PER_PROTOBUF_BYTE ||
+			slice.values > MAX_VALUES_PER_RECORD
+		) {
+			return {
+				reason: "record_too_large",
+				problem: `${slice.end - slice.start} bytes of JSON, ${slice.values} values`,
+				path: [],
+			};
 		}
 		try {
 			const { value, lossy } = this.scanner.parse(slice);
@@ -162,7 +169,14 @@ class Transcoder {
 	/** Passes over a value of the wrong kind. */
 	private skipWrong(expected: string): Fault {
 		const { start, end } = this.scanner.skip();
-		return fault(expected, this.scanner.bytes[start] === OPEN_BRACKET ? [] : this.scanner.bytes[start] === OPEN_BRACE ? {} : `${end - start} bytes`);
+		return fault(
+			expected,
+			this.scanner.bytes[start] === OPEN_BRACKET
+				? []
+				: this.scanner.bytes[start] === OPEN_BRACE
+					? {}
+					: `${end - start} bytes`,
+		);
 	}
 
 	private drop(problem: Fault, records: number): void {

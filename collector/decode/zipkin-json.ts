@@ -21,7 +21,10 @@ export function readZipkinJson(bytes: Uint8Array<ArrayBuffer>, limits: DecodeLim
 	scanner.array(() => {
 		sink.met();
 		const slice = scanner.skip();
-		if (slice.end - slice.start > limits.maxRecordBytes * JSON_BYTES_PER_PROTOBUF_BYTE || slice.values > MAX_VALUES_PER_SPAN) {
+		if (
+			slice.end - slice.start > limits.maxRecordBytes * JSON_BYTES_PER_PROTOBUF_BYTE ||
+			slice.values > MAX_VALUES_PER_SPAN
+		) {
 			return sink.drop("record_too_large", `${slice.end - slice.start} bytes of JSON, ${slice.values} values`);
 		}
 		let value: unknown;
@@ -148,7 +151,10 @@ class SpanReader {
 			this.fail("annotations", "a list of objects");
 			return [];
 		}
-		return value.map((annotation) => ({ timeNs: this.nanos(annotation, "timestamp"), value: this.text(annotation, "value") }));
+		return value.map((annotation) => ({
+			timeNs: this.nanos(annotation, "timestamp"),
+			value: this.text(annotation, "value"),
+		}));
 	}
 
 	/** Zipkin's tags are texts; numbers and booleans, which some senders write, are taken as their text. */
@@ -162,7 +168,8 @@ class SpanReader {
 		const tags: (readonly [string, string])[] = [];
 		for (const [key, tag] of Object.entries(value)) {
 			if (typeof tag === "string") tags.push([this.checked(key), this.checked(tag)]);
-			else if (typeof tag === "number" || typeof tag === "boolean" || typeof tag === "bigint") tags.push([this.checked(key), String(tag)]);
+			else if (typeof tag === "number" || typeof tag === "boolean" || typeof tag === "bigint")
+				tags.push([this.checked(key), String(tag)]);
 			else if (tag !== null) this.fail("tags", "texts");
 		}
 		return tags;

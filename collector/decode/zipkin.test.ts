@@ -53,7 +53,9 @@ interface JsonSpan {
 
 function toProtobuf(spans: readonly JsonSpan[]): Uint8Array<ArrayBuffer> {
 	const endpoint = (value?: JsonEndpoint) =>
-		value === undefined ? undefined : { ...value, ipv4: value.ipv4 === undefined ? undefined : Uint8Array.from(value.ipv4.split("."), Number) };
+		value === undefined
+			? undefined
+			: { ...value, ipv4: value.ipv4 === undefined ? undefined : Uint8Array.from(value.ipv4.split("."), Number) };
 	const objects = spans.map((span) => ({
 		...span,
 		traceId: Buffer.from(span.traceId, "hex"),
@@ -67,7 +69,10 @@ function toProtobuf(spans: readonly JsonSpan[]): Uint8Array<ArrayBuffer> {
 }
 
 const hex = (bytes: number) =>
-	fc.uint8Array({ minLength: bytes, maxLength: bytes }).filter((id) => id.some((b) => b !== 0)).map((id) => Buffer.from(id).toString("hex"));
+	fc
+		.uint8Array({ minLength: bytes, maxLength: bytes })
+		.filter((id) => id.some((b) => b !== 0))
+		.map((id) => Buffer.from(id).toString("hex"));
 const text = fc.string({ unit: "grapheme", maxLength: 10 });
 const micros = fc.integer({ min: 0, max: 1_800_000_000_000_000 });
 const endpoint = fc.record(
@@ -184,7 +189,12 @@ test("spans of one service share a resource, spans without one have none", () =>
 
 test("the two halves of a shared span stay two spans with one id", () => {
 	const half = { traceId: "1", id: "2", timestamp: 1 };
-	const spans = spansOf(fromJson([{ ...half, kind: "CLIENT" }, { ...half, kind: "SERVER", shared: true }]));
+	const spans = spansOf(
+		fromJson([
+			{ ...half, kind: "CLIENT" },
+			{ ...half, kind: "SERVER", shared: true },
+		]),
+	);
 	assert.deepEqual(
 		spans.map(({ spanId, kind }) => [spanId, kind]),
 		[
@@ -274,7 +284,9 @@ test("50,000 services cost no more than their spans", () => {
 
 test("IPv6 addresses are written the short way", () => {
 	const address = (ipv6: readonly number[]) => {
-		const bytes = SPAN_LIST.encode(SPAN_LIST.fromObject({ spans: [{ remoteEndpoint: { ipv6: Uint8Array.from(ipv6) } }] })).finish();
+		const bytes = SPAN_LIST.encode(
+			SPAN_LIST.fromObject({ spans: [{ remoteEndpoint: { ipv6: Uint8Array.from(ipv6) } }] }),
+		).finish();
 		return spansOf(zipkinProtobufToProtobuf(Uint8Array.from(bytes), DEFAULT_LIMITS))[0]!.attributes?.[0]?.value?.stringValue;
 	};
 	const zeros = (count: number) => new Array<number>(count).fill(0);

@@ -56,7 +56,10 @@ function transcode(limits: DecodeLimits, read: (sink: ZipkinSink) => void): Tran
 		},
 		met() {
 			if (++records > limits.maxRecords) {
-				throw new MeshscopeError("payload_too_large", `the batch holds more than ${limits.maxRecords} spans; lower the sender's batch size`);
+				throw new MeshscopeError(
+					"payload_too_large",
+					`the batch holds more than ${limits.maxRecords} spans; lower the sender's batch size`,
+				);
 			}
 		},
 		invalidUtf8() {
@@ -67,7 +70,12 @@ function transcode(limits: DecodeLimits, read: (sink: ZipkinSink) => void): Tran
 	return { bytes: grouped(spans.finish(), ends, services, [...serviceIndex.keys()]), dropped, messages, invalidUtf8Strings };
 }
 
-function grouped(spans: Uint8Array, ends: readonly number[], services: readonly number[], names: readonly string[]): Uint8Array<ArrayBuffer> {
+function grouped(
+	spans: Uint8Array,
+	ends: readonly number[],
+	services: readonly number[],
+	names: readonly string[],
+): Uint8Array<ArrayBuffer> {
 	const members: number[][] = names.map(() => []);
 	for (let i = 0; i < services.length; i++) members[services[i]!]!.push(i);
 	const out = new WireWriter(spans.length + 1024);
@@ -128,7 +136,13 @@ function writeSpan(out: WireWriter, span: ZipkinSpan, startNs: bigint, endNs: bi
 }
 
 /** `serviceKey` is empty where the service is the resource's. */
-function endpointAttributes(out: WireWriter, endpoint: ZipkinEndpoint, serviceKey: string, addressKey: string, portKey: string): void {
+function endpointAttributes(
+	out: WireWriter,
+	endpoint: ZipkinEndpoint,
+	serviceKey: string,
+	addressKey: string,
+	portKey: string,
+): void {
 	if (serviceKey !== "" && endpoint.serviceName !== "") stringAttribute(out, ATTRIBUTES, serviceKey, endpoint.serviceName);
 	if (endpoint.address !== "") stringAttribute(out, ATTRIBUTES, addressKey, endpoint.address);
 	if (endpoint.port !== 0) {

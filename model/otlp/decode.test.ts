@@ -51,11 +51,15 @@ for (const [message, arbitrary, decode] of MESSAGES) {
 
 	test(`a damaged ${message} is read or refused with WireError`, () => {
 		fc.assert(
-			fc.property(arbitrary, fc.array(fc.tuple(fc.nat(), fc.nat({ max: 255 })), { minLength: 1, maxLength: 6 }), (json, edits) => {
-				const bytes = protobufjsEncode(message, json);
-				for (const [at, byte] of edits) if (bytes.length > 0) bytes[at % bytes.length] = byte;
-				expectWireErrorAtMost(() => decode(bytes, 0, bytes.length));
-			}),
+			fc.property(
+				arbitrary,
+				fc.array(fc.tuple(fc.nat(), fc.nat({ max: 255 })), { minLength: 1, maxLength: 6 }),
+				(json, edits) => {
+					const bytes = protobufjsEncode(message, json);
+					for (const [at, byte] of edits) if (bytes.length > 0) bytes[at % bytes.length] = byte;
+					expectWireErrorAtMost(() => decode(bytes, 0, bytes.length));
+				},
+			),
 			{ numRuns: Math.ceil(numRuns / 5) },
 		);
 	});
@@ -83,7 +87,9 @@ test("TracesData is read back whole, empty groups included", () => {
 			const withEmptyParts = (json.resourceSpans ?? []).map((group) => ({
 				resource: {},
 				...group,
-				...(group.scopeSpans === undefined ? {} : { scopeSpans: group.scopeSpans.map((inner) => ({ scope: {}, ...inner })) }),
+				...(group.scopeSpans === undefined
+					? {}
+					: { scopeSpans: group.scopeSpans.map((inner) => ({ scope: {}, ...inner })) }),
 			}));
 			assert.deepEqual(decodeTracesData(bytes), withEmptyParts.length === 0 ? {} : { resourceSpans: withEmptyParts });
 		}),
@@ -174,13 +180,18 @@ test("plain attributes hold any key and no prototype", () => {
 
 test("base64 is what Buffer writes", () => {
 	fc.assert(
-		fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => assert.equal(base64(bytes), Buffer.from(bytes).toString("base64"))),
+		fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) =>
+			assert.equal(base64(bytes), Buffer.from(bytes).toString("base64")),
+		),
 		{ numRuns },
 	);
 });
 
 test("a trace of 100,000 spans with 17 attributes is read in a few seconds at worst", () => {
-	const attributes = Array.from({ length: 17 }, (_, i) => ({ key: `envoy.attribute.${i}`, value: { stringValue: `value of ${i}` } }));
+	const attributes = Array.from({ length: 17 }, (_, i) => ({
+		key: `envoy.attribute.${i}`,
+		value: { stringValue: `value of ${i}` },
+	}));
 	const one = protobufjsEncode("Span", {
 		traceId: "0102030405060708090a0b0c0d0e0f10",
 		spanId: "0102030405060708",

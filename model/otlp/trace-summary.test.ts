@@ -28,7 +28,15 @@ test("a summary reaches from the earliest start to the latest end and counts err
 			span("b", "a", 50n, { endNs: 400n, service: "b" }),
 			span("c", "a", 60n, { endNs: 10n, statusCode: 2, service: "b" }),
 		]),
-		{ rootService: "z", rootName: "a", startTimeUnixNano: "50", durationNs: 350, spanCount: 3, errorCount: 2, services: ["b", "z"] },
+		{
+			rootService: "z",
+			rootName: "a",
+			startTimeUnixNano: "50",
+			durationNs: 350,
+			spanCount: 3,
+			errorCount: 2,
+			services: ["b", "z"],
+		},
 	);
 });
 
@@ -57,7 +65,14 @@ test("a summary does not depend on the order of the spans", () => {
 test("identity is span id, kind, start, end, service and name, and no two of them can run together", () => {
 	const one = span("a", "", 1n);
 	assert.equal(spanIdentity(one), spanIdentity({ ...one, statusCode: 2, parentSpanId: "p" }));
-	const others: readonly Partial<SummarySpan>[] = [{ spanId: "b" }, { kind: 3 }, { startNs: 2n }, { endNs: 3n }, { service: "t" }, { name: "n" }];
+	const others: readonly Partial<SummarySpan>[] = [
+		{ spanId: "b" },
+		{ kind: 3 },
+		{ startNs: 2n },
+		{ endNs: 3n },
+		{ service: "t" },
+		{ name: "n" },
+	];
 	for (const change of others) assert.notEqual(spanIdentity(one), spanIdentity({ ...one, ...change }));
 	assert.notEqual(spanIdentity({ ...one, service: "a|b", name: "c" }), spanIdentity({ ...one, service: "a", name: "b|c" }));
 });

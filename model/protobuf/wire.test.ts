@@ -17,22 +17,10 @@ function written(write: (writer: WireWriter) => void): WireReader {
 test("every 64-bit integer survives a varint and a fixed64", () => {
 	fc.assert(
 		fc.property(fc.bigInt({ min: -(1n << 63n), max: (1n << 64n) - 1n }), (value) => {
-			assert.equal(
-				written((w) => w.varint64(value)).uint64(),
-				BigInt.asUintN(64, value),
-			);
-			assert.equal(
-				written((w) => w.varint64(value)).int64(),
-				BigInt.asIntN(64, value),
-			);
-			assert.equal(
-				written((w) => w.fixed64(value)).fixed64(),
-				BigInt.asUintN(64, value),
-			);
-			assert.equal(
-				written((w) => w.fixed64(value)).sfixed64(),
-				BigInt.asIntN(64, value),
-			);
+			assert.equal(written((w) => w.varint64(value)).uint64(), BigInt.asUintN(64, value));
+			assert.equal(written((w) => w.varint64(value)).int64(), BigInt.asIntN(64, value));
+			assert.equal(written((w) => w.fixed64(value)).fixed64(), BigInt.asUintN(64, value));
+			assert.equal(written((w) => w.fixed64(value)).sfixed64(), BigInt.asIntN(64, value));
 		}),
 		{ numRuns },
 	);
@@ -51,7 +39,11 @@ test("a varint is written as protobufjs writes it", () => {
 });
 
 test("any text survives, lone surrogates as U+FFFD, and a kept text never stands for another", () => {
-	const text = fc.oneof(fc.string({ unit: "binary" }), fc.string({ maxLength: 3 }), fc.string({ unit: "binary", minLength: 60, maxLength: 200 }));
+	const text = fc.oneof(
+		fc.string({ unit: "binary" }),
+		fc.string({ maxLength: 3 }),
+		fc.string({ unit: "binary", minLength: 60, maxLength: 200 }),
+	);
 	fc.assert(
 		fc.property(text, (value) => {
 			const reader = written((w) => w.stringField(7, value));

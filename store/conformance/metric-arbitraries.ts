@@ -32,7 +32,10 @@ function withOptional(base: object, optional: Readonly<Record<string, unknown>>)
 export const histogramPoint = fc
 	.record({
 		...pointBase,
-		bounds: fc.uniqueArray(fc.double({ noNaN: true, noDefaultInfinity: true }), { maxLength: 5, comparator: (a, b) => a === b }),
+		bounds: fc.uniqueArray(fc.double({ noNaN: true, noDefaultInfinity: true }), {
+			maxLength: 5,
+			comparator: (a, b) => a === b,
+		}),
 		counts: fc.array(bucketCount, { minLength: 6, maxLength: 6 }),
 		bare: fc.boolean(),
 		sum: maybeDouble,
@@ -69,8 +72,13 @@ export const exponentialPoint = fc
 	})
 	.map(({ zeroCount, sum, min, max, ...rest }) => {
 		let count = zeroCount;
-		for (const each of [...(rest.positive?.bucketCounts ?? []), ...(rest.negative?.bucketCounts ?? [])]) count += BigInt(each);
-		return withOptional(canonical<object>({ ...rest, zeroCount: String(zeroCount), count: String(count) }), { sum, min, max });
+		for (const each of [...(rest.positive?.bucketCounts ?? []), ...(rest.negative?.bucketCounts ?? [])])
+			count += BigInt(each);
+		return withOptional(canonical<object>({ ...rest, zeroCount: String(zeroCount), count: String(count) }), {
+			sum,
+			min,
+			max,
+		});
 	});
 
 export const summaryPoint = fc
@@ -82,7 +90,9 @@ export const summaryPoint = fc
 		count: uint64,
 		sum: double,
 		quantileValues: fc.array(
-			fc.record({ quantile: fc.double({ min: 0, max: 1, noNaN: true }), value: double }).map((value) => canonical<object>(value)),
+			fc
+				.record({ quantile: fc.double({ min: 0, max: 1, noNaN: true }), value: double })
+				.map((value) => canonical<object>(value)),
 			{ maxLength: 3 },
 		),
 	})
@@ -116,7 +126,9 @@ export const metricsData: fc.Arbitrary<object> = fc
 			.record({
 				resource,
 				scopeMetrics: fc.array(
-					fc.record({ scope, metrics: fc.array(metric, { maxLength: 3 }), schemaUrl: text }).map((value) => canonical<object>(value)),
+					fc
+						.record({ scope, metrics: fc.array(metric, { maxLength: 3 }), schemaUrl: text })
+						.map((value) => canonical<object>(value)),
 					{ maxLength: 2 },
 				),
 				schemaUrl: text,

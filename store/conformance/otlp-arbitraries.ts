@@ -22,7 +22,8 @@ import type {
 export function canonical<T extends object>(value: { [K in keyof T]: T[K] | undefined }): T {
 	const out: Record<string, unknown> = {};
 	for (const [key, entry] of Object.entries(value)) {
-		if (entry === undefined || entry === "" || entry === 0 || entry === "0" || (Array.isArray(entry) && entry.length === 0)) continue;
+		if (entry === undefined || entry === "" || entry === 0 || entry === "0" || (Array.isArray(entry) && entry.length === 0))
+			continue;
 		out[key] = entry;
 	}
 	return out as T;
@@ -31,7 +32,19 @@ export function canonical<T extends object>(value: { [K in keyof T]: T[K] | unde
 export const text = fc.oneof(
 	{ weight: 4, arbitrary: fc.string({ maxLength: 12 }) },
 	{ weight: 2, arbitrary: fc.string({ unit: "grapheme", maxLength: 8 }) },
-	{ weight: 1, arbitrary: fc.constantFrom("", "__proto__", "constructor", "日本語", "'; DROP TABLE spans;--", ".*(a+)+$", "%_\\", "\u0000") },
+	{
+		weight: 1,
+		arbitrary: fc.constantFrom(
+			"",
+			"__proto__",
+			"constructor",
+			"日本語",
+			"'; DROP TABLE spans;--",
+			".*(a+)+$",
+			"%_\\",
+			"\u0000",
+		),
+	},
 	{ weight: 1, arbitrary: fc.string({ minLength: 100, maxLength: 300 }) },
 );
 
@@ -67,8 +80,12 @@ export const { anyValue, keyValue } = fc.letrec<{ anyValue: OtlpAnyValue; keyVal
 		double.map((doubleValue) => ({ doubleValue })),
 		base64.map((bytesValue) => ({ bytesValue })),
 		fc.constant({}),
-		fc.array(tie("anyValue"), { maxLength: 3 }).map((values) => ({ arrayValue: canonical<{ values: OtlpAnyValue[] }>({ values }) })),
-		fc.array(tie("keyValue"), { maxLength: 3 }).map((values) => ({ kvlistValue: canonical<{ values: OtlpKeyValue[] }>({ values }) })),
+		fc
+			.array(tie("anyValue"), { maxLength: 3 })
+			.map((values) => ({ arrayValue: canonical<{ values: OtlpAnyValue[] }>({ values }) })),
+		fc
+			.array(tie("keyValue"), { maxLength: 3 })
+			.map((values) => ({ kvlistValue: canonical<{ values: OtlpKeyValue[] }>({ values }) })),
 	),
 	keyValue: fc
 		.record({ key: anyKey, value: fc.option(tie("anyValue"), { nil: undefined, freq: 10 }) })

@@ -6,7 +6,21 @@ import type { OtlpKeyValue, OtlpLogRecord, OtlpSpan } from "../../model/otlp/typ
 import { durationNs } from "../../model/time.ts";
 import type { AttributeFilter, LogQuery, MetricPointQuery, TraceQuery } from "../store.ts";
 import type { Rule } from "./kit.ts";
-import { ALL_TIME, at, from, type GroupParts, logsFrom, NOW_MS, span, spanId, string, T0, traceId, Workbench, wireSpans } from "./workbench.ts";
+import {
+	ALL_TIME,
+	at,
+	from,
+	type GroupParts,
+	logsFrom,
+	NOW_MS,
+	span,
+	spanId,
+	string,
+	T0,
+	traceId,
+	Workbench,
+	wireSpans,
+} from "./workbench.ts";
 
 // Small vocabularies, so that spans meet: same traces, same names, same values of different types.
 const SERVICES = ["a", "b", "ü", "%"];
@@ -78,11 +92,15 @@ function zoneOf(name: string): OtlpKeyValue[] {
 
 const anyGroup: fc.Arbitrary<GroupParts> = fc.record({
 	traces: fc.array(
-		fc.tuple(service, fc.array(anySpan, { minLength: 1, maxLength: 4 })).map(([name, spans]) => from(name, spans, zoneOf(name))),
+		fc
+			.tuple(service, fc.array(anySpan, { minLength: 1, maxLength: 4 }))
+			.map(([name, spans]) => from(name, spans, zoneOf(name))),
 		{ maxLength: 3 },
 	),
 	logs: fc.array(
-		fc.tuple(service, fc.array(anyLog, { minLength: 1, maxLength: 3 })).map(([name, logs]) => logsFrom(name, logs, zoneOf(name))),
+		fc
+			.tuple(service, fc.array(anyLog, { minLength: 1, maxLength: 3 }))
+			.map(([name, logs]) => logsFrom(name, logs, zoneOf(name))),
 		{ maxLength: 2 },
 	),
 	metrics: fc.array(
@@ -94,7 +112,11 @@ const anyGroup: fc.Arbitrary<GroupParts> = fc.record({
 	arrivedMs: fc.integer({ min: 0, max: 5 }).map((hours) => NOW_MS + hours * 3_600_000),
 });
 
-type Step = { readonly kind: "append"; readonly parts: GroupParts } | { readonly kind: "again" } | { readonly kind: "maintain" } | { readonly kind: "reopen" };
+type Step =
+	| { readonly kind: "append"; readonly parts: GroupParts }
+	| { readonly kind: "again" }
+	| { readonly kind: "maintain" }
+	| { readonly kind: "reopen" };
 
 const anyHistory = fc.array(
 	fc.oneof(
@@ -114,7 +136,10 @@ const filter: fc.Arbitrary<AttributeFilter> = fc.record({
 const filters = fc.array(filter, { maxLength: 2 });
 const range = fc
 	.tuple(fc.integer({ min: -21, max: 21 }), fc.integer({ min: 0, max: 30 }))
-	.map(([fromMs, lengthMs]) => ({ fromNs: at(T0 + BigInt(fromMs) * 1_000_000n), toNs: at(T0 + BigInt(fromMs + lengthMs) * 1_000_000n) }));
+	.map(([fromMs, lengthMs]) => ({
+		fromNs: at(T0 + BigInt(fromMs) * 1_000_000n),
+		toNs: at(T0 + BigInt(fromMs + lengthMs) * 1_000_000n),
+	}));
 const anyRange = fc.oneof(fc.constant(ALL_TIME), range);
 const duration = fc.constantFrom(-3n, 0n, 1n, 2n, 5_000_000n, 20_000_000_000n).map(durationNs);
 
@@ -148,7 +173,10 @@ const logQuery = fc
 	.map(({ range: times, ...rest }): LogQuery => ({ ...rest, ...times, limit: 1_000 }));
 
 const metricQuery = fc
-	.record({ attributes: filters, range: anyRange, service, name: fc.constantFrom("m", "n") }, { requiredKeys: ["attributes", "range"] })
+	.record(
+		{ attributes: filters, range: anyRange, service, name: fc.constantFrom("m", "n") },
+		{ requiredKeys: ["attributes", "range"] },
+	)
 	.map(({ range: times, ...rest }): MetricPointQuery => ({ ...rest, ...times, limit: 10_000, maxPoints: 100_000 }));
 
 const queries = fc.record({
@@ -217,7 +245,12 @@ async function answers({ reader, underTest }: Workbench, asked: Queries): Promis
 	const points = [];
 	for (const query of asked.metrics) {
 		const { series, truncated } = await reader.metricPoints(query);
-		points.push({ truncated, series: lines(series.map((entry) => ({ ...entry, series: { ...entry.series, id: "" }, points: lines(entry.points) }))) });
+		points.push({
+			truncated,
+			series: lines(
+				series.map((entry) => ({ ...entry, series: { ...entry.series, id: "" }, points: lines(entry.points) })),
+			),
+		});
 	}
 	const services = await reader.services();
 	const operations: Record<string, unknown> = {};
@@ -227,5 +260,7 @@ async function answers({ reader, underTest }: Workbench, asked: Queries): Promis
 }
 
 function lines(values: readonly unknown[]): string[] {
-	return values.map((value) => JSON.stringify(value, (_, entry: unknown) => (typeof entry === "bigint" ? String(entry) : entry))).sort();
+	return values
+		.map((value) => JSON.stringify(value, (_, entry: unknown) => (typeof entry === "bigint" ? String(entry) : entry)))
+		.sort();
 }

@@ -19,7 +19,10 @@ export const LOG_RULES: readonly Rule[] = [
 				severityNumber: 17,
 				severityText: "ERROR",
 				body: { kvlistValue: { values: [string("message", "boom"), { key: "n", value: { intValue: "5" } }] } },
-				attributes: [string("__proto__", "x"), { key: "list", value: { arrayValue: { values: [{ boolValue: true }, { doubleValue: 0.5 }] } } }],
+				attributes: [
+					string("__proto__", "x"),
+					{ key: "list", value: { arrayValue: { values: [{ boolValue: true }, { doubleValue: 0.5 }] } } },
+				],
 				traceId: traceId(1),
 				spanId: spanId(1),
 			};
@@ -46,7 +49,8 @@ export const LOG_RULES: readonly Rule[] = [
 	{
 		title: "logs come newest first, at most `limit`, from inclusive and to exclusive",
 		async run(bench) {
-			for (const i of [2, 4, 1, 3]) bench.append({ logs: [logsFrom("a", [log(`l${i}`, { atMs: i })])], arrivedMs: NOW_MS + i * 3_600_000 });
+			for (const i of [2, 4, 1, 3])
+				bench.append({ logs: [logsFrom("a", [log(`l${i}`, { atMs: i })])], arrivedMs: NOW_MS + i * 3_600_000 });
 			assert.deepEqual(await bench.logBodies({}), ["l4", "l3", "l2", "l1"]);
 			assert.deepEqual(await bench.logBodies({ limit: 2 }), ["l4", "l3"]);
 			assert.deepEqual(await bench.logBodies({ fromNs: at(T0 + 2_000_000n), toNs: at(T0 + 4_000_000n) }), ["l3", "l2"]);
@@ -58,7 +62,15 @@ export const LOG_RULES: readonly Rule[] = [
 		title: "a record without a time is placed by when it was observed",
 		async run(bench) {
 			const { timeUnixNano: _, ...untimed } = log("observed");
-			bench.append({ logs: [logsFrom("a", [{ ...untimed, observedTimeUnixNano: String(T0 + 5_000_000n) }, log("early"), log("late", { atMs: 9 })])] });
+			bench.append({
+				logs: [
+					logsFrom("a", [
+						{ ...untimed, observedTimeUnixNano: String(T0 + 5_000_000n) },
+						log("early"),
+						log("late", { atMs: 9 }),
+					]),
+				],
+			});
 			assert.deepEqual(await bench.logBodies({}), ["late", "observed", "early"]);
 			assert.deepEqual(await bench.logBodies({ fromNs: at(T0 + 5_000_000n), toNs: at(T0 + 5_000_001n) }), ["observed"]);
 		},
@@ -68,8 +80,15 @@ export const LOG_RULES: readonly Rule[] = [
 		async run(bench) {
 			bench.append({
 				logs: [
-					logsFrom("a", [log("1", { traceId: traceId(1), severityNumber: 9 }), log("2", { atMs: 1, traceId: traceId(2), severityNumber: 17 })]),
-					logsFrom("b", [log("3", { atMs: 2, attributes: [{ key: "code", value: { intValue: "503" } }] })], [string("zone", "eu")]),
+					logsFrom("a", [
+						log("1", { traceId: traceId(1), severityNumber: 9 }),
+						log("2", { atMs: 1, traceId: traceId(2), severityNumber: 17 }),
+					]),
+					logsFrom(
+						"b",
+						[log("3", { atMs: 2, attributes: [{ key: "code", value: { intValue: "503" } }] })],
+						[string("zone", "eu")],
+					),
 				],
 			});
 			assert.deepEqual(await bench.logBodies({ traceId: traceId(1) }), ["1"]);
@@ -86,8 +105,25 @@ export const LOG_RULES: readonly Rule[] = [
 	{
 		title: "text is a substring of the body whatever its case, and metacharacters mean themselves",
 		async run(bench) {
-			const bodies = ["GET /Cart 200", "100% sure", "a_b", "back\\slash", "'; DROP TABLE logs;--", "(a+)+$", "日本語 ÄÖ", "\u0000nul", "*?[x]"];
-			bench.append({ logs: [logsFrom("a", bodies.map((body, i) => log(body, { atMs: -i })))] });
+			const bodies = [
+				"GET /Cart 200",
+				"100% sure",
+				"a_b",
+				"back\\slash",
+				"'; DROP TABLE logs;--",
+				"(a+)+$",
+				"日本語 ÄÖ",
+				"\u0000nul",
+				"*?[x]",
+			];
+			bench.append({
+				logs: [
+					logsFrom(
+						"a",
+						bodies.map((body, i) => log(body, { atMs: -i })),
+					),
+				],
+			});
 			for (const body of bodies) assert.deepEqual(await bench.logBodies({ text: body }), [body]);
 			assert.deepEqual(await bench.logBodies({ text: "get /cart" }), ["GET /Cart 200"]);
 			assert.deepEqual(await bench.logBodies({ text: "%" }), ["100% sure"]);

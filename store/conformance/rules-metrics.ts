@@ -30,12 +30,16 @@ export const METRIC_RULES: readonly Rule[] = [
 	{
 		title: "points of a series from different groups come back as one series, by time",
 		async run(bench) {
-			for (const i of [3, 1, 2]) bench.append({ metrics: [request("a", sum("requests", point(i, i)))], arrivedMs: NOW_MS + i * 3_600_000 });
+			for (const i of [3, 1, 2])
+				bench.append({ metrics: [request("a", sum("requests", point(i, i)))], arrivedMs: NOW_MS + i * 3_600_000 });
 			bench.maintain(NOW_MS + 4 * 3_600_000);
 			const { series, truncated } = await bench.reader.metricPoints({ ...everything, name: "requests" });
 			assert.equal(truncated, false);
 			assert.equal(series.length, 1);
-			assert.deepEqual(series[0]!.points.map(({ value }) => value), ["1", "2", "3"]);
+			assert.deepEqual(
+				series[0]!.points.map(({ value }) => value),
+				["1", "2", "3"],
+			);
 			const { id, ...rest } = series[0]!.series;
 			assert.match(id, /^\d+$/);
 			assert.deepEqual(JSON.parse(JSON.stringify(rest)), {
@@ -67,7 +71,17 @@ export const METRIC_RULES: readonly Rule[] = [
 							name: "histogram",
 							histogram: {
 								aggregationTemporality: 1,
-								dataPoints: [{ ...times, count: "3", sum: 6, min: 1, max: 3, bucketCounts: ["1", "2"], explicitBounds: [1.5] }],
+								dataPoints: [
+									{
+										...times,
+										count: "3",
+										sum: 6,
+										min: 1,
+										max: 3,
+										bucketCounts: ["1", "2"],
+										explicitBounds: [1.5],
+									},
+								],
 							},
 						},
 						{
@@ -75,11 +89,23 @@ export const METRIC_RULES: readonly Rule[] = [
 							exponentialHistogram: {
 								aggregationTemporality: 1,
 								dataPoints: [
-									{ ...times, count: "4", scale: 3, zeroCount: "1", zeroThreshold: 0.5, positive: { offset: -2, bucketCounts: ["1", "2"] } },
+									{
+										...times,
+										count: "4",
+										scale: 3,
+										zeroCount: "1",
+										zeroThreshold: 0.5,
+										positive: { offset: -2, bucketCounts: ["1", "2"] },
+									},
 								],
 							},
 						},
-						{ name: "summary", summary: { dataPoints: [{ ...times, count: "2", sum: 3, quantileValues: [{ quantile: 0.5, value: 1 }] }] } },
+						{
+							name: "summary",
+							summary: {
+								dataPoints: [{ ...times, count: "2", sum: 3, quantileValues: [{ quantile: 0.5, value: 1 }] }],
+							},
+						},
 					),
 				],
 			});
@@ -89,7 +115,9 @@ export const METRIC_RULES: readonly Rule[] = [
 				"gauge double": [{ ...times, value: -0.25 }],
 				"gauge int": [{ ...times, value: "-9223372036854775808" }],
 				"gauge gap": [times],
-				"histogram histogram": [{ ...times, count: "3", sum: 6, min: 1, max: 3, bucketCounts: ["1", "2"], explicitBounds: [1.5] }],
+				"histogram histogram": [
+					{ ...times, count: "3", sum: 6, min: 1, max: 3, bucketCounts: ["1", "2"], explicitBounds: [1.5] },
+				],
 				"exponential_histogram exponential": [
 					{
 						...times,
@@ -113,17 +141,24 @@ export const METRIC_RULES: readonly Rule[] = [
 			const points = ["NaN", "Infinity", "-Infinity"].map((asDouble, i) => ({ asDouble, timeUnixNano: String(i + 1) }));
 			bench.append({ metrics: [request("a", { name: "odd", gauge: { dataPoints: points } })] });
 			const { series } = await bench.reader.metricPoints(everything);
-			assert.deepEqual(series[0]!.points.map(({ value }) => value), [Number.NaN, Infinity, -Infinity]);
+			assert.deepEqual(
+				series[0]!.points.map(({ value }) => value),
+				[Number.NaN, Infinity, -Infinity],
+			);
 		},
 	},
 	{
 		title: "series are found by name, service, point attributes and resource attributes, exactly",
 		async run(bench) {
 			const route = (value: string) => [string("route", value), string("__proto__", "p")];
-			bench.append({ metrics: [request("a", sum("m", point(1, 0, route("/x")), point(2, 0, route("%"))), sum("n", point(3, 0)))] });
+			bench.append({
+				metrics: [request("a", sum("m", point(1, 0, route("/x")), point(2, 0, route("%"))), sum("n", point(3, 0)))],
+			});
 			bench.append({ metrics: [request("b", sum("m", point(4, 0, [{ key: "route", value: { intValue: "7" } }])))] });
 			const names = async (query: Partial<MetricPointQuery>) =>
-				(await bench.reader.metricSeries({ attributes: [], limit: 100, ...query })).map(({ service, name, attributes }) => `${service} ${name} ${String(attributes["route"] ?? "")}`).sort();
+				(await bench.reader.metricSeries({ attributes: [], limit: 100, ...query }))
+					.map(({ service, name, attributes }) => `${service} ${name} ${String(attributes["route"] ?? "")}`)
+					.sort();
 			assert.deepEqual(await names({}), ["a m %", "a m /x", "a n ", "b m 7"]);
 			assert.deepEqual(await names({ name: "m" }), ["a m %", "a m /x", "b m 7"]);
 			assert.deepEqual(await names({ name: "M" }), []);
@@ -143,10 +178,16 @@ export const METRIC_RULES: readonly Rule[] = [
 			bench.append({ metrics: [request("a", sum("m", ...points)), request("b", sum("m", ...points))] });
 			const range = { fromNs: at(T0 + 10_000_000n), toNs: at(T0 + 12_000_000n) };
 			const within = await bench.reader.metricPoints({ ...everything, ...range, service: "a" });
-			assert.deepEqual(within.series.map((entry) => entry.points.map(({ value }) => value)), [["10", "11"]]);
+			assert.deepEqual(
+				within.series.map((entry) => entry.points.map(({ value }) => value)),
+				[["10", "11"]],
+			);
 			const cut = await bench.reader.metricPoints({ ...everything, maxPoints: 30 });
 			assert.equal(cut.truncated, true);
-			assert.equal(cut.series.reduce((total, entry) => total + entry.points.length, 0), 30);
+			assert.equal(
+				cut.series.reduce((total, entry) => total + entry.points.length, 0),
+				30,
+			);
 			assert.equal((await bench.reader.metricPoints({ ...everything, maxPoints: 100 })).truncated, false);
 		},
 	},
@@ -156,7 +197,10 @@ export const METRIC_RULES: readonly Rule[] = [
 			bench.append({ metrics: [request("a", sum("m", point(1, 0)), sum("n", point(1, 0)))] });
 			const before = await bench.reader.metricSeries({ attributes: [], limit: 10 });
 			assert.equal(new Set(before.map(({ id }) => id)).size, 2);
-			bench.append({ metrics: [request("a", sum("n", point(2, 1)), sum("m", point(2, 1)))], arrivedMs: NOW_MS + 7_200_000 });
+			bench.append({
+				metrics: [request("a", sum("n", point(2, 1)), sum("m", point(2, 1)))],
+				arrivedMs: NOW_MS + 7_200_000,
+			});
 			const after = await bench.reader.metricSeries({ attributes: [], limit: 10 });
 			const ids = (list: typeof before) => list.map(({ id, name }) => `${name} ${id}`).sort();
 			assert.deepEqual(ids(after), ids(before));

@@ -23,7 +23,14 @@ export const NAME_RULES: readonly Rule[] = [
 		title: "operations are sorted by name, then kind, and belong to their service",
 		async run(bench) {
 			bench.append({
-				traces: [from("a", [span(1, 1, { name: "y", kind: 3 }), span(1, 2, { name: "y", kind: 2 }), span(1, 3, { name: "x" })]), from("b", [span(1, 4, { name: "z" })])],
+				traces: [
+					from("a", [
+						span(1, 1, { name: "y", kind: 3 }),
+						span(1, 2, { name: "y", kind: 2 }),
+						span(1, 3, { name: "x" }),
+					]),
+					from("b", [span(1, 4, { name: "z" })]),
+				],
 			});
 			const operations = await bench.reader.operations("a");
 			assert.deepEqual(

@@ -44,7 +44,8 @@ export const SEARCH_RULES: readonly Rule[] = [
 	{
 		title: "a search without conditions finds every trace once, newest first",
 		async run(bench) {
-			for (let i = 1; i <= 5; i++) bench.append({ traces: [from("a", [span(i, 1, { startMs: i * 1000 }), span(i, 2, { startMs: i * 1000 })])] });
+			for (let i = 1; i <= 5; i++)
+				bench.append({ traces: [from("a", [span(i, 1, { startMs: i * 1000 }), span(i, 2, { startMs: i * 1000 })])] });
 			assert.deepEqual(await bench.found({}), [5, 4, 3, 2, 1]);
 			bench.maintain();
 			assert.deepEqual(await bench.found({}), [5, 4, 3, 2, 1]);
@@ -55,7 +56,11 @@ export const SEARCH_RULES: readonly Rule[] = [
 	{
 		title: "newest is by the spans' own times, not by arrival",
 		async run(bench) {
-			for (const i of [3, 1, 4, 2]) bench.append({ traces: [from("a", [span(i, 1, { startMs: i * 1000 })])], arrivedMs: NOW_MS + (5 - i) * 3_600_000 });
+			for (const i of [3, 1, 4, 2])
+				bench.append({
+					traces: [from("a", [span(i, 1, { startMs: i * 1000 })])],
+					arrivedMs: NOW_MS + (5 - i) * 3_600_000,
+				});
 			assert.deepEqual(await bench.found({}), [4, 3, 2, 1]);
 			assert.deepEqual(await bench.found({ limit: 2 }), [4, 3]);
 		},
@@ -64,7 +69,9 @@ export const SEARCH_RULES: readonly Rule[] = [
 		title: "service and operation match exactly, whole and with their case",
 		async run(bench) {
 			bench.append({ traces: [from("cart", [span(1, 1, { name: "GET" })]), from("Cart", [span(2, 1, { name: "get" })])] });
-			bench.append({ traces: [from("cart-db", [span(3, 1, { name: "GET /" })]), from("cart", [span(4, 1, { name: "PUT" })])] });
+			bench.append({
+				traces: [from("cart-db", [span(3, 1, { name: "GET /" })]), from("cart", [span(4, 1, { name: "PUT" })])],
+			});
 			assert.deepEqual(await sorted(bench, { service: "cart" }), [1, 4]);
 			assert.deepEqual(await sorted(bench, { operation: "GET" }), [1]);
 			assert.deepEqual(await sorted(bench, { service: "cart", operation: "PUT" }), [4]);
@@ -94,7 +101,9 @@ export const SEARCH_RULES: readonly Rule[] = [
 		title: "duration bounds are inclusive, to the nanosecond, and a span that ends before it starts has a negative one",
 		async run(bench) {
 			const lasting = (trace: number, ns: bigint) => span(trace, 1, { endTimeUnixNano: String(T0 + ns) });
-			bench.append({ traces: [from("a", [lasting(1, 999n), lasting(2, 1_000n), lasting(3, 1_001n), lasting(4, -5n), lasting(5, 0n)])] });
+			bench.append({
+				traces: [from("a", [lasting(1, 999n), lasting(2, 1_000n), lasting(3, 1_001n), lasting(4, -5n), lasting(5, 0n)])],
+			});
 			assert.deepEqual(await sorted(bench, { minDurationNs: durationNs(1_000n) }), [2, 3]);
 			assert.deepEqual(await sorted(bench, { maxDurationNs: durationNs(1_000n) }), [1, 2, 4, 5]);
 			assert.deepEqual(await sorted(bench, { minDurationNs: durationNs(1_000n), maxDurationNs: durationNs(1_000n) }), [2]);
@@ -123,7 +132,14 @@ export const SEARCH_RULES: readonly Rule[] = [
 		title: "status is the span's own, unset where none was sent",
 		async run(bench) {
 			bench.append({
-				traces: [from("a", [span(1, 1), span(2, 1, { status: { code: 1 } }), span(3, 1, { status: { code: 2, message: "no" } }), span(4, 1, { status: {} })])],
+				traces: [
+					from("a", [
+						span(1, 1),
+						span(2, 1, { status: { code: 1 } }),
+						span(3, 1, { status: { code: 2, message: "no" } }),
+						span(4, 1, { status: {} }),
+					]),
+				],
 			});
 			assert.deepEqual(await sorted(bench, { status: "unset" }), [1, 4]);
 			assert.deepEqual(await sorted(bench, { status: "ok" }), [2]);
@@ -133,11 +149,16 @@ export const SEARCH_RULES: readonly Rule[] = [
 	{
 		title: "time is the span's start, from inclusive, to exclusive, and the summary is of the whole trace",
 		async run(bench) {
-			bench.append({ traces: [from("a", [span(1, 1, { startMs: 0 }), span(2, 1, { startMs: 10 }), span(2, 2, { startMs: 60_000 })])] });
+			bench.append({
+				traces: [from("a", [span(1, 1, { startMs: 0 }), span(2, 1, { startMs: 10 }), span(2, 2, { startMs: 60_000 })])],
+			});
 			assert.deepEqual(await bench.found({ fromNs: at(T0), toNs: at(T0 + 1n) }), [1]);
 			assert.deepEqual(await bench.found({ fromNs: at(T0 + 1n), toNs: at(T0 + 10_000_000n) }), []);
 			const found = await bench.search({ fromNs: at(T0 + 10_000_000n), toNs: at(T0 + 10_000_001n) });
-			assert.deepEqual(found.map(({ traceId: id, spanCount }) => [id, spanCount]), [[traceId(2), 2]]);
+			assert.deepEqual(
+				found.map(({ traceId: id, spanCount }) => [id, spanCount]),
+				[[traceId(2), 2]],
+			);
 			assert.deepEqual(await bench.found({ fromNs: at(T0 + 5n), toNs: at(T0 + 5n) }), []);
 		},
 	},
@@ -156,7 +177,14 @@ export const SEARCH_RULES: readonly Rule[] = [
 				{ arrayValue: { values: [{ stringValue: "200" }] } },
 				{},
 			];
-			bench.append({ traces: [from("a", values.map((value, i) => span(i + 1, 1, { attributes: [{ key: "k", value }] })))] });
+			bench.append({
+				traces: [
+					from(
+						"a",
+						values.map((value, i) => span(i + 1, 1, { attributes: [{ key: "k", value }] })),
+					),
+				],
+			});
 			assert.deepEqual(await sorted(bench, attr("k", "200")), [1, 2, 3]);
 			assert.deepEqual(await sorted(bench, attr("k", "200", "string")), [1]);
 			assert.deepEqual(await sorted(bench, attr("k", "200", "int")), [2]);
@@ -173,7 +201,9 @@ export const SEARCH_RULES: readonly Rule[] = [
 	{
 		title: "resource attributes count as the span's own",
 		async run(bench) {
-			bench.append({ traces: [from("a", [span(1, 1), span(2, 1, { attributes: [string("zone", "eu")] })], [string("zone", "us")])] });
+			bench.append({
+				traces: [from("a", [span(1, 1), span(2, 1, { attributes: [string("zone", "eu")] })], [string("zone", "us")])],
+			});
 			bench.append({ traces: [from("a", [span(3, 1)], [string("zone", "eu")])] });
 			assert.deepEqual(await sorted(bench, attr("zone", "us")), [1, 2]);
 			assert.deepEqual(await sorted(bench, attr("zone", "eu")), [2, 3]);
@@ -185,14 +215,16 @@ export const SEARCH_RULES: readonly Rule[] = [
 	{
 		title: "metacharacters, unicode and __proto__ mean themselves in every filter",
 		async run(bench) {
-			const request = (text: string, i: number) => from(text === "" ? "no name" : text, [span(i + 1, 1, { name: text, attributes: [string(text, text)] })]);
+			const request = (text: string, i: number) =>
+				from(text === "" ? "no name" : text, [span(i + 1, 1, { name: text, attributes: [string(text, text)] })]);
 			for (const half of [0, 1]) bench.append({ traces: METACHARACTERS.map(request).filter((_, i) => i % 2 === half) });
 			bench.maintain();
 			for (const [i, text] of METACHARACTERS.entries()) {
 				const expected = [i + 1];
 				assert.deepEqual(await bench.found(attr(text, text)), expected, `attribute ${JSON.stringify(text)}`);
 				assert.deepEqual(await bench.found({ operation: text }), expected, `operation ${JSON.stringify(text)}`);
-				if (text !== "") assert.deepEqual(await bench.found({ service: text }), expected, `service ${JSON.stringify(text)}`);
+				if (text !== "")
+					assert.deepEqual(await bench.found({ service: text }), expected, `service ${JSON.stringify(text)}`);
 				assert.deepEqual(await bench.found(attr(text, `${text}x`)), []);
 			}
 		},
@@ -202,7 +234,10 @@ export const SEARCH_RULES: readonly Rule[] = [
 		async run(bench) {
 			for (let part = 0; part < 10; part++) {
 				const spans = Array.from({ length: 200 }, (_, i) =>
-					span(part * 200 + i + 1, 1, { startMs: part * 200 + i, attributes: [string("id", `v${part * 200 + i}`), string("common", "c")] }),
+					span(part * 200 + i + 1, 1, {
+						startMs: part * 200 + i,
+						attributes: [string("id", `v${part * 200 + i}`), string("common", "c")],
+					}),
 				);
 				bench.append({ traces: [from("a", spans)], arrivedMs: NOW_MS + part * 900_000 });
 			}
@@ -219,7 +254,11 @@ export const SEARCH_RULES: readonly Rule[] = [
 		async run(bench) {
 			const long = "x".repeat(300);
 			const huge = "y".repeat(1 << 20);
-			bench.append({ traces: [from("a", [span(1, 1, { attributes: [string("k", long)] }), span(2, 1, { attributes: [string("k", huge)] })])] });
+			bench.append({
+				traces: [
+					from("a", [span(1, 1, { attributes: [string("k", long)] }), span(2, 1, { attributes: [string("k", huge)] })]),
+				],
+			});
 			assert.deepEqual(await bench.found(attr("k", long)), [1]);
 			assert.deepEqual(await bench.found(attr("k", `${long}x`)), []);
 			assert.deepEqual(await bench.found(attr("k", huge)), [2]);
@@ -229,7 +268,10 @@ export const SEARCH_RULES: readonly Rule[] = [
 		title: "a summary found by search is the one the trace gives",
 		async run(bench) {
 			bench.append({ traces: [from("a", [span(1, 1), span(1, 2, { parentSpanId: spanId(1), status: { code: 2 } })])] });
-			bench.append({ traces: [from("b", [span(1, 3, { parentSpanId: spanId(2), startMs: 5 })])], arrivedMs: NOW_MS + 7_200_000 });
+			bench.append({
+				traces: [from("b", [span(1, 3, { parentSpanId: spanId(2), startMs: 5 })])],
+				arrivedMs: NOW_MS + 7_200_000,
+			});
 			assert.deepEqual(await bench.search({ service: "b" }), [await bench.summary(traceId(1))]);
 		},
 	},

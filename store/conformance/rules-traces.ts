@@ -59,7 +59,9 @@ export const TRACE_RULES: readonly Rule[] = [
 				{ endTimeUnixNano: "18446744073709551615" },
 				{ name: "another" },
 			];
-			bench.append({ traces: [from("client", [one, ...others.map((change) => ({ ...one, ...change }))]), from("server", [one])] });
+			bench.append({
+				traces: [from("client", [one, ...others.map((change) => ({ ...one, ...change }))]), from("server", [one])],
+			});
 			assert.equal((await bench.spans(traceId(1)))!.length, 6);
 			assert.equal((await bench.summary(traceId(1))).spanCount, 6);
 		},
@@ -67,12 +69,26 @@ export const TRACE_RULES: readonly Rule[] = [
 	{
 		title: "ids that differ in one digit only are different traces",
 		async run(bench) {
-			const ids = ["00000000000000000000000000000001", "10000000000000000000000000000000", "00000000000000010000000000000000"];
+			const ids = [
+				"00000000000000000000000000000001",
+				"10000000000000000000000000000000",
+				"00000000000000010000000000000000",
+			];
 			ids.push("ffffffffffffffffffffffffffffffff", "7fffffffffffffffffffffffffffffff", "fffffffffffffffffffffffffffffffe");
-			bench.append({ traces: [from("a", ids.map((id, i) => ({ ...span(1, i), traceId: id })))] });
+			bench.append({
+				traces: [
+					from(
+						"a",
+						ids.map((id, i) => ({ ...span(1, i), traceId: id })),
+					),
+				],
+			});
 			for (const [i, id] of ids.entries()) {
 				const spans = decodedSpans((await bench.reader.trace(id as TraceId, "protobuf"))!.body);
-				assert.deepEqual(spans.map((found) => [found.traceId, found.spanId]), [[id, spanId(i)]]);
+				assert.deepEqual(
+					spans.map((found) => [found.traceId, found.spanId]),
+					[[id, spanId(i)]],
+				);
 			}
 		},
 	},
@@ -111,18 +127,28 @@ export const TRACE_RULES: readonly Rule[] = [
 		title: "the JSON answer says what the protobuf answer says",
 		async run(bench) {
 			const attributes = [string("__proto__", "x"), { key: "big", value: { intValue: "9223372036854775807" } }];
-			bench.append({ traces: [from("a", [span(1, 1, { attributes }), span(1, 2, { status: { code: 2, message: "<b>日本</b>" } })])] });
+			bench.append({
+				traces: [from("a", [span(1, 1, { attributes }), span(1, 2, { status: { code: 2, message: "<b>日本</b>" } })])],
+			});
 			const json = (await bench.reader.trace(traceId(1), "json"))!;
 			const wire = (await bench.reader.trace(traceId(1), "protobuf"))!;
-			assert.deepEqual(JSON.parse(new TextDecoder().decode(json.body)), JSON.parse(JSON.stringify(decodeTracesData(wire.body))));
+			assert.deepEqual(
+				JSON.parse(new TextDecoder().decode(json.body)),
+				JSON.parse(JSON.stringify(decodeTracesData(wire.body))),
+			);
 			assert.deepEqual(json.summary, wire.summary);
 		},
 	},
 	{
 		title: "a summary names the root, the whole time, the errors and the services",
 		async run(bench) {
-			bench.append({ traces: [from("backend", [span(1, 2, { parentSpanId: spanId(1), startMs: -5, status: { code: 2 } })])] });
-			bench.append({ traces: [from("frontend", [span(1, 1, { name: "GET /", startMs: 0 })])], arrivedMs: NOW_MS + 3_600_000 });
+			bench.append({
+				traces: [from("backend", [span(1, 2, { parentSpanId: spanId(1), startMs: -5, status: { code: 2 } })])],
+			});
+			bench.append({
+				traces: [from("frontend", [span(1, 1, { name: "GET /", startMs: 0 })])],
+				arrivedMs: NOW_MS + 3_600_000,
+			});
 			const { startTimeUnixNano } = span(1, 2, { startMs: -5 });
 			assert.deepEqual(await bench.summary(traceId(1)), {
 				traceId: traceId(1),
@@ -162,7 +188,12 @@ export const TRACE_RULES: readonly Rule[] = [
 			const times = ["0", "1", "9223372036854775807", "9223372036854775808", "18446744073709551615"];
 			const pairs = times.flatMap((start) => times.map((end) => [start, end] as const));
 			bench.append({
-				traces: [from("a", pairs.map(([start, end], i) => span(i + 1, i, { startTimeUnixNano: start, endTimeUnixNano: end })))],
+				traces: [
+					from(
+						"a",
+						pairs.map(([start, end], i) => span(i + 1, i, { startTimeUnixNano: start, endTimeUnixNano: end })),
+					),
+				],
 			});
 			for (const [i, [start, end]] of pairs.entries()) {
 				const { body, summary } = (await bench.reader.trace(traceId(i + 1), "protobuf"))!;
@@ -179,7 +210,9 @@ export const TRACE_RULES: readonly Rule[] = [
 		title: "a trace of 6,000 spans over several groups comes back whole",
 		async run(bench) {
 			for (let part = 0; part < 6; part++) {
-				const spans = Array.from({ length: 1_000 }, (_, i) => span(1, part * 1_000 + i, { parentSpanId: spanId(0), startMs: i }));
+				const spans = Array.from({ length: 1_000 }, (_, i) =>
+					span(1, part * 1_000 + i, { parentSpanId: spanId(0), startMs: i }),
+				);
 				bench.append({ traces: [from(`s${part}`, spans)], arrivedMs: NOW_MS + part * 1_800_000 });
 			}
 			assert.equal((await bench.spans(traceId(1)))!.length, 6_000);

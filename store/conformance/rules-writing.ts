@@ -39,7 +39,8 @@ function all(numbers: number[]): Record<string, number[]> {
 	return { traces: numbers, logs: numbers, series: numbers, points: numbers, fingerprints: numbers };
 }
 
-const needsReopen = ({ reopen }: StoreUnderTest) => (reopen === undefined ? "the engine's data ends with the process" : undefined);
+const needsReopen = ({ reopen }: StoreUnderTest) =>
+	reopen === undefined ? "the engine's data ends with the process" : undefined;
 
 export const WRITING_RULES: readonly Rule[] = [
 	{
@@ -72,7 +73,10 @@ export const WRITING_RULES: readonly Rule[] = [
 			assert.deepEqual(await visible(bench), all([1]));
 			bench.append(oneOfEach(3));
 			assert.deepEqual(await visible(bench), all([1, 3]));
-			assert.deepEqual((await bench.reader.services()).map(({ name }) => name), ["a"]);
+			assert.deepEqual(
+				(await bench.reader.services()).map(({ name }) => name),
+				["a"],
+			);
 		},
 	},
 	{
@@ -108,7 +112,10 @@ export const WRITING_RULES: readonly Rule[] = [
 		async run(bench) {
 			assert.equal(bench.writer.recentFingerprints(10).length, 0);
 			for (let i = 1; i <= 5; i++) {
-				bench.append({ fingerprints: Buffer.concat([fingerprint(2 * i - 1), fingerprint(2 * i)]), arrivedMs: NOW_MS + i * 1_000 });
+				bench.append({
+					fingerprints: Buffer.concat([fingerprint(2 * i - 1), fingerprint(2 * i)]),
+					arrivedMs: NOW_MS + i * 1_000,
+				});
 			}
 			const newest = (max: number) => [...bench.writer.recentFingerprints(max)].filter((_, i) => i % 16 === 0);
 			assert.deepEqual(newest(100), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
@@ -133,7 +140,18 @@ export const WRITING_RULES: readonly Rule[] = [
 		skip: ({ scanner }) => (scanner === undefined ? "the engine has no scanner" : undefined),
 		async run(bench) {
 			for (let i = 1; i <= 3; i++) bench.append(oneOfEach(i));
-			bench.append({ traces: [from("b", [span(9, 1, { startMs: 5, kind: 3, status: { code: 2 }, attributes: [{ key: "n", value: { intValue: "5" } }] })])] });
+			bench.append({
+				traces: [
+					from("b", [
+						span(9, 1, {
+							startMs: 5,
+							kind: 3,
+							status: { code: 2 },
+							attributes: [{ key: "n", value: { intValue: "5" } }],
+						}),
+					]),
+				],
+			});
 			const scanner = bench.underTest.scanner!;
 			const rows = [...scanner.scanSpans({ ...ALL_TIME, service: "b" })];
 			assert.equal(rows.length, 1);
@@ -154,14 +172,16 @@ export const WRITING_RULES: readonly Rule[] = [
 			assert.equal([...scanner.scanSpans(ALL_TIME)].length, 4);
 			assert.equal([...scanner.scanSpans({ ...ALL_TIME, fromNs: ALL_TIME.toNs })].length, 0);
 			assert.deepEqual([...scanner.scanLogs(ALL_TIME)].map(({ body }) => body).sort(), ["log 1", "log 2", "log 3"]);
-			assert.deepEqual([...scanner.scanMetricPoints(ALL_TIME)].map(({ series, point }) => `${series.name} ${point.value}`).sort(), [
-				"metric 1 1",
-				"metric 2 2",
-				"metric 3 3",
-			]);
+			assert.deepEqual(
+				[...scanner.scanMetricPoints(ALL_TIME)].map(({ series, point }) => `${series.name} ${point.value}`).sort(),
+				["metric 1 1", "metric 2 2", "metric 3 3"],
+			);
 			const report = scanner.verify();
 			assert.equal(report.ok, true);
-			assert.equal(report.windows.reduce((total, window) => total + window.spans, 0), 4);
+			assert.equal(
+				report.windows.reduce((total, window) => total + window.spans, 0),
+				4,
+			);
 		},
 	},
 	{
@@ -175,13 +195,17 @@ export const WRITING_RULES: readonly Rule[] = [
 			await bench.reopen();
 			bench.append(oneOfEach(7));
 			assert.deepEqual(await visible(bench), all([1, 2, 3, 4, 5, 6, 7]));
-			assert.deepEqual((await bench.reader.services()).map(({ name }) => name), ["a"]);
+			assert.deepEqual(
+				(await bench.reader.services()).map(({ name }) => name),
+				["a"],
+			);
 			assert.equal((await bench.reader.metricSeries({ attributes: [], limit: 100 })).length, 7);
 		},
 	},
 	{
 		title: "a backup holds everything appended before it",
-		skip: ({ capabilities, openBackup }) => (!capabilities.backup || openBackup === undefined ? "the engine has no backup" : undefined),
+		skip: ({ capabilities, openBackup }) =>
+			!capabilities.backup || openBackup === undefined ? "the engine has no backup" : undefined,
 		async run(bench) {
 			for (let i = 1; i <= 4; i++) bench.append({ ...oneOfEach(i), arrivedMs: NOW_MS + i * 1_800_000 });
 			const parent = await mkdtemp(join(tmpdir(), "meshscope-conformance-"));

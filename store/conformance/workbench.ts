@@ -155,11 +155,19 @@ export function string(key: string, value: string): OtlpKeyValue {
 
 /** A request with the spans under one service; further resource attributes may follow. */
 export function from(service: string, spans: readonly OtlpSpan[], resource: readonly OtlpKeyValue[] = []): OtlpTracesData {
-	return { resourceSpans: [{ resource: { attributes: [string("service.name", service), ...resource] }, scopeSpans: [{ spans }] }] };
+	return {
+		resourceSpans: [{ resource: { attributes: [string("service.name", service), ...resource] }, scopeSpans: [{ spans }] }],
+	};
 }
 
-export function logsFrom(service: string, logRecords: readonly OtlpLogRecord[], resource: readonly OtlpKeyValue[] = []): OtlpLogsData {
-	return { resourceLogs: [{ resource: { attributes: [string("service.name", service), ...resource] }, scopeLogs: [{ logRecords }] }] };
+export function logsFrom(
+	service: string,
+	logRecords: readonly OtlpLogRecord[],
+	resource: readonly OtlpKeyValue[] = [],
+): OtlpLogsData {
+	return {
+		resourceLogs: [{ resource: { attributes: [string("service.name", service), ...resource] }, scopeLogs: [{ logRecords }] }],
+	};
 }
 
 /**
@@ -172,7 +180,10 @@ export function wireSpans(...requests: readonly Uint8Array[]): string[] {
 		for (const [resource, groups] of wireGroups(new WireReader(bytes), 1)) {
 			for (const group of groups) {
 				const [scope, spans] = wireGroup(group, 2);
-				for (const record of spans) lines.add(`${resource}|${scope}|${hexFromBytes(record.bytes, record.position, record.end - record.position)}`);
+				for (const record of spans)
+					lines.add(
+						`${resource}|${scope}|${hexFromBytes(record.bytes, record.position, record.end - record.position)}`,
+					);
 			}
 		}
 	}

@@ -23,7 +23,8 @@ runStoreConformance("memory", memoryStore, decoders);
 
 test("the oldest groups make room for new ones", async () => {
 	const bench = new Workbench(await memoryStore({ maxBytes: 10_000 }), decoders);
-	for (let i = 1; i <= 10; i++) bench.append({ traces: [from("a", [span(i, 1, { attributes: [string("k", "v".repeat(2_000))] })])] });
+	for (let i = 1; i <= 10; i++)
+		bench.append({ traces: [from("a", [span(i, 1, { attributes: [string("k", "v".repeat(2_000))] })])] });
 	assert.deepEqual(await bench.found({}).then((found) => found.sort((a, b) => a - b)), [7, 8, 9, 10]);
 	assert.equal(await bench.spans(traceId(6)), undefined);
 	assert.ok(bench.writer.stats().windows[0]!.bytes <= 10_000);
@@ -37,7 +38,10 @@ test("a group larger than the store is refused and changes nothing", async () =>
 		(error) => error instanceof MeshscopeError && error.code === "store_full" && error.retryable,
 	);
 	assert.deepEqual(await bench.found({}), [1]);
-	assert.deepEqual((await bench.reader.services()).map(({ name }) => name), ["a"]);
+	assert.deepEqual(
+		(await bench.reader.services()).map(({ name }) => name),
+		["a"],
+	);
 	bench.append({ traces: [from("a", [span(3, 1)])] });
 	assert.equal((await bench.found({})).length, 2);
 });

@@ -48,7 +48,10 @@ class MemoryWriter implements StoreWriter {
 		const logs = logsOf(group.logs);
 		const bytes = bytesOf(group, spans, logs);
 		if (bytes > this.options.maxBytes) {
-			throw new MeshscopeError("store_full", `a group of ${bytes} bytes is larger than the store (${this.options.maxBytes} bytes)`);
+			throw new MeshscopeError(
+				"store_full",
+				`a group of ${bytes} bytes is larger than the store (${this.options.maxBytes} bytes)`,
+			);
 		}
 		const points = group.metrics.points.map(({ series, raw, ...point }) => ({
 			point: { ...point, ...(raw === undefined ? {} : { raw: raw.slice() }) },
@@ -101,7 +104,16 @@ class MemoryWriter implements StoreWriter {
 			windows:
 				groups.length === 0
 					? []
-					: [{ name: "memory", fromMs: Math.min(...arrivals), toMs: Math.max(...arrivals), bytes, ...counts, state: "open" }],
+					: [
+							{
+								name: "memory",
+								fromMs: Math.min(...arrivals),
+								toMs: Math.max(...arrivals),
+								bytes,
+								...counts,
+								state: "open",
+							},
+						],
 			freshBlocks: 0,
 			walBytes: 0,
 			retention: { maxAgeMs: this.options.maxAgeMs, maxBytes: this.options.maxBytes },

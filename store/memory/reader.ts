@@ -55,17 +55,25 @@ export class MemoryReader implements StoreReader {
 			}
 		}
 		const summaries = [...this.spansByTrace(found)].map(([id, spans]) => summaryOf(id as TraceId, spans));
-		summaries.sort((a, b) => compare(BigInt(b.startTimeUnixNano), BigInt(a.startTimeUnixNano)) || (a.traceId < b.traceId ? -1 : 1));
+		summaries.sort(
+			(a, b) => compare(BigInt(b.startTimeUnixNano), BigInt(a.startTimeUnixNano)) || (a.traceId < b.traceId ? -1 : 1),
+		);
 		return { traces: summaries.slice(0, query.limit), searched: this.searched(spansScanned) };
 	}
 
 	async services(): Promise<readonly ServiceInfo[]> {
-		const services = [...this.state.services].map(([name, { firstSeenMs, lastSeenMs }]) => ({ name, firstSeenMs, lastSeenMs }));
+		const services = [...this.state.services].map(([name, { firstSeenMs, lastSeenMs }]) => ({
+			name,
+			firstSeenMs,
+			lastSeenMs,
+		}));
 		return services.sort((a, b) => compare(a.name, b.name));
 	}
 
 	async operations(service: string): Promise<readonly OperationInfo[]> {
-		const operations = [...(this.state.services.get(service)?.operations.values() ?? [])].map((operation) => ({ ...operation }));
+		const operations = [...(this.state.services.get(service)?.operations.values() ?? [])].map((operation) => ({
+			...operation,
+		}));
 		return operations.sort((a, b) => compare(a.name, b.name) || a.kind - b.kind);
 	}
 
@@ -134,14 +142,25 @@ export class MemoryReader implements StoreReader {
 			({ key }) =>
 				(query.name === undefined || key.name === query.name) &&
 				(query.service === undefined || key.service === query.service) &&
-				matchesAttributes(query.attributes, attributesFromCanonical(key.attributes), attributesFromCanonical(key.resource)),
+				matchesAttributes(
+					query.attributes,
+					attributesFromCanonical(key.attributes),
+					attributesFromCanonical(key.resource),
+				),
 		);
 		return matching.sort((a, b) => compare(a.key.name, b.key.name) || a.id - b.id).slice(0, query.limit);
 	}
 
 	private searched(spansScanned: number): SearchedInfo {
 		const { length } = this.state.groups;
-		return { windows: length > 0 ? 1 : 0, blocks: length, blocksSkipped: 0, spansScanned, truncated: false, damagedWindows: [] };
+		return {
+			windows: length > 0 ? 1 : 0,
+			blocks: length,
+			blocksSkipped: 0,
+			spansScanned,
+			truncated: false,
+			damagedWindows: [],
+		};
 	}
 }
 

@@ -2,7 +2,14 @@
  * Records out of columns: the oracle's way, by putting each message together again and decoding it whole.
  */
 import type { RecordColumns } from "../../model/columns.ts";
-import { attributesToPlain, decodeLogRecord, decodeResourceGroup, decodeScopeGroup, decodeSpan, plainValue } from "../../model/otlp/decode.ts";
+import {
+	attributesToPlain,
+	decodeLogRecord,
+	decodeResourceGroup,
+	decodeScopeGroup,
+	decodeSpan,
+	plainValue,
+} from "../../model/otlp/decode.ts";
 import { matchesScalar, scalarText } from "../../model/otlp/attribute-match.ts";
 import type { SummarySpan } from "../../model/otlp/trace-summary.ts";
 import type { OtlpKeyValue, OtlpLogRecord, OtlpResource, OtlpScope, OtlpSpan } from "../../model/otlp/types.ts";
@@ -111,7 +118,8 @@ export function matchesAttributes(
 	resource: readonly OtlpKeyValue[] | undefined,
 ): boolean {
 	return filters.every(({ key, type, value: text }) => {
-		const matches = (pair: OtlpKeyValue): boolean => (pair.key ?? "") === key && matchesScalar(scalarText(pair.value), type, text);
+		const matches = (pair: OtlpKeyValue): boolean =>
+			(pair.key ?? "") === key && matchesScalar(scalarText(pair.value), type, text);
 		return own?.some(matches) === true || resource?.some(matches) === true;
 	});
 }

@@ -44,7 +44,8 @@ export class MemoryState {
 	seeService(service: string, atMs: number): OperationNames {
 		const name = this.services.has(service) || this.services.size < MAX_SERVICES ? service : OVERFLOW;
 		let entry = this.services.get(name);
-		if (entry === undefined) this.services.set(name, (entry = { firstSeenMs: atMs, lastSeenMs: atMs, operations: new Map() }));
+		if (entry === undefined)
+			this.services.set(name, (entry = { firstSeenMs: atMs, lastSeenMs: atMs, operations: new Map() }));
 		entry.firstSeenMs = Math.min(entry.firstSeenMs, atMs);
 		entry.lastSeenMs = Math.max(entry.lastSeenMs, atMs);
 		return entry;

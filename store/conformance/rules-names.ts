@@ -1,7 +1,7 @@
 /** Services and their operations. */
 import assert from "node:assert/strict";
 import type { Rule } from "./kit.ts";
-import { from, NOW_MS, span } from "./workbench.ts";
+import { from, logsFrom, NOW_MS, span } from "./workbench.ts";
 
 const OVERFLOW = "(overflow)";
 
@@ -17,6 +17,22 @@ export const NAME_RULES: readonly Rule[] = [
 				{ name: "a", firstSeenMs: NOW_MS + 3_600_000, lastSeenMs: NOW_MS + 3_600_000 },
 				{ name: "b", firstSeenMs: NOW_MS, lastSeenMs: NOW_MS + 3_600_000 },
 			]);
+		},
+	},
+	{
+		title: "services that send only logs or metrics are listed too, and have no operations",
+		async run(bench) {
+			const gauge = { dataPoints: [{ asInt: "1" }] };
+			const resource = { attributes: [{ key: "service.name", value: { stringValue: "gauges" } }] };
+			bench.append({
+				logs: [logsFrom("logger", [{ body: { stringValue: "x" } }])],
+				metrics: [{ resourceMetrics: [{ resource, scopeMetrics: [{ metrics: [{ name: "m", gauge }] }] }] }],
+			});
+			assert.deepEqual(
+				(await bench.reader.services()).map(({ name }) => name),
+				["gauges", "logger"],
+			);
+			assert.deepEqual(await bench.reader.operations("logger"), []);
 		},
 	},
 	{

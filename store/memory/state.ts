@@ -28,7 +28,7 @@ export interface StoredGroup {
 }
 
 export interface OperationNames {
-	firstSeenMs: number;
+	readonly firstSeenMs: number;
 	lastSeenMs: number;
 	/** By `kind|name`. */
 	readonly operations: Map<string, { readonly name: string; readonly kind: SpanRow["kind"]; lastSeenMs: number }>;
@@ -46,7 +46,6 @@ export class MemoryState {
 		let entry = this.services.get(name);
 		if (entry === undefined)
 			this.services.set(name, (entry = { firstSeenMs: atMs, lastSeenMs: atMs, operations: new Map() }));
-		entry.firstSeenMs = Math.min(entry.firstSeenMs, atMs);
 		entry.lastSeenMs = Math.max(entry.lastSeenMs, atMs);
 		return entry;
 	}

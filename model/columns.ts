@@ -57,6 +57,12 @@ export const LOG_SHAPE: RecordShape = {
  */
 export const FIELD_IN_COLUMN = 0x8000_0000;
 
+export type ColumnsMark = readonly [number, number, number, number, number, number];
+
+/** Above this, the group's memory is given back after use: one giant batch must not weigh for ever. */
+const KEEP_BYTES = 16 << 20;
+const KEEP_RECORDS = 1 << 16;
+
 export class RecordColumns {
 	readonly shape: RecordShape;
 	/** Payloads of the group, back to back; every offset below points into it. */
@@ -111,14 +117,30 @@ export class RecordColumns {
 		this.shape = shape;
 	}
 
-	/** Forgets every record; keeps the memory. */
+	/** Forgets every record; keeps the memory up to a bound. */
 	reset(): void {
+		if (this.bytes.length > KEEP_BYTES) this.bytes = new Uint8Array(0);
+		if (this.kind.length > KEEP_RECORDS * 2) this.shrinkRecords();
+		if (this.fieldStart.length > KEEP_RECORDS * 32) {
+			this.fieldStart = new Uint32Array(0);
+			this.fieldLength = new Uint32Array(0);
+			this.fieldNumber = new Uint32Array(0);
+		}
 		this.bytesUsed = 0;
 		this.count = 0;
 		this.fieldCount = 0;
 		this.scopeCount = 0;
 		this.resourceCount = 0;
 		this.rangeCount = 0;
+	}
+
+	/** Where the records end now; {@link rewind} takes back all that was added since. */
+	mark(): ColumnsMark {
+		return [this.bytesUsed, this.count, this.fieldCount, this.scopeCount, this.resourceCount, this.rangeCount];
+	}
+
+	rewind(mark: ColumnsMark): void {
+		[this.bytesUsed, this.count, this.fieldCount, this.scopeCount, this.resourceCount, this.rangeCount] = mark;
 	}
 
 	/** Copies a payload behind the others; returns the offset of its first byte. */
@@ -133,6 +155,13 @@ export class RecordColumns {
 		this.bytes.set(payload, start);
 		this.bytesUsed = needed;
 		return start;
+	}
+
+	private shrinkRecords(): void {
+		this.kind = this.status = new Uint8Array(0);
+		this.traceId = this.spanId = this.parentId = this.time0 = this.time1 = new Uint32Array(0);
+		this.nameStart = this.nameEnd = this.scope = new Uint32Array(0);
+		this.firstField = new Uint32Array(1);
 	}
 
 	ensureRecords(total: number): void {

@@ -56,7 +56,7 @@ export function skimLogs(payload: Uint8Array, columns: RecordColumns, limits: De
  * the limit; the columns are then as they were before.
  */
 function skim(payload: Uint8Array, columns: RecordColumns, limits: DecodeLimits): SkimResult {
-	const before = snapshot(columns);
+	const before = columns.mark();
 	const start = columns.appendPayload(payload);
 	const end = start + payload.length;
 	const tally: Tally = { accepted: 0, rejected: 0, dropped: {}, hash0: 0x9e3779b9, hash1: 0x85ebca6b };
@@ -68,7 +68,7 @@ function skim(payload: Uint8Array, columns: RecordColumns, limits: DecodeLimits)
 			if (fieldNo === 1 && wireType === WIRE_BYTES) skimResource(columns, payloadStart, at, limits, tally, start);
 		}
 	} catch (error) {
-		restore(columns, before);
+		columns.rewind(before);
 		throw error;
 	}
 	return {
@@ -597,14 +597,4 @@ function malformed(what: string, offset: number): MeshscopeError {
 
 function tooManyRecords(limits: DecodeLimits): MeshscopeError {
 	return new MeshscopeError("payload_too_large", `the batch holds more than ${limits.maxRecords} records; lower the exporter's batch size`);
-}
-
-type Snapshot = readonly [number, number, number, number, number, number];
-
-function snapshot(columns: RecordColumns): Snapshot {
-	return [columns.bytesUsed, columns.count, columns.fieldCount, columns.scopeCount, columns.resourceCount, columns.rangeCount];
-}
-
-function restore(columns: RecordColumns, taken: Snapshot): void {
-	[columns.bytesUsed, columns.count, columns.fieldCount, columns.scopeCount, columns.resourceCount, columns.rangeCount] = taken;
 }

@@ -21,12 +21,12 @@ const MAX_CACHED_SERIES = 100_000;
 const TYPES: readonly MetricType[] = ["gauge", "sum", "histogram", "exponential_histogram", "summary"];
 const TEMPORALITIES = ["unspecified", "delta", "cumulative"] as const;
 
-/** SHA-256 over everything of the key but its description, which senders reword; latin1 text. */
+/** SHA-256 over everything of the key but its description, which senders reword; a character a byte. */
 export function seriesIdentity(key: MetricSeriesKey): string {
 	const { name, unit, type, temporality, monotonic, service, attributes, resource, scope } = key;
 	// JSON keeps the parts apart, whatever they hold.
 	const text = JSON.stringify([name, unit, type, temporality, monotonic, service, attributes, resource, scope]);
-	return createHash("sha256").update(text).digest("latin1");
+	return createHash("sha256").update(text).digest("binary");
 }
 
 /** The number under which answers know a series: 53 bits of its identity, the same in every window. */
@@ -86,7 +86,7 @@ export class MetricWriter {
 	 */
 	private forgetRolledBack(): void {
 		if (this.newest === undefined) return;
-		if (this.hasSeries.get(this.newest.id, Buffer.from(this.newest.identity, "latin1")) === 1) return;
+		if (this.hasSeries.get(this.newest.id, Buffer.from(this.newest.identity, "binary")) === 1) return;
 		this.cache.clear();
 		this.newest = undefined;
 	}
@@ -97,7 +97,7 @@ export class MetricWriter {
 		const identity = seriesIdentity(key);
 		let id = this.cache.get(identity);
 		if (id === undefined) {
-			const bytes = Buffer.from(identity, "latin1");
+			const bytes = Buffer.from(identity, "binary");
 			id = this.findSeries.get(bytes);
 			if (id === undefined) {
 				id = this.addSeries(key, bytes, lastTimeNs);

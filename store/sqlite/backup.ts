@@ -1,0 +1,192 @@
+/**
+ * Copies a data directory while another process, or another part of this one, writes to it.
+ *
+ * Each file is copied as one committed state: a read transaction is held on it meanwhile, so that commits neither show in the copy
+ * nor make it start again. Windows come first and the catalog's names last, so that no name of a copied span is missing; the
+ * list of windows is the one that was read at the start. A copy that fails removes what it made.
+ */
+import {
+	closeSync,
+	copyFileSync,
+	existsSync,
+	fsyncSync,
+	mkdirSync,
+	openSync,
+	readdirSync,
+	rmdirSync,
+	rmSync,
+	statSync,
+} from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { MeshscopeError } from "../../model/errors.ts";
+import type { BackupReport } from "../store.ts";
+import { type Connection, isDamage, openForReading, openForWriting } from "./database.ts";
+import { windowPath } from "./window-set.ts";
+
+/** Between two steps the event loop runs: 8 MiB, about 20 ms. */
+const PAGES_PER_STEP = 1024;
+const SIDE_FILES = ["-wal", "-shm"] as const;
+
+type WindowRow = Readonly<Record<string, string | bigint | null>> & { readonly name: string; readonly state: string };
+
+/**
+ * Everything acknowledged before the call is in the copy, which is a data directory itself.
+ * @throws MeshscopeError `not_found` when there is no data, `invalid_argument` when the target holds something
+ */
+export async function backupDirectory(dataDirectory: string, target: string): Promise<BackupReport> {
+	const catalogPath = join(dataDirectory, "catalog.db");
+	if (!existsSync(catalogPath))
+		throw new MeshscopeError("not_found", `${dataDirectory} holds no meshscope data; name its directory with --data`);
+	const copy = new Copy(target);
+	try {
+		const rows = readWindows(catalogPath);
+		const copied: WindowRow[] = [];
+		for (const row of rows) {
+			const from = windowPath(dataDirectory, row.name);
+			const to = windowPath(target, row.name);
+			if (row.state === "damaged" ? copy.asItIs(from, to) : await copy.window(from, to)) copied.push(row);
+		}
+		await copy.catalog(catalogPath, join(target, "catalog.db"), copied);
+		return copy.finish();
+	} catch (error) {
+		copy.undo();
+		throw error;
+	}
+}
+
+function readWindows(catalogPath: string): WindowRow[] {
+	const catalog = openForReading(catalogPath);
+	try {
+		return catalog.prepare<[], WindowRow>("SELECT * FROM windows ORDER BY name").safeIntegers().all();
+	} finally {
+		catalog.close();
+	}
+}
+
+class Copy {
+	private readonly target: string;
+	private readonly targetWasThere: boolean;
+	private readonly files: string[] = [];
+
+	constructor(target: string) {
+		this.target = target;
+		this.targetWasThere = existsSync(target);
+		if (this.targetWasThere && readdirSync(target).length > 0)
+			throw new MeshscopeError("invalid_argument", `${target} is not empty; a backup never writes over anything`);
+		mkdirSync(join(target, "windows"), { recursive: true });
+	}
+
+	/** False when retention removed the window meanwhile. A window found damaged only now is copied as it is. */
+	async window(from: string, to: string): Promise<boolean> {
+		let source: Connection;
+		try {
+			source = openForReading(from);
+		} catch (error) {
+			if (isDamage(error)) return this.asItIs(from, to);
+			if (error instanceof Database.SqliteError && error.code.startsWith("SQLITE_CANTOPEN") && !existsSync(from))
+				return false;
+			throw error;
+		}
+		this.files.push(to);
+		try {
+			await copyDatabase(source, to);
+			return true;
+		} catch (error) {
+			if (!isDamage(error)) throw error;
+			rmSync(to, { force: true });
+			this.files.pop();
+			return this.asItIs(from, to);
+		} finally {
+			source.close();
+		}
+	}
+
+	/** Byte by byte, for a file that SQLite cannot read: somebody may yet rescue it. False when it is gone. */
+	asItIs(from: string, to: string): boolean {
+		if (!existsSync(from)) return false;
+		for (const suffix of ["", "-wal"]) {
+			if (!existsSync(from + suffix)) continue;
+			copyFileSync(from + suffix, to + suffix);
+			this.files.push(to + suffix);
+		}
+		return true;
+	}
+
+	/** @param windows what the copy's list of windows shall be */
+	async catalog(from: string, to: string, windows: readonly WindowRow[]): Promise<void> {
+		const source = openForReading(from);
+		this.files.push(to);
+		try {
+			await copyDatabase(source, to);
+		} finally {
+			source.close();
+		}
+		const catalog = openForWriting(to, "catalog");
+		try {
+			catalog.transaction(() => {
+				catalog.exec("DELETE FROM windows");
+				for (const row of windows) {
+					const columns = Object.keys(row);
+					const places = columns.map(() => "?").join(", ");
+					catalog.prepare(`INSERT INTO windows (${columns.join(", ")}) VALUES (${places})`).run(...Object.values(row));
+				}
+			})();
+		} finally {
+			closeWhole(catalog);
+		}
+	}
+
+	finish(): BackupReport {
+		let bytes = 0;
+		for (const file of this.files) {
+			bytes += statSync(file).size;
+			sync(file);
+		}
+		sync(join(this.target, "windows"));
+		sync(this.target);
+		return { files: this.files.length, bytes };
+	}
+
+	/** Removes the files that were made, and the folders that then are empty. */
+	undo(): void {
+		for (const file of this.files)
+			for (const suffix of ["", "-journal", ...SIDE_FILES]) rmSync(file + suffix, { force: true });
+		rmdirSync(join(this.target, "windows"));
+		if (!this.targetWasThere) rmdirSync(this.target);
+	}
+}
+
+/** One committed state of a database, checked in the copy. */
+async function copyDatabase(source: Connection, to: string): Promise<void> {
+	source.exec("BEGIN");
+	// The snapshot is taken by the first read.
+	source.prepare("SELECT count(*) FROM sqlite_schema").get();
+	try {
+		await source.backup(to, { progress: () => PAGES_PER_STEP });
+	} finally {
+		source.exec("COMMIT");
+	}
+	const copy = new Database(to, { fileMustExist: true });
+	try {
+		const problems = copy.pragma("integrity_check(1)", { simple: true });
+		if (problems !== "ok") throw new Database.SqliteError(`the copy is damaged: ${String(problems)}`, "SQLITE_CORRUPT");
+	} finally {
+		closeWhole(copy);
+	}
+}
+
+/** The last connection that may write takes the log's files with it. */
+function closeWhole(database: Connection): void {
+	database.pragma("wal_checkpoint(TRUNCATE)");
+	database.close();
+}
+
+function sync(path: string): void {
+	const file = openSync(path, "r");
+	try {
+		fsyncSync(file);
+	} finally {
+		closeSync(file);
+	}
+}

@@ -1,0 +1,37 @@
+/**
+ * Blocks that a reader has opened, the least recently used forgotten first once their decoded columns pass a bound.
+ */
+import type { BlockReader } from "../block/reader.ts";
+
+export class BlockCache {
+	private readonly maxBytes: number;
+	private readonly readers = new Map<string, BlockReader>();
+
+	constructor(maxBytes: number) {
+		this.maxBytes = maxBytes;
+	}
+
+	get(window: string, id: number, open: () => BlockReader): BlockReader {
+		const key = `${window}/${id}`;
+		let reader = this.readers.get(key);
+		if (reader !== undefined) this.readers.delete(key);
+		else reader = open();
+		this.readers.set(key, reader);
+		return reader;
+	}
+
+	/** Call between queries: readers grow while they are used. */
+	trim(): void {
+		let total = 0;
+		for (const reader of this.readers.values()) total += reader.heldBytes;
+		for (const [key, reader] of this.readers) {
+			if (total <= this.maxBytes) return;
+			total -= reader.heldBytes;
+			this.readers.delete(key);
+		}
+	}
+
+	forgetWindow(window: string): void {
+		for (const key of this.readers.keys()) if (key.startsWith(`${window}/`)) this.readers.delete(key);
+	}
+}

@@ -1,0 +1,123 @@
+/**
+ * Rows of a window's `blocks` and `parts` tables. The writer inserts and deletes, readers list and load.
+ */
+import type { BlockSummary, EncodedBlock, PartName } from "../block/format.ts";
+import { PART, PART_NAMES, PARTS_PER_BLOCK } from "../block/format.ts";
+import { MAX_PACK_BYTES, PACK, packParts, sizeOfParts, unpackPart } from "../block/pack.ts";
+import { BlockReader } from "../block/reader.ts";
+import type { Connection } from "./database.ts";
+
+export interface StoredBlock {
+	readonly id: number;
+	/** Merged no further; its traces are in the trace index. */
+	readonly final: boolean;
+	readonly rows: number;
+	readonly traces: number;
+	readonly minTimeNs: bigint;
+	readonly maxTimeNs: bigint;
+	readonly minDurationNs: number;
+	readonly maxDurationNs: number;
+	readonly bytes: number;
+	/** Sorted. */
+	readonly services: readonly string[];
+}
+
+const SIGNAL_NUMBER = { traces: 0, logs: 1 } as const;
+
+type BlockRow = [bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, string];
+
+export class BlockTable {
+	private readonly list;
+	private readonly listUnmerged;
+	private readonly load;
+
+	constructor(database: Connection) {
+		this.list = database
+			.prepare<[number], BlockRow>(
+				`SELECT id, final, record_count, trace_count, min_time, max_time, min_duration, max_duration, bytes, services
+				FROM blocks WHERE signal = ? ORDER BY id`,
+			)
+			.raw()
+			.safeIntegers();
+		this.listUnmerged = database.prepare<[number], number>("SELECT id FROM blocks WHERE signal = ? AND final = 0 ORDER BY id").pluck();
+		this.load = database.prepare<[number], Uint8Array>("SELECT data FROM parts WHERE id = ?").pluck();
+	}
+
+	/** In the order of commits. */
+	blocks(signal: BlockSummary["signal"]): StoredBlock[] {
+		return (this.list.all(SIGNAL_NUMBER[signal]) as unknown as BlockRow[]).map((row) => ({
+			id: Number(row[0]),
+			final: row[1] !== 0n,
+			rows: Number(row[2]),
+			traces: Number(row[3]),
+			minTimeNs: row[4],
+			maxTimeNs: row[5],
+			minDurationNs: Number(row[6]),
+			maxDurationNs: Number(row[7]),
+			bytes: Number(row[8]),
+			services: JSON.parse(row[9]) as string[],
+		}));
+	}
+
+	unmerged(signal: BlockSummary["signal"]): number[] {
+		return this.listUnmerged.all(SIGNAL_NUMBER[signal]);
+	}
+
+	/** A reader whose parts are loaded on demand: within the read transaction in which the block was listed. */
+	open(id: number): BlockReader {
+		let pack: Uint8Array | undefined;
+		let packAsked = false;
+		return new BlockReader((part) => {
+			if (!packAsked) {
+				packAsked = true;
+				pack = this.load.get(id * PARTS_PER_BLOCK + PACK);
+			}
+			return pack === undefined ? this.load.get(id * PARTS_PER_BLOCK + PART[part]) : unpackPart(pack, part);
+		});
+	}
+}
+
+export class BlockTableWriter {
+	private readonly insertBlock;
+	private readonly insertPart;
+	private readonly deleteBlock;
+	private readonly deleteParts;
+
+	constructor(database: Connection) {
+		this.insertBlock = database.prepare("INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+		this.insertPart = database.prepare("INSERT INTO parts VALUES (?, ?)");
+		this.deleteBlock = database.prepare("DELETE FROM blocks WHERE id = ?");
+		this.deleteParts = database.prepare("DELETE FROM parts WHERE id BETWEEN ? AND ?");
+	}
+
+	/** Returns the row as readers will list it. */
+	insert(id: number, block: EncodedBlock, final: boolean): StoredBlock {
+		const { summary, parts } = block;
+		const bytes = sizeOfParts(parts);
+		this.insertBlock.run(
+			id,
+			SIGNAL_NUMBER[summary.signal],
+			final ? 1 : 0,
+			summary.rows,
+			summary.traces,
+			summary.minTimeNs,
+			summary.maxTimeNs,
+			summary.minDurationNs,
+			summary.maxDurationNs,
+			bytes,
+			JSON.stringify(summary.services),
+		);
+		if (bytes <= MAX_PACK_BYTES) this.insertPart.run(id * PARTS_PER_BLOCK + PACK, packParts(parts));
+		else
+			for (const name of PART_NAMES) {
+				const part: Uint8Array | undefined = parts[name as PartName];
+				if (part !== undefined) this.insertPart.run(id * PARTS_PER_BLOCK + PART[name], part);
+			}
+		return { id, final, bytes, ...summary };
+	}
+
+	delete(id: number): void {
+		this.deleteBlock.run(id);
+		this.deleteParts.run(id * PARTS_PER_BLOCK, id * PARTS_PER_BLOCK + PARTS_PER_BLOCK - 1);
+	}
+}

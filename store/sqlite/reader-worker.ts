@@ -1,0 +1,32 @@
+/** Entry of a reader thread: one query at a time, answered by the engine's reader. */
+import { parentPort, workerData } from "node:worker_threads";
+import { MeshscopeError } from "../../model/errors.ts";
+import type { ReaderAnswer, ReaderRequest, ReaderWorkerData } from "./reader-pool.ts";
+import { openSqliteReader } from "./reader.ts";
+
+const port = parentPort!;
+const settings = workerData as ReaderWorkerData;
+const reader = openSqliteReader({ ...settings, now: Date.now });
+
+port.on("message", async (request: ReaderRequest) => {
+	let answer: ReaderAnswer;
+	const transfer: ArrayBuffer[] = [];
+	try {
+		const method = reader[request.method] as (...args: unknown[]) => Promise<unknown>;
+		const value = await method.apply(reader, [...request.args]);
+		if (isBody(value) && value.body.byteLength === value.body.buffer.byteLength) transfer.push(value.body.buffer);
+		answer = { id: request.id, value };
+	} catch (error) {
+		answer = { id: request.id, error: errorOf(error) };
+	}
+	port.postMessage(answer, transfer);
+});
+
+function isBody(value: unknown): value is { readonly body: Uint8Array<ArrayBuffer> } {
+	return typeof value === "object" && value !== null && "body" in value && value.body instanceof Uint8Array;
+}
+
+function errorOf(error: unknown): NonNullable<ReaderAnswer["error"]> {
+	if (error instanceof MeshscopeError) return { code: error.code, message: error.message };
+	return { code: "internal", message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+}

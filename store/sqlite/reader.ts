@@ -1,0 +1,99 @@
+/**
+ * The SQLite engine's reader in one thread: answers every call of the contract from the windows of a data directory. Synchronous
+ * inside; the pool runs several of these in threads of their own.
+ */
+import type { TraceId } from "../../model/ids.ts";
+import { decodeTracesData } from "../../model/otlp/decode.ts";
+import type {
+	LogQuery,
+	LogSearchResult,
+	MetricPointQuery,
+	MetricPointResult,
+	MetricSeries,
+	MetricSeriesQuery,
+	OperationInfo,
+	ServiceInfo,
+	StoreReader,
+	TraceQuery,
+	TraceResult,
+	TraceSearchResult,
+} from "../store.ts";
+import { searchLogs } from "./logs.ts";
+import { metricPoints, metricSeries } from "./metrics.ts";
+import { searchTraces } from "./trace-search.ts";
+import { TraceAssembler, traceWords } from "./trace-rows.ts";
+import { WindowSet } from "./window-set.ts";
+
+export interface SqliteReaderOptions {
+	readonly directory: string;
+	readonly cacheBytes: number;
+	/** After it a search gives what it has and says `truncated`. */
+	readonly searchBudgetMs: number;
+	readonly now: () => number;
+}
+
+export function openSqliteReader(options: SqliteReaderOptions): StoreReader {
+	return new SqliteReader(options);
+}
+
+class SqliteReader implements StoreReader {
+	private readonly options: SqliteReaderOptions;
+	private readonly windows: WindowSet;
+
+	constructor(options: SqliteReaderOptions) {
+		this.options = options;
+		this.windows = new WindowSet(options.directory, options.cacheBytes);
+	}
+
+	async trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult | undefined> {
+		const assembler = new TraceAssembler(traceWords(id));
+		this.windows.visit(this.windows.list(), (window) => assembler.add(window));
+		const found = assembler.finish();
+		if (found === undefined) return undefined;
+		const { summary, tracesData } = found;
+		if (format === "protobuf") return { summary, body: tracesData };
+		return { summary, body: new TextEncoder().encode(JSON.stringify(decodeTracesData(tracesData))) };
+	}
+
+	async searchTraces(query: TraceQuery): Promise<TraceSearchResult> {
+		return searchTraces(this.windows, query, this.deadline(), this.options.now);
+	}
+
+	async services(): Promise<readonly ServiceInfo[]> {
+		return this.windows
+			.catalogDatabase()
+			.prepare<[], ServiceInfo>(
+				"SELECT name, first_seen_ms AS firstSeenMs, last_seen_ms AS lastSeenMs FROM services ORDER BY name",
+			)
+			.all();
+	}
+
+	async operations(service: string): Promise<readonly OperationInfo[]> {
+		return this.windows
+			.catalogDatabase()
+			.prepare<[string], OperationInfo>(
+				"SELECT name, kind, last_seen_ms AS lastSeenMs FROM operations WHERE service = ? ORDER BY name, kind",
+			)
+			.all(service);
+	}
+
+	async searchLogs(query: LogQuery): Promise<LogSearchResult> {
+		return searchLogs(this.windows, query, this.deadline());
+	}
+
+	async metricSeries(query: MetricSeriesQuery): Promise<readonly MetricSeries[]> {
+		return metricSeries(this.windows, query);
+	}
+
+	async metricPoints(query: MetricPointQuery): Promise<MetricPointResult> {
+		return metricPoints(this.windows, query);
+	}
+
+	async close(): Promise<void> {
+		this.windows.close();
+	}
+
+	private deadline(): number {
+		return this.options.now() + this.options.searchBudgetMs;
+	}
+}

@@ -1,0 +1,164 @@
+/**
+ * The trace index of a window: which final blocks hold a trace.
+ *
+ * Sorted runs of (trace hash, block), merged eight to one, so that a lookup is a seek in each of a few runs and a new block costs
+ * one small sequential write, however many traces the window has: a B-tree with random keys would touch a page a trace.
+ */
+import type { Connection } from "./database.ts";
+
+/** 48-bit hash, then the block's number in 32 bits. */
+const ENTRY_BYTES = 10;
+const ENTRIES_PER_PAGE = 2048;
+const RUNS_PER_TIER = 8;
+
+export class TraceIndexWriter {
+	private readonly insertRun;
+	private readonly insertPage;
+	private readonly deleteRun;
+	private readonly deletePages;
+	private readonly runsOfTier;
+	private readonly pagesOfRun;
+
+	constructor(database: Connection) {
+		this.insertRun = database.prepare("INSERT INTO trace_runs (tier, entries) VALUES (?, ?)");
+		this.insertPage = database.prepare("INSERT INTO trace_pages VALUES (?, ?, ?)");
+		this.deleteRun = database.prepare("DELETE FROM trace_runs WHERE id = ?");
+		this.deletePages = database.prepare("DELETE FROM trace_pages WHERE run = ?");
+		this.runsOfTier = database.prepare<[number], { id: number; entries: number }>(
+			"SELECT id, entries FROM trace_runs WHERE tier = ? ORDER BY id",
+		);
+		this.pagesOfRun = database.prepare<[number], Uint8Array>("SELECT data FROM trace_pages WHERE run = ? ORDER BY first_hash").pluck();
+	}
+
+	/** Adds the traces of a block that became final, in the caller's transaction. @param hashes ascending */
+	add(block: number, hashes: Float64Array): void {
+		const entries = new Uint8Array(hashes.length * ENTRY_BYTES);
+		for (let i = 0; i < hashes.length; i++) writeEntry(entries, i * ENTRY_BYTES, hashes[i]!, block);
+		this.writeRun(0, entries);
+		for (let tier = 0; this.mergeTier(tier); tier++);
+	}
+
+	private mergeTier(tier: number): boolean {
+		const runs = this.runsOfTier.all(tier);
+		if (runs.length < RUNS_PER_TIER) return false;
+		const merged = mergeRuns(runs.map((run) => concat(this.pagesOfRun.all(run.id))));
+		for (const run of runs) {
+			this.deletePages.run(run.id);
+			this.deleteRun.run(run.id);
+		}
+		this.writeRun(tier + 1, merged);
+		return true;
+	}
+
+	private writeRun(tier: number, entries: Uint8Array): void {
+		const run = Number(this.insertRun.run(tier, entries.length / ENTRY_BYTES).lastInsertRowid);
+		const size = ENTRIES_PER_PAGE * ENTRY_BYTES;
+		for (let from = 0; from < entries.length; ) {
+			let to = Math.min(from + size, entries.length);
+			// Entries of one hash stay on one page, so that a lookup reads one page a run.
+			while (to < entries.length && hashAt(entries, to) === hashAt(entries, to - ENTRY_BYTES)) to += ENTRY_BYTES;
+			this.insertPage.run(run, hashAt(entries, from), entries.subarray(from, to));
+			from = to;
+		}
+	}
+}
+
+export class TraceIndexReader {
+	private readonly runs;
+	private readonly page;
+
+	constructor(database: Connection) {
+		this.runs = database.prepare<[], number>("SELECT id FROM trace_runs").pluck();
+		this.page = database
+			.prepare<[number, number], Uint8Array>(
+				"SELECT data FROM trace_pages WHERE run = ? AND first_hash <= ? ORDER BY first_hash DESC LIMIT 1",
+			)
+			.pluck();
+	}
+
+	/** Final blocks that hold a trace of this hash, ascending. */
+	lookup(hash: number): number[] {
+		const found = new Set<number>();
+		for (const run of this.runs.all()) {
+			const page = this.page.get(run, hash);
+			if (page !== undefined) collect(page, hash, found);
+		}
+		return [...found].sort((a, b) => a - b);
+	}
+}
+
+export function lookupTrace(database: Connection, hash: number): number[] {
+	return new TraceIndexReader(database).lookup(hash);
+}
+
+function collect(page: Uint8Array, hash: number, found: Set<number>): void {
+	let low = 0;
+	let high = page.length / ENTRY_BYTES;
+	while (low < high) {
+		const middle = (low + high) >>> 1;
+		if (hashAt(page, middle * ENTRY_BYTES) < hash) low = middle + 1;
+		else high = middle;
+	}
+	for (let at = low * ENTRY_BYTES; at < page.length && hashAt(page, at) === hash; at += ENTRY_BYTES) found.add(blockAt(page, at));
+}
+
+/** Merges sorted runs by repeated pairing: three passes for eight. */
+function mergeRuns(runs: Uint8Array[]): Uint8Array {
+	let left = runs;
+	while (left.length > 1) {
+		const next: Uint8Array[] = [];
+		for (let i = 0; i < left.length; i += 2) next.push(i + 1 < left.length ? mergePair(left[i]!, left[i + 1]!) : left[i]!);
+		left = next;
+	}
+	return left[0] ?? new Uint8Array(0);
+}
+
+function mergePair(a: Uint8Array, b: Uint8Array): Uint8Array {
+	const out = new Uint8Array(a.length + b.length);
+	let i = 0;
+	let j = 0;
+	let to = 0;
+	while (i < a.length && j < b.length) {
+		const fromA = hashAt(a, i) <= hashAt(b, j);
+		const source = fromA ? a : b;
+		const at = fromA ? i : j;
+		for (let k = 0; k < ENTRY_BYTES; k++) out[to++] = source[at + k]!;
+		if (fromA) i += ENTRY_BYTES;
+		else j += ENTRY_BYTES;
+	}
+	out.set(i < a.length ? a.subarray(i) : b.subarray(j), to);
+	return out;
+}
+
+function concat(chunks: readonly Uint8Array[]): Uint8Array {
+	const out = new Uint8Array(chunks.reduce((total, chunk) => total + chunk.length, 0));
+	let at = 0;
+	for (const chunk of chunks) {
+		out.set(chunk, at);
+		at += chunk.length;
+	}
+	return out;
+}
+
+function writeEntry(out: Uint8Array, at: number, hash: number, block: number): void {
+	const high = Math.floor(hash / 65_536);
+	out[at] = high >>> 24;
+	out[at + 1] = high >>> 16;
+	out[at + 2] = high >>> 8;
+	out[at + 3] = high;
+	out[at + 4] = (hash % 65_536) >>> 8;
+	out[at + 5] = hash % 256;
+	out[at + 6] = block >>> 24;
+	out[at + 7] = block >>> 16;
+	out[at + 8] = block >>> 8;
+	out[at + 9] = block;
+}
+
+function hashAt(bytes: Uint8Array, at: number): number {
+	const high = ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
+	return high * 65_536 + ((bytes[at + 4]! << 8) | bytes[at + 5]!);
+}
+
+function blockAt(bytes: Uint8Array, at: number): number {
+	return ((bytes[at + 6]! << 24) | (bytes[at + 7]! << 16) | (bytes[at + 8]! << 8) | bytes[at + 9]!) >>> 0;
+}

@@ -1,0 +1,66 @@
+/**
+ * One window file, opened for reading: lists and opens its blocks within a read transaction.
+ */
+import type { BlockReader } from "../block/reader.ts";
+import type { BlockCache } from "./block-cache.ts";
+import { BlockTable, type StoredBlock } from "./block-table.ts";
+import { type Connection, openForReading } from "./database.ts";
+import { TraceIndexReader } from "./trace-index.ts";
+
+export type { StoredBlock } from "./block-table.ts";
+
+export class WindowReader {
+	readonly name: string;
+	readonly database: Connection;
+	private readonly table: BlockTable;
+	private readonly index: TraceIndexReader;
+	private readonly cache: BlockCache;
+
+	constructor(name: string, path: string, cache: BlockCache) {
+		this.name = name;
+		this.database = openForReading(path);
+		try {
+			this.table = new BlockTable(this.database);
+			this.index = new TraceIndexReader(this.database);
+		} catch (error) {
+			this.database.close();
+			throw error;
+		}
+		this.cache = cache;
+	}
+
+	/** Runs `work` in one read transaction: whole groups only, each trace once. */
+	snapshot<T>(work: () => T): T {
+		if (this.database.inTransaction) return work();
+		this.database.exec("BEGIN");
+		try {
+			return work();
+		} finally {
+			if (this.database.inTransaction) this.database.exec("COMMIT");
+		}
+	}
+
+	/** In the order of commits. */
+	blocks(signal: "traces" | "logs"): StoredBlock[] {
+		return this.table.blocks(signal);
+	}
+
+	/** Those that are not in the trace index yet. */
+	unmergedBlocks(signal: "traces" | "logs"): number[] {
+		return this.table.unmerged(signal);
+	}
+
+	/** Numbers of blocks are never used twice, so a cached one is good in any snapshot that lists it. */
+	block(id: number): BlockReader {
+		return this.cache.get(this.name, id, () => this.table.open(id));
+	}
+
+	/** Final blocks with a trace of this hash. */
+	blocksOfTrace(hash: number): number[] {
+		return this.index.lookup(hash);
+	}
+
+	close(): void {
+		this.database.close();
+	}
+}

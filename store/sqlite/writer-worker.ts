@@ -1,0 +1,72 @@
+/**
+ * Entry of the writer thread: opens the engine and runs the committer's loop on messages from the main thread.
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import { Committer } from "../../collector/pipeline/committer.ts";
+import type { FromWriter, ToWriter, WriterSettings } from "../../collector/pipeline/messages.ts";
+import { createFailpoint } from "../failpoint.ts";
+import { DirectoryLockedError } from "./lock.ts";
+import { openSqliteWriter } from "./writer.ts";
+
+const port = parentPort!;
+const settings = workerData as WriterSettings;
+
+function send(message: FromWriter): void {
+	port.postMessage(message);
+}
+
+function log(level: "info" | "warn" | "error", message: string): void {
+	send({ kind: "log", level, message });
+}
+
+function start(): void {
+	const store = openSqliteWriter({
+		directory: settings.directory,
+		windowMs: settings.windowMs,
+		maxAgeMs: settings.maxAgeMs,
+		maxBytes: settings.maxBytes,
+		now: Date.now,
+		log,
+		failpoint: createFailpoint(settings.failpoint),
+	});
+	const committer = new Committer({
+		store,
+		limits: settings.limits,
+		now: Date.now,
+		answer: (results) => send({ kind: "results", results }),
+		log,
+	});
+	port.on("message", (message: ToWriter) => {
+		switch (message.kind) {
+			case "batch":
+				committer.push(message);
+				break;
+			case "stats":
+				send({ kind: "stats", id: message.id, stats: store.stats(), commits: committer.commits });
+				break;
+			case "backup":
+				store.backup(message.directory).then(
+					({ files, bytes }) => send({ kind: "backup", id: message.id, files, bytes }),
+					(error: unknown) => send({ kind: "backup", id: message.id, files: 0, bytes: 0, error: String(error) }),
+				);
+				break;
+			case "close":
+				committer.close();
+				send({ kind: "closed" });
+				port.close();
+				break;
+		}
+	});
+	send({ kind: "ready" });
+}
+
+try {
+	start();
+} catch (error) {
+	send({
+		kind: "failed",
+		message: error instanceof Error ? error.message : String(error),
+		locked: error instanceof DirectoryLockedError,
+	});
+	port.close();
+}

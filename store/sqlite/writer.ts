@@ -1,0 +1,374 @@
+/**
+ * The SQLite engine's writer: group commits into the window of their arrival, merges, retention, checkpoints. One a data directory,
+ * held by a lock; everything here runs in the writer thread, one call at a time.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { MeshscopeError } from "../../model/errors.ts";
+import type { Failpoint } from "../failpoint.ts";
+import type { BackupReport, StoreStats, StoreWriter, WindowInfo, WriteGroup } from "../store.ts";
+import { backupDirectory } from "./backup.ts";
+import { Catalog, type CatalogWindow, windowBytes } from "./catalog.ts";
+import { isDamage, isDiskFull } from "./database.ts";
+import { lockDirectory } from "./lock.ts";
+import { NameCatalogue } from "./names.ts";
+import { ReserveFile, freeBytes, removeWindowFiles } from "./retention.ts";
+import { windowPath } from "./window-set.ts";
+import { WindowWriter } from "./window-writer.ts";
+
+export interface SqliteWriterOptions {
+	readonly directory: string;
+	readonly windowMs: number;
+	readonly maxAgeMs: number;
+	readonly maxBytes: number;
+	readonly now: () => number;
+	/** Told what a person should know: damaged windows, removed windows, a full disk. */
+	readonly log: (level: "info" | "warn" | "error", message: string) => void;
+	readonly failpoint: Failpoint;
+}
+
+const RETENTION_CHECK_MS = 1_000;
+/** Windows are also cut by size, so that retention by bytes has something to remove. */
+const WINDOWS_PER_BUDGET = 8;
+const MIN_WINDOW_BYTES = 8 << 20;
+const MAX_WINDOW_BYTES = 4 * 2 ** 30;
+
+export function openSqliteWriter(options: SqliteWriterOptions): StoreWriter {
+	return new SqliteWriter(options);
+}
+
+class SqliteWriter implements StoreWriter {
+	private readonly options: SqliteWriterOptions;
+	private readonly unlock: () => void;
+	private readonly catalog: Catalog;
+	private readonly names: NameCatalogue;
+	private readonly reserve: ReserveFile;
+	private readonly maxWindowBytes: number;
+	private window: WindowWriter | undefined;
+	/** Windows that take no more groups but have merges left; oldest first. */
+	private readonly sealing: WindowWriter[] = [];
+	private lastRetentionMs = 0;
+	private diskFull = false;
+	private closed = false;
+
+	constructor(options: SqliteWriterOptions) {
+		this.options = options;
+		const { directory } = options;
+		mkdirSync(join(directory, "windows"), { recursive: true });
+		this.unlock = lockDirectory(directory);
+		try {
+			this.reserve = new ReserveFile(directory);
+			this.catalog = new Catalog(directory, (message) => options.log("warn", message));
+			const budget = Math.min(options.maxBytes, freeBytes(directory) + this.usedBytes());
+			this.maxWindowBytes = Math.max(MIN_WINDOW_BYTES, Math.min(MAX_WINDOW_BYTES, Math.floor(budget / WINDOWS_PER_BUDGET)));
+			this.names = new NameCatalogue(this.catalog.database);
+			this.adoptUnlisted();
+			this.reopen();
+			this.reserve.fill();
+		} catch (error) {
+			this.unlock();
+			throw error;
+		}
+	}
+
+	append(group: WriteGroup): void {
+		if (this.closed) throw new MeshscopeError("shutting_down", "the store is closed");
+		const window = this.windowFor(group.arrivedMs);
+		try {
+			const operations = window.append(group);
+			this.diskFull = false;
+			this.names.note(operations, group.arrivedMs);
+			if (group.metrics.series.length > 0 || group.logs.count > 0) this.names.noteServices(servicesOf(group), group.arrivedMs);
+		} catch (error) {
+			if (!isDiskFull(error)) {
+				if (isDamage(error)) this.setAside(window, error);
+				throw error;
+			}
+			this.onDiskFull();
+			throw new MeshscopeError("store_full", "the disk is full; the oldest windows are being removed", {
+				retryAfterMs: 1_000,
+				cause: error,
+			});
+		}
+	}
+
+	recentFingerprints(max: number): Uint8Array {
+		const newestFirst: Uint8Array[] = [];
+		let bytes = 0;
+		const windows = [this.window, ...this.sealing.toReversed()].filter((window) => window !== undefined);
+		for (const window of windows) {
+			for (const fingerprints of window.recentFingerprints(max).reverse()) {
+				if (bytes >= max * 16) break;
+				newestFirst.push(fingerprints);
+				bytes += fingerprints.length;
+			}
+		}
+		const out = new Uint8Array(bytes);
+		let at = 0;
+		for (const fingerprints of newestFirst.reverse()) {
+			out.set(fingerprints, at);
+			at += fingerprints.length;
+		}
+		return out;
+	}
+
+	maintain(nowMs: number): boolean {
+		try {
+			if (nowMs - this.lastRetentionMs >= RETENTION_CHECK_MS) {
+				this.lastRetentionMs = nowMs;
+				this.retain(nowMs);
+			}
+			const more = this.mergeStep();
+			this.window?.checkpoint();
+			return more;
+		} catch (error) {
+			if (!isDiskFull(error)) throw error;
+			this.onDiskFull();
+			return false;
+		}
+	}
+
+	backup(directory: string): Promise<BackupReport> {
+		return backupDirectory(this.options.directory, directory);
+	}
+
+	stats(): StoreStats {
+		const windows = this.catalog.windows().map((entry) => this.windowInfo(entry));
+		const sum = (pick: (window: WindowInfo) => number): number => windows.reduce((total, window) => total + pick(window), 0);
+		return {
+			capabilities: { durable: true, sql: true, backup: true },
+			bytesOnDisk: sum((window) => window.bytes),
+			spans: sum((window) => window.spans),
+			logs: sum((window) => window.logs),
+			metricPoints: sum((window) => window.metricPoints),
+			windows,
+			freshBlocks: [this.window, ...this.sealing].reduce((total, window) => total + (window?.unmergedBlocks ?? 0), 0),
+			walBytes: [this.window, ...this.sealing].reduce((total, window) => total + (window?.walBytes ?? 0), 0),
+			retention: { maxAgeMs: this.options.maxAgeMs, maxBytes: this.options.maxBytes },
+		};
+	}
+
+	close(): void {
+		if (this.closed) return;
+		this.closed = true;
+		for (const window of [...this.sealing, this.window]) {
+			if (window === undefined) continue;
+			try {
+				window.database.pragma("wal_checkpoint(TRUNCATE)");
+			} catch (error) {
+				// Nothing is lost: what was acknowledged is in the log and is read from there at the next start.
+				this.options.log("warn", `checkpoint of ${window.name} at close: ${String(error)}`);
+			}
+			window.close();
+		}
+		this.catalog.close();
+		this.unlock();
+	}
+
+	private windowFor(arrivedMs: number): WindowWriter {
+		const open = this.window;
+		// A clock that went back stays in the open window: windows never overlap.
+		if (open !== undefined && arrivedMs < open.toMs && !this.isTooLarge(open)) return open;
+		if (open !== undefined) {
+			this.sealing.push(open);
+			this.window = undefined;
+		}
+		const { windowMs } = this.options;
+		const fromMs = Math.floor(arrivedMs / windowMs) * windowMs;
+		const name = this.nextName(fromMs);
+		const window = new WindowWriter(
+			{ name, fromMs, toMs: fromMs + windowMs },
+			windowPath(this.options.directory, name),
+			this.options.failpoint,
+		);
+		this.catalog.add(name, fromMs, fromMs + windowMs);
+		this.window = window;
+		return window;
+	}
+
+	private lastSizeCheckMs = 0;
+	private tooLarge = false;
+
+	private isTooLarge(window: WindowWriter): boolean {
+		const nowMs = this.options.now();
+		if (nowMs - this.lastSizeCheckMs > 250) {
+			this.lastSizeCheckMs = nowMs;
+			this.tooLarge = window.counts().bytes > this.maxWindowBytes;
+		}
+		const { tooLarge } = this;
+		this.tooLarge = false;
+		return tooLarge;
+	}
+
+	/** Names sort by time; the number counts windows of one hour and breaks ties with any older window. */
+	private nextName(fromMs: number): string {
+		const last = this.catalog.windows().at(-1)?.name;
+		const stamp = new Date(fromMs).toISOString().slice(0, 16).replace(/[-:]/g, "");
+		for (let number = 1; ; number++) {
+			const name = `${stamp}-${String(number).padStart(4, "0")}`;
+			if (last === undefined || name > last) return name;
+			if (number === 9_999) {
+				// The clock went back past older windows: go on right behind the newest.
+				const [prefix, suffix] = [last.slice(0, -4), Number(last.slice(-4))];
+				return prefix + String(suffix + 1).padStart(4, "0");
+			}
+		}
+	}
+
+	/** Opens what the last run left open; all but the newest are sealed. */
+	private reopen(): void {
+		const open = this.catalog.windows().filter((window) => window.state === "open");
+		for (const [i, entry] of open.entries()) {
+			try {
+				const window = new WindowWriter(entry, windowPath(this.options.directory, entry.name), this.options.failpoint);
+				if (i === open.length - 1) this.window = window;
+				else this.sealing.push(window);
+			} catch (error) {
+				if (!isDamage(error)) throw error;
+				this.markDamaged(entry.name, error);
+			}
+		}
+		if (this.window === undefined) return;
+		try {
+			// Names of a commit are written after it; a crash in between loses them from the catalog only.
+			this.names.note(this.window.operations(), this.options.now());
+		} catch (error) {
+			if (!isDamage(error)) throw error;
+			const window = this.window;
+			this.window = undefined;
+			window.close();
+			this.markDamaged(window.name, error);
+		}
+	}
+
+	private adoptUnlisted(): void {
+		for (const name of this.catalog.unlisted()) {
+			const fromMs = parseWindowName(name);
+			if (fromMs === undefined) continue;
+			this.catalog.add(name, fromMs, fromMs + this.options.windowMs);
+			this.options.log("info", `window ${name} was not in the catalog and is taken in again`);
+		}
+	}
+
+	private mergeStep(): boolean {
+		const sealing = this.sealing[0];
+		if (sealing !== undefined) {
+			this.sealStep(sealing);
+			return true;
+		}
+		const plan = this.window?.nextMerge(false);
+		if (plan === undefined) return false;
+		this.guarded(this.window!, (window) => window.merge(plan));
+		return this.window?.nextMerge(false) !== undefined;
+	}
+
+	private sealStep(window: WindowWriter): void {
+		const plan = window.nextMerge(true);
+		this.guarded(window, () => {
+			if (plan !== undefined) {
+				window.merge(plan);
+				return;
+			}
+			window.compact();
+			this.catalog.seal(window.name, window.counts());
+			this.names.note(window.operations(), window.fromMs);
+			window.close();
+			this.sealing.shift();
+		});
+	}
+
+	/** Damage found while merging costs that window its place, not the others theirs. */
+	private guarded(window: WindowWriter, work: (window: WindowWriter) => void): void {
+		try {
+			work(window);
+		} catch (error) {
+			if (!isDamage(error)) throw error;
+			this.setAside(window, error);
+		}
+	}
+
+	private setAside(window: WindowWriter, error: unknown): void {
+		if (this.window === window) this.window = undefined;
+		const at = this.sealing.indexOf(window);
+		if (at >= 0) this.sealing.splice(at, 1);
+		window.close();
+		this.markDamaged(window.name, error);
+	}
+
+	private markDamaged(name: string, error: unknown): void {
+		const problem = error instanceof Error ? error.message : String(error);
+		this.catalog.setAside(name, problem);
+		this.options.log("error", `window ${name} is damaged and was set aside (${problem}); the others are served`);
+	}
+
+	private retain(nowMs: number): void {
+		const { maxAgeMs, maxBytes } = this.options;
+		const windows = this.catalog.windows().map((entry) => this.windowInfo(entry));
+		let bytes = windows.reduce((total, window) => total + window.bytes, 0);
+		for (const window of windows) {
+			if (window.state === "open") continue;
+			const tooOld = window.toMs + maxAgeMs < nowMs;
+			if (!tooOld && bytes <= maxBytes) continue;
+			this.removeWindow(window.name, tooOld ? "older than the retention" : "over the byte budget");
+			bytes -= window.bytes;
+		}
+		if (!this.diskFull) this.reserve.fill();
+	}
+
+	/** Gives the reserve back first, since even a removal has to be written down. */
+	private onDiskFull(): void {
+		this.diskFull = true;
+		this.reserve.release();
+		const oldest = this.catalog.windows().find((window) => window.state !== "open");
+		if (oldest !== undefined) {
+			this.removeWindow(oldest.name, "the disk is full");
+			return;
+		}
+		this.options.log("error", "the disk is full and there is no older window to remove; free some space");
+		const open = this.window;
+		// Sealing the open window makes it removable at the next refusal: new data is worth more than the oldest.
+		if (open !== undefined && open.counts().bytes > MIN_WINDOW_BYTES) {
+			this.window = undefined;
+			this.catalog.seal(open.name, open.counts());
+			open.close();
+		}
+	}
+
+	private removeWindow(name: string, why: string): void {
+		const at = this.sealing.findIndex((window) => window.name === name);
+		if (at >= 0) this.sealing.splice(at, 1)[0]!.close();
+		this.catalog.remove(name);
+		this.options.failpoint("mid-unlink");
+		removeWindowFiles(this.options.directory, name);
+		this.options.log("info", `window ${name} was removed: ${why}`);
+	}
+
+	private windowInfo(entry: CatalogWindow): WindowInfo {
+		const { minTimeNs: _min, maxTimeNs: _max, ...info } = entry;
+		const live = [this.window, ...this.sealing].find((window) => window?.name === entry.name);
+		if (live === undefined) return { ...info, bytes: info.bytes || windowBytes(this.options.directory, entry.name) };
+		const { spans, logs, metricPoints, bytes } = live.counts();
+		return { ...info, spans, logs, metricPoints, bytes };
+	}
+
+	private usedBytes(): number {
+		return this.catalog.windows().reduce((total, window) => total + windowBytes(this.options.directory, window.name), 0);
+	}
+}
+
+function servicesOf(group: WriteGroup): Set<string> {
+	const services = new Set(group.metrics.series.map((series) => series.service));
+	const { logs } = group;
+	const decoder = new TextDecoder();
+	for (let i = 0; i < logs.resourceCount; i++) services.add(decoder.decode(logs.bytes.subarray(logs.serviceStart[i]!, logs.serviceEnd[i]!)));
+	services.delete("");
+	return services;
+}
+
+/** `20261123T0100-0001` to epoch ms. */
+function parseWindowName(name: string): number | undefined {
+	const match = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})-\d{4,}$/.exec(name);
+	if (match === null) return undefined;
+	const [, year, month, day, hour, minute] = match;
+	return Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute));
+}

@@ -139,6 +139,26 @@ test("refused decompressions leave room for the next ones", async () => {
 	assert.equal(Buffer.from(await run("gzip", gzipSync("still here"))).toString(), "still here");
 });
 
+test("large payloads side by side take turns, and one that fails in the queue does not block it", async () => {
+	const large = { ...limits, maxPayloadBytes: 64 * MIB };
+	const whole = gzipSync(Buffer.alloc(30 * MIB));
+	const damaged = Buffer.from(whole);
+	damaged.writeUInt32LE(0xdeadbeef, damaged.length - 8);
+	const inputs = [whole, damaged, whole, damaged, whole, damaged];
+	const reservation = new Reservation(new FakeSink());
+	const outcomes = await Promise.allSettled(inputs.map((bytes) => decompress("gzip", owned(bytes), large, reservation)));
+	assert.deepEqual(
+		outcomes.map((outcome) => (outcome.status === "fulfilled" ? outcome.value.length : outcome.reason.code)),
+		[30 * MIB, "malformed_payload", 30 * MIB, "malformed_payload", 30 * MIB, "malformed_payload"],
+	);
+});
+
+test("zstd frames are not endless: a decoder is made for each", async () => {
+	const empty = zstdCompressSync("");
+	assert.equal((await run("zstd", Buffer.concat(Array.from({ length: 1_000 }, () => empty)))).length, 0);
+	await assert.rejects(run("zstd", Buffer.concat(Array.from({ length: 1_001 }, () => empty))), { code: "malformed_payload" });
+});
+
 test("encodings are named in any case, with their aliases, and none is identity", () => {
 	assert.equal(parseCompression(undefined), "identity");
 	assert.equal(parseCompression("identity"), "identity");

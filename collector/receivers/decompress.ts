@@ -8,7 +8,7 @@ import { constants, createGunzip, createInflate, createZstdDecompress } from "no
 import type { Gunzip, Inflate, ZstdDecompress } from "node:zlib";
 import { MeshscopeError } from "../../model/errors.ts";
 import { overloaded, printable, tooLarge } from "./ingress.ts";
-import { soleView } from "./payload-buffer.ts";
+import { freeMemory, soleView } from "./payload-buffer.ts";
 import type { Reservation } from "./payload-buffer.ts";
 import type { ReceiverLimits } from "./settings.ts";
 
@@ -29,32 +29,45 @@ export function parseCompression(header: string | undefined): Compression | unde
 const ZSTD_WINDOW_LOG_MAX = 25;
 const MIN_CHUNK_BYTES = 64 * 1024;
 const MAX_GUESSED_CHUNK_BYTES = 1024 * 1024;
+/** The memory that a refused decompression leaves to the collector is one chunk, so chunks stay moderate. */
+const MAX_SINGLE_CHUNK_BYTES = 4 * 1024 * 1024;
+/** A decoder is made for each frame, and an empty frame has 9 bytes: without a cap, 64 MiB of them would cost minutes. */
+const MAX_ZSTD_FRAMES = 1_000;
 /** The densest deflate stream: a match of 258 bytes in two bits. */
 const DEFLATE_MAX_RATIO = 1032;
 
-/**
- * At most two at a time: libuv has four threads and the machine may have two cores, and a decoder's window (32 MiB) lives as long
- * as it runs. Waiting costs nothing but the compressed bytes, which are accounted for.
- */
-const MAX_RUNNING = 2;
-let running = 0;
-const waiting: (() => void)[] = [];
+/** Lets `size` in at a time, the others wait in line. */
+class Gate {
+	#free: number;
+	readonly #waiting: (() => void)[] = [];
 
-async function withSlot<T>(work: () => Promise<T>): Promise<T> {
-	if (running >= MAX_RUNNING) await new Promise<void>((resolve) => waiting.push(resolve));
-	else running++;
-	try {
-		return await work();
-	} finally {
-		// The slot passes on to the next in line without being free in between.
-		const next = waiting.shift();
-		if (next === undefined) running--;
-		else next();
+	constructor(size: number) {
+		this.#free = size;
+	}
+
+	/** Resolves to the function that lets the next one in. */
+	async enter(): Promise<() => void> {
+		if (this.#free > 0) this.#free--;
+		else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+		return () => {
+			// The place passes on to the next in line without being free in between.
+			const next = this.#waiting.shift();
+			if (next === undefined) this.#free++;
+			else next();
+		};
 	}
 }
 
 /**
- * The payload behind `input`, as the sole view of its ArrayBuffer. `reservation` covers the input on entry and exactly the output
+ * Two at a time: libuv has four threads and the machine may have two cores. Waiting costs nothing but the compressed bytes, which
+ * are accounted for. Of those whose output passes 16 MiB only one goes on, so that bombs cannot reach the limit side by side.
+ */
+const RUNNING = new Gate(2);
+const LARGE = new Gate(1);
+const LARGE_BYTES = 16 * 1024 * 1024;
+
+/**
+ * The payload behind `input`, as the sole view of its ArrayBuffer; `input` is used up. `reservation` covers the input on entry and exactly the output
  * on return.
  * @throws MeshscopeError payload_too_large, overloaded, malformed_payload
  */
@@ -66,9 +79,14 @@ export async function decompress(
 ): Promise<Uint8Array<ArrayBuffer>> {
 	// An empty body is an empty request whatever its encoding claims to be.
 	if (compression === "identity" || input.length === 0) return input;
-	const output = await withSlot(() => inflateAll(compression, input, limits, reservation));
-	reservation.shrinkTo(output.length);
-	return output;
+	const leave = await RUNNING.enter();
+	try {
+		const output = await inflateAll(compression, input, limits, reservation);
+		reservation.shrinkTo(output.length);
+		return output;
+	} finally {
+		leave();
+	}
 }
 
 async function inflateAll(
@@ -79,30 +97,52 @@ async function inflateAll(
 ): Promise<Uint8Array<ArrayBuffer>> {
 	const declared = declaredSize(compression, input);
 	if (declared !== undefined && declared > limits.maxPayloadBytes) throw tooLarge(limits, "The decompressed payload");
-	// One byte more than declared lets the decoder see the end within one call: one trip to the thread pool, no copy afterwards.
-	const chunkSize =
-		declared === undefined
-			? Math.min(Math.max(input.length * 8, MIN_CHUNK_BYTES), MAX_GUESSED_CHUNK_BYTES)
-			: Math.max(declared + 1, MIN_CHUNK_BYTES);
+	const chunkSize = chunkSizeFor(input.length, declared);
 	if (declared !== undefined && !reservation.growTo(input.length + declared)) throw overloaded(limits);
 
 	const chunks: Uint8Array<ArrayBuffer>[] = [];
 	let total = 0;
-	const take = (chunk: Uint8Array<ArrayBuffer>): void => {
+	let leaveLarge: (() => void) | undefined;
+	let over = false;
+	const take = (chunk: Uint8Array<ArrayBuffer>): Promise<void> | undefined => {
 		total += chunk.length;
 		if (total > limits.maxPayloadBytes) throw tooLarge(limits, "The decompressed payload");
 		if (!reservation.growTo(input.length + total)) throw overloaded(limits);
 		chunks.push(chunk);
+		if (total <= LARGE_BYTES || leaveLarge !== undefined) return undefined;
+		// Refused or damaged while it waits, it must still let the next one in once its turn comes.
+		leaveLarge = () => (over = true);
+		return LARGE.enter().then((leave) => {
+			if (over) leave();
+			else leaveLarge = leave;
+		});
 	};
-	// The zstd decoder stops after one frame, and a payload may be several, one after the other: stopping would lose data silently.
-	for (let rest = input; rest.length > 0;) {
-		const consumed = await inflateOne(compression, rest, chunkSize, take);
-		rest = rest.subarray(consumed);
-		if (rest.length > 0 && (consumed === 0 || compression !== "zstd")) {
-			throw malformed(compression, "there are bytes after its end");
+	try {
+		// The zstd decoder stops after one frame, and a payload may be several, one after the other: stopping would lose data silently.
+		let rest = input;
+		for (let frames = 1; rest.length > 0; frames++) {
+			const consumed = await inflateOne(compression, rest, chunkSize, take);
+			rest = rest.subarray(consumed);
+			if (rest.length > 0 && (consumed === 0 || compression !== "zstd" || frames === MAX_ZSTD_FRAMES)) {
+				throw malformed(compression, "there are bytes after its end");
+			}
 		}
+		freeMemory(input);
+		return join(chunks, total);
+	} catch (error) {
+		// The decoder may still be writing into the memory behind the newest chunk; it has let go of the others.
+		const newest = chunks.at(-1)?.buffer;
+		for (const chunk of chunks) if (chunk.buffer !== newest) freeMemory(chunk);
+		throw error;
+	} finally {
+		leaveLarge?.();
 	}
-	return join(chunks, total);
+}
+
+function chunkSizeFor(inputBytes: number, declared: number | undefined): number {
+	// One byte more than declared lets the decoder see the end within one call: one trip to the thread pool, no copy afterwards.
+	if (declared !== undefined && declared <= MAX_SINGLE_CHUNK_BYTES) return Math.max(declared + 1, MIN_CHUNK_BYTES);
+	return Math.min(Math.max(inputBytes * 8, MIN_CHUNK_BYTES), MAX_GUESSED_CHUNK_BYTES);
 }
 
 /** Decodes up to the stream's end; resolves to the input bytes it consumed. */
@@ -110,13 +150,16 @@ function inflateOne(
 	compression: Exclude<Compression, "identity">,
 	input: Uint8Array,
 	chunkSize: number,
-	take: (chunk: Uint8Array<ArrayBuffer>) => void,
+	take: (chunk: Uint8Array<ArrayBuffer>) => Promise<void> | undefined,
 ): Promise<number> {
 	return new Promise((resolve, reject) => {
 		const decoder = createDecoder(compression, chunkSize);
 		decoder.on("data", (chunk: Buffer<ArrayBuffer>) => {
 			try {
-				take(chunk);
+				const held = take(chunk);
+				if (held === undefined) return;
+				decoder.pause();
+				void held.then(() => decoder.resume());
 			} catch (error) {
 				// The refusal's reason, not the decoder's complaint about being stopped, is what the client hears.
 				reject(error);
@@ -179,5 +222,6 @@ function join(chunks: readonly Uint8Array<ArrayBuffer>[], total: number): Uint8A
 		out.set(chunk, at);
 		at += chunk.length;
 	}
+	for (const chunk of chunks) freeMemory(chunk);
 	return out;
 }

@@ -59,7 +59,7 @@ export class GrpcMessageReader {
 
 	/** Gives up the message being received; may be called any number of times. */
 	discard(): void {
-		this.#buffer?.reservation.release();
+		this.#buffer?.discard();
 		this.#buffer = undefined;
 	}
 

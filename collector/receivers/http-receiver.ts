@@ -143,10 +143,11 @@ class HttpExchange {
 
 	async run(awaitsContinue: boolean): Promise<void> {
 		const reservation = new Reservation(this.#ingress.sink);
+		let buffer: PayloadBuffer | undefined;
 		try {
 			const { signal, format, compression } = this.#accept();
 			const declared = this.#declaredLength();
-			const buffer = new PayloadBuffer(this.#ingress.limits, reservation, declared);
+			buffer = new PayloadBuffer(this.#ingress.limits, reservation, declared);
 			if (awaitsContinue) this.#res.writeContinue();
 			const arrived = await this.#receive(buffer);
 			if (!arrived) return;
@@ -161,6 +162,7 @@ class HttpExchange {
 			this.#ingress.noteRefusal(this.#dialect.transport, this.#signal, refusal);
 			this.#refuse(refusal);
 		} finally {
+			buffer?.discard();
 			reservation.release();
 		}
 	}
@@ -266,8 +268,11 @@ class HttpExchange {
 		const req = this.#req;
 		const res = this.#res;
 		let discarded = 0;
+		let finished = false;
 		const timer = setTimeout(() => finish(true), LINGER_MS);
 		const finish = (cut: boolean): void => {
+			if (finished) return;
+			finished = true;
 			clearTimeout(timer);
 			res.end();
 			if (cut) req.socket.destroySoon();

@@ -42,13 +42,21 @@ test("lengths above 8 MiB and unknown lengths grow without losing a byte", () =>
 	}
 });
 
-test("a declared length reserves one step, not what it announces", () => {
+test("a declared length holds one step, not what it announces", () => {
 	const sink = new FakeSink();
 	const buffer = new PayloadBuffer(limits, new Reservation(sink), 30 * MIB);
-	assert.equal(sink.heldBytes, MIB);
+	assert.equal(sink.heldBytes, 64 * 1024);
 	buffer.append(pattern(MIB + 1));
-	assert.ok(sink.heldBytes <= 3 * MIB);
-	buffer.reservation.release();
+	assert.ok(sink.heldBytes <= 2 * MIB + 1);
+	buffer.discard();
+	assert.equal(sink.heldBytes, 0);
+});
+
+test("a declared length for which there is no room is refused before the body is read", () => {
+	const sink = new FakeSink();
+	sink.budgetBytes = 20 * MIB;
+	assert.throws(() => new PayloadBuffer(limits, new Reservation(sink), 30 * MIB), { code: "overloaded" });
+	assert.equal(sink.heldBytes, 0);
 });
 
 test("a declared length above the limit is refused before anything is reserved", () => {

@@ -178,7 +178,7 @@ export function callGrpcOn(
 		stream.on("trailers", (received) => (last = received));
 		stream.on("data", (part: Buffer) => parts.push(part));
 		stream.on("error", reject);
-		stream.on("close", () => {
+		const answered = (): void => {
 			const trailersOnly = first["grpc-status"] !== undefined;
 			const final = trailersOnly ? first : last;
 			const details = final["grpc-status-details-bin"];
@@ -191,7 +191,10 @@ export function callGrpcOn(
 				messages: unframe(Buffer.concat(parts)),
 				trailersOnly,
 			});
-		});
+		};
+		stream.on("close", answered);
+		// node's client keeps a stream open while bytes wait that the server no longer wants; the answer is complete all the same.
+		stream.on("end", () => setImmediate(answered));
 		for (const chunk of chunks) stream.write(chunk);
 		if (!open) stream.end();
 	});
@@ -199,7 +202,8 @@ export function callGrpcOn(
 
 /** One call on a connection of its own. */
 export async function callGrpc(address: string, request: GrpcRequest): Promise<GrpcAnswer> {
-	const session = connect(`http://${address}`);
+	// node's client would refuse to queue more than 10 MB, its own and the server's answer to it.
+	const session = connect(`http://${address}`, { maxSessionMemory: 1_000 });
 	session.on("error", () => {});
 	try {
 		return await callGrpcOn(session, request);

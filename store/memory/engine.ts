@@ -69,7 +69,10 @@ class MemoryWriter implements StoreWriter {
 		for (const { service, name, kind } of spans) {
 			state.seeOperation(state.seeService(service, group.arrivedMs), name, kind, group.arrivedMs);
 		}
-		for (const service of [...logs.map(({ origin }) => origin.service), ...group.metrics.series.map((series) => series.service)]) {
+		for (const service of [
+			...logs.map(({ origin }) => origin.service),
+			...group.metrics.series.map((series) => series.service),
+		]) {
 			if (service !== "") state.seeService(service, group.arrivedMs);
 		}
 		state.groups.push(stored);

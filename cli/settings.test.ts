@@ -48,7 +48,6 @@ test("without any source the defaults of the table hold", () => {
 	assert.equal(settings.maxDiskBytes, 10e9);
 	assert.equal(settings.windowMs, 3_600_000);
 	assert.equal(settings.maxPayloadBytes, 64 * 2 ** 20);
-	assert.equal(settings.engine, "sqlite");
 	assert.equal(settings.selfTelemetry, undefined);
 	assert.deepEqual(settings.ingestTokens, []);
 });

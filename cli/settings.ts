@@ -25,7 +25,6 @@ export interface TlsSettings {
 export interface Settings {
 	/** Absolute. */
 	readonly dataDirectory: string;
-	readonly engine: "sqlite" | "memory";
 	readonly http: ListenAddress;
 	readonly otlpGrpc: ListenAddress | undefined;
 	readonly otlpHttp: ListenAddress | undefined;
@@ -116,7 +115,6 @@ export function loadSettings(input: SettingsInput): LoadedSettings {
 	const disabled = input.env["OTEL_SDK_DISABLED"]?.trim().toLowerCase() === "true";
 	const settings: Settings = {
 		dataDirectory: resolve(complete.data),
-		engine: complete.engine,
 		http: complete.http,
 		otlpGrpc: unlessOff(complete["otlp-grpc"]),
 		otlpHttp: unlessOff(complete["otlp-http"]),

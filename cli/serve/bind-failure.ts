@@ -5,20 +5,19 @@ import { formatAddress } from "../settings/values.ts";
 
 /** What to throw instead of the socket's error; other errors stay what they are. */
 export function bindFailure(error: unknown, settings: Settings): unknown {
-	const code = systemCode(error);
-	if (code === undefined) return error;
+	const system = systemError(error);
+	if (system === undefined) return error;
 	const listeners = [
 		["--http", settings.http],
 		["--otlp-grpc", settings.otlpGrpc],
 		["--otlp-http", settings.otlpHttp],
 		["--zipkin", settings.zipkin],
 	] as const;
-	const port = error instanceof Error && "port" in error ? error.port : undefined;
-	const found = listeners.find(([, address]) => address !== undefined && address.port === port);
+	const found = listeners.find(([, address]) => address !== undefined && address.port === system.port);
 	if (found?.[1] === undefined) return error;
 	const [flag, address] = found;
 	const where = `${flag} ${formatAddress(address)}`;
-	switch (code) {
+	switch (system.code) {
 		case "EADDRINUSE":
 			return new CommandError(
 				`${where}: the port is in use, by another meshscope or another collector; give another with ${flag} HOST:PORT`,
@@ -34,7 +33,15 @@ export function bindFailure(error: unknown, settings: Settings): unknown {
 	}
 }
 
-function systemCode(error: unknown): string | undefined {
-	if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return undefined;
-	return error.code;
+interface SystemError {
+	readonly code: string;
+	readonly port?: number;
+}
+
+/** The socket's own error, bare or as the cause of one that names the receiver. */
+function systemError(error: unknown): SystemError | undefined {
+	if (!(error instanceof Error)) return undefined;
+	if (!("code" in error) || typeof error.code !== "string")
+		return error.cause === undefined ? undefined : systemError(error.cause);
+	return "port" in error && typeof error.port === "number" ? { code: error.code, port: error.port } : { code: error.code };
 }

@@ -51,7 +51,7 @@ export async function openRunningStore(
 		async status() {
 			const { ingest, pipeline: queue, store } = await pipeline.status();
 			const { capabilities: _, ...facts } = store;
-			return { ingest, pipeline: queue, store: { engine: settings.engine, directory: settings.dataDirectory, ...facts } };
+			return { ingest, pipeline: queue, store: { engine: "sqlite", directory: settings.dataDirectory, ...facts } };
 		},
 		async close() {
 			await Promise.all([pipeline.close(), reader.close()]);

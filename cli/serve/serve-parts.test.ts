@@ -16,9 +16,11 @@ const { settings } = loadSettings({
 
 test("a port in use is named by the flag that sets it", () => {
 	const inUse = Object.assign(new Error("listen EADDRINUSE"), { code: "EADDRINUSE", port: 4318, address: "127.0.0.1" });
-	const failure = bindFailure(inUse, settings);
-	assert.ok(failure instanceof CommandError);
-	assert.match(failure.message, /^--otlp-http 127\.0\.0\.1:4318: the port is in use/);
+	for (const error of [inUse, new Error("the receiver cannot listen", { cause: inUse })]) {
+		const failure = bindFailure(error, settings);
+		assert.ok(failure instanceof CommandError);
+		assert.match(failure.message, /^--otlp-http 127\.0\.0\.1:4318: the port is in use/);
+	}
 });
 
 test("errors that are none of a socket stay what they are", () => {

@@ -53,7 +53,6 @@ export const OPTIONS: readonly OptionSpec[] = [
 	option("queue-bytes", "SIZE", "bytes held between receipt and commit; beyond it senders are told to retry", "128MiB"),
 	option("readers", "N", "threads that answer queries", "2"),
 	option("window", "DURATION", "length of a storage window, which is one file", "1h"),
-	option("engine", "sqlite|memory", "store engine", "sqlite"),
 	option("log-level", "LEVEL", "trace, debug, info, warn, error, fatal or silent", "info", { standardEnv: ["OTEL_LOG_LEVEL"] }),
 	option("self-telemetry", "URL|off", "OTLP gRPC endpoint for meshscope's own traces and metrics", "off", {
 		standardEnv: ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"],

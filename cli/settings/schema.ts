@@ -83,7 +83,6 @@ const COMPLETE_SCHEMA = z.object({
 	"queue-bytes": size(MIB, 64 * 1024 * MIB),
 	readers: count(1, 64),
 	window: duration("1s", "7d"),
-	engine: single(z.enum(["sqlite", "memory"], "must be sqlite or memory")),
 	"log-level": single(
 		z
 			.string()

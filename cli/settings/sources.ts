@@ -31,8 +31,8 @@ export interface LayerResult {
 	readonly faults: readonly Fault[];
 }
 
-/** Variables of this prefix that are not settings: those of the client commands. */
-const CLIENT_ENV: readonly string[] = ["MESHSCOPE_CONFIG", "MESHSCOPE_URL", "MESHSCOPE_TOKEN"];
+/** Variables of this prefix that are not settings: those of the client commands, and the one that tests crash the writer with. */
+const OTHER_ENV: readonly string[] = ["MESHSCOPE_CONFIG", "MESHSCOPE_URL", "MESHSCOPE_TOKEN", "MESHSCOPE_FAILPOINT"];
 /** Kubernetes sets these in every pod beside a Service called "meshscope"; they are nobody's mistake. */
 const SERVICE_LINK_ENV = /^MESHSCOPE_(?:SERVICE_(?:HOST|PORT(?:_.*)?)|PORT(?:_\d+_(?:TCP|UDP)(?:_(?:PROTO|PORT|ADDR))?)?)$/;
 
@@ -91,7 +91,7 @@ function scalarText(node: unknown): string | undefined {
 export function readEnvLayer(env: Readonly<Record<string, string | undefined>>): LayerResult {
 	const layer = new Map<string, Given>();
 	const faults: Fault[] = [];
-	const known = new Set([...OPTION_NAMES.map(envName), ...CLIENT_ENV]);
+	const known = new Set([...OPTION_NAMES.map(envName), ...OTHER_ENV]);
 	for (const name of Object.keys(env).toSorted()) {
 		if (!name.startsWith("MESHSCOPE_") || known.has(name) || SERVICE_LINK_ENV.test(name)) continue;
 		faults.push({ at: name, message: unknownMessage("variable", name, [...known], (one) => one) });

@@ -13,8 +13,6 @@ export interface ContinuousOptions {
 	readonly durationMs: number;
 	/** Beyond it a trace that is not there, or differs, is reported as missing or wrong. */
 	readonly deadlineMs: number;
-	/** A trace that matched only this long after its acknowledgement counts as late. */
-	readonly lateMs: number;
 	readonly random: RandomBytes;
 	readonly nowMs: () => number;
 	/** Ends the run early; the report is still made. */
@@ -40,6 +38,7 @@ export interface ContinuousReport {
 	readonly missing: readonly string[];
 	/** Acknowledged, and found otherwise than written. */
 	readonly wrong: readonly { readonly traceId: string; readonly differences: readonly string[] }[];
+	/** Found as written in the end, but not by the first answer after the acknowledgement: acknowledged data must be visible. */
 	readonly late: readonly string[];
 	/** Never acknowledged before the deadline. */
 	readonly unacknowledged: readonly { readonly traceId: string; readonly reason: string }[];
@@ -133,7 +132,7 @@ async function verifyOne(options: ContinuousOptions, tally: Tally): Promise<void
 		return;
 	}
 	const acknowledgedMs = options.nowMs();
-	const verdict = await readUntilMatch(options, trace, acknowledgedMs + options.deadlineMs);
+	const { verdict, staleAnswers } = await readUntilMatch(options, trace, acknowledgedMs + options.deadlineMs);
 	if (verdict === "missing") {
 		tally.missing.push(trace.traceId);
 		options.say(`missing: ${trace.traceId}`);
@@ -144,12 +143,11 @@ async function verifyOne(options: ContinuousOptions, tally: Tally): Promise<void
 		options.say(`wrong: ${trace.traceId}: ${verdict.join("; ")}`);
 		return;
 	}
-	const readBackMs = options.nowMs() - acknowledgedMs;
 	tally.matched++;
-	tally.readBackMs.push(readBackMs);
-	if (readBackMs > options.lateMs) {
+	tally.readBackMs.push(options.nowMs() - acknowledgedMs);
+	if (staleAnswers > 0) {
 		tally.late.push(trace.traceId);
-		options.say(`late: ${trace.traceId} after ${Math.round(readBackMs)} ms`);
+		options.say(`late: ${trace.traceId}, after ${staleAnswers} answers without it`);
 	}
 	if (tally.kept.length === REREAD) tally.kept[Math.floor((options.random(1)[0]! / 256) * REREAD)] = trace;
 	else tally.kept.push(trace);
@@ -175,27 +173,30 @@ async function sendUntilAcknowledged(
 	}
 }
 
-async function readUntilMatch(
-	options: ContinuousOptions,
-	trace: WrittenTrace,
-	deadlineMs: number,
-): Promise<"match" | "missing" | string[]> {
-	for (;;) {
+interface ReadBack {
+	readonly verdict: "match" | "missing" | string[];
+	/** Answers that did not have the whole trace; requests that got no answer are none. */
+	readonly staleAnswers: number;
+}
+
+async function readUntilMatch(options: ContinuousOptions, trace: WrittenTrace, deadlineMs: number): Promise<ReadBack> {
+	for (let staleAnswers = 0; ;) {
 		let verdict: "missing" | string[] = "missing";
 		try {
 			const answer = await options.fetchTrace(trace.traceId);
 			if (answer !== undefined) verdict = compareTraces(trace.batches, answer);
+			if (verdict !== "missing" && verdict.length === 0) return { verdict: "match", staleAnswers };
+			staleAnswers++;
 		} catch (error) {
 			verdict = [`could not be read: ${error instanceof Error ? error.message : String(error)}`];
 		}
-		if (verdict !== "missing" && verdict.length === 0) return "match";
-		if (options.nowMs() + POLL_MS > deadlineMs) return verdict;
+		if (options.nowMs() + POLL_MS > deadlineMs) return { verdict, staleAnswers };
 		await options.sleep(POLL_MS);
 	}
 }
 
 async function readAgain(options: ContinuousOptions, tally: Tally, trace: WrittenTrace): Promise<void> {
-	const verdict = await readUntilMatch(options, trace, options.nowMs());
+	const { verdict } = await readUntilMatch(options, trace, options.nowMs());
 	if (verdict === "match") return;
 	tally.matched--;
 	if (verdict === "missing") tally.missing.push(trace.traceId);

@@ -1,4 +1,5 @@
 /** Traces to write and read back: random ids, every type of value, text that breaks careless code. Pure given its randomness. */
+import { timeNsFromMs } from "../../model/time.ts";
 import type { OtlpAnyValue, OtlpKeyValue, OtlpSpan, OtlpTracesData } from "../../model/otlp/types.ts";
 
 export interface WrittenTrace {
@@ -24,7 +25,7 @@ const TEXTS: readonly string[] = [
 export function makeTrace(random: RandomBytes, nowMs: number): WrittenTrace {
 	const traceId = hex(random(16));
 	const rootId = hex(random(8));
-	const startNs = BigInt(nowMs) * 1_000_000n + BigInt(random(1)[0]!);
+	const startNs = timeNsFromMs(nowMs) + BigInt(random(1)[0]!);
 	const root = makeSpan(random, traceId, rootId, undefined, startNs);
 	const children = Array.from({ length: 1 + (random(1)[0]! % 5) }, (_, i) =>
 		makeSpan(random, traceId, hex(random(8)), rootId, startNs + BigInt(i * 1_000)),

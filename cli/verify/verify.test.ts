@@ -17,7 +17,8 @@ function seeded(seed: number): RandomBytes {
 		});
 }
 
-const NOW_MS = 1_767_225_600_000;
+/** Clocks of fine resolution give fractions. */
+const NOW_MS = 1_767_225_600_000.25;
 
 /** All batches as one answer, each span in a group of its own, in another order. */
 function regrouped(
@@ -103,7 +104,12 @@ test("a value's type is part of the value", () => {
 
 interface FakeServer {
 	readonly send?: (store: OtlpTracesData[], batch: OtlpTracesData, call: number) => SendOutcome;
-	readonly fetch?: (store: OtlpTracesData[], traceId: string, call: number) => OtlpTracesData | undefined;
+	readonly fetch?: (
+		store: OtlpTracesData[],
+		traceId: string,
+		call: number,
+		find: () => OtlpTracesData | undefined,
+	) => OtlpTracesData | undefined;
 }
 
 /** A clock that jumps to the next sleeper once nothing else can run. */
@@ -140,7 +146,6 @@ async function runAgainst(server: FakeServer, more: Partial<ContinuousOptions> =
 		intervalMs: 1_000,
 		durationMs: 5_000,
 		deadlineMs: 2_000,
-		lateMs: 500,
 		random: seeded(3),
 		nowMs: () => clock.nowMs,
 		signal: new AbortController().signal,
@@ -150,7 +155,8 @@ async function runAgainst(server: FakeServer, more: Partial<ContinuousOptions> =
 			if (outcome.kind === "acknowledged") store.push(batch);
 			return outcome;
 		},
-		fetchTrace: async (traceId) => (server.fetch === undefined ? ofTrace(traceId) : server.fetch(store, traceId, fetches++)),
+		fetchTrace: async (traceId) =>
+			server.fetch === undefined ? ofTrace(traceId) : server.fetch(store, traceId, fetches++, () => ofTrace(traceId)),
 		say: () => {},
 		...more,
 	});
@@ -175,6 +181,22 @@ test("a server that loses one of two batches is reported as wrong", async () => 
 	assert.equal(report.ok, false);
 	assert.equal(report.wrong.length, 5);
 	assert.match(report.wrong[0]!.differences.join(), /is missing|was never written/);
+});
+
+test("a server whose first answer lacks what it acknowledged is late, one that gave no answer is not", async () => {
+	const seen = new Set<string>();
+	const slow = await runAgainst({
+		fetch: (_, traceId, __, find) => (seen.has(traceId) ? find() : (seen.add(traceId), undefined)),
+	});
+	assert.equal(slow.ok, false);
+	assert.deepEqual([slow.matched, slow.late.length, slow.missing.length], [5, 5, 0]);
+	const busy = await runAgainst({
+		fetch: (_, __, call, find) => {
+			if (call < 3) throw new Error("HTTP 503");
+			return find();
+		},
+	});
+	assert.deepEqual([busy.matched, busy.late.length], [5, 0]);
 });
 
 test("refusals that may be retried are retried, and cost nothing", async () => {

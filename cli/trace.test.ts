@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { createServer } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
+const TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736";
+const BODY = JSON.stringify({
+	resourceSpans: [
+		{
+			resource: { attributes: [{ key: "service.name", value: { stringValue: "cart" } }] },
+			scopeSpans: [
+				{
+					spans: [
+						{
+							traceId: TRACE_ID,
+							spanId: "00f067aa0ba902b7",
+							name: "GET /checkout",
+							kind: 2,
+							startTimeUnixNano: "1767225600000000000",
+							endTimeUnixNano: "1767225600048200000",
+							status: { code: 2 },
+						},
+					],
+				},
+			],
+		},
+	],
+	meshscope: { traceId: TRACE_ID, spanCount: 1 },
+});
+
+interface Ended {
+	readonly code: number;
+	readonly stdout: string;
+	readonly stderr: string;
+}
+
+/** Runs the command against a server that answers every request with `answer`. */
+async function traceAgainst(
+	answer: (request: IncomingMessage, response: ServerResponse) => void,
+	args: readonly string[],
+): Promise<Ended> {
+	const server = createServer(answer);
+	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+	const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+	try {
+		return await new Promise((resolve) => {
+			execFile(
+				process.execPath,
+				[MAIN, "trace", ...args, "--url", url],
+				{ env: { PATH: process.env["PATH"], TZ: "UTC" } },
+				(error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
+			);
+		});
+	} finally {
+		server.closeAllConnections();
+		await new Promise((resolve) => server.close(resolve));
+	}
+}
+
+test("a trace is asked for by its whole ID with the token, and drawn", async () => {
+	let asked: string | undefined;
+	let token: string | undefined;
+	const ended = await traceAgainst(
+		(request, response) => {
+			asked = request.url;
+			token = request.headers.authorization;
+			response.end(BODY);
+		},
+		[TRACE_ID.toUpperCase(), "--token", "a-read-token"],
+	);
+	assert.equal(asked, `/api/v1/traces/${TRACE_ID}`);
+	assert.equal(token, "Bearer a-read-token");
+	assert.equal(ended.code, 0, ended.stderr);
+	assert.match(ended.stdout, /2026-01-01 00:00:00\.000000 \+00:00 {3}48\.2 ms {3}1 span {3}1 service {3}1 error\n/);
+	assert.match(ended.stdout, /^cart +GET \/checkout +SE +48\.2 ms █+$/m);
+	assert.ok(!ended.stdout.includes("\u001b"), "no colour where there is no terminal");
+});
+
+test("--json prints the answer as it came", async () => {
+	const ended = await traceAgainst((_, response) => response.end(BODY), [TRACE_ID, "--json"]);
+	assert.equal(ended.stdout, `${BODY}\n`);
+});
+
+test("an unknown trace ends with 1 and says so", async () => {
+	const ended = await traceAgainst((_, response) => response.writeHead(404).end("{}"), ["1"]);
+	assert.equal(ended.code, 1);
+	assert.equal(ended.stdout, "");
+	assert.match(ended.stderr, /^no trace 00000000000000000000000000000001;/);
+});
+
+test("another refusal is told in the server's words", async () => {
+	const refusal = JSON.stringify({ error: { code: "unauthenticated", message: "no token was sent" } });
+	const ended = await traceAgainst((_, response) => response.writeHead(401).end(refusal), ["1"]);
+	assert.equal(ended.code, 1);
+	assert.equal(ended.stderr, "error: no token was sent (HTTP 401)\n");
+});

@@ -1,0 +1,89 @@
+/** `meshscope trace ID`: one trace from the running server, or from the data directory when none runs, as a waterfall or OTLP JSON. */
+import { parseTraceId } from "../model/ids.ts";
+import type { TraceId } from "../model/ids.ts";
+import type { TracesData } from "../ui/base/otlp.ts";
+import { connectApi, DEFAULT_URL, errorOfAnswer, NoServerError } from "./api-client.ts";
+import { withDataOptions, withServerOptions } from "./command.ts";
+import type { DefineCommand } from "./command.ts";
+import { CommandError, EXIT_FAILURE, EXIT_OK, messageOf, UsageError, wantsColour } from "./context.ts";
+import type { CliContext } from "./context.ts";
+import { waterfallLines } from "./terminal/waterfall.ts";
+
+interface TraceFlags {
+	readonly json?: boolean;
+	readonly url?: string;
+	readonly token?: string;
+	readonly data?: string;
+	readonly config?: string;
+}
+
+/** Where output is no terminal. */
+const DEFAULT_COLUMNS = 120;
+
+export const define: DefineCommand = (command, context, finish) => {
+	command.argument("<id>", "trace ID, hex of either case, with or without leading zeros").option("--json", "print OTLP JSON");
+	withDataOptions(withServerOptions(command)).addHelpText(
+		"after",
+		"\nAsks the running server; without one, or with --data, reads the data directory.\n\nExample:\n  $ meshscope trace 4bf92f3577b34da6a3ce929d0e0e4736\n",
+	);
+	command.action(async (id: string, flags: TraceFlags) => finish(await showTrace(id, flags, context)));
+};
+
+async function showTrace(idText: string, flags: TraceFlags, context: CliContext): Promise<number> {
+	const traceId = parseTraceId(idText);
+	if (traceId === undefined)
+		throw new UsageError(`${JSON.stringify(idText)} is not a trace ID: up to 32 hex digits, not all zero`);
+	const text = await findTrace(traceId, flags, context);
+	if (text === undefined) {
+		context.stderr.write(`no trace ${traceId}; check the ID and the retention\n`);
+		return EXIT_FAILURE;
+	}
+	if (flags.json === true) {
+		context.stdout.write(`${text}\n`);
+		return EXIT_OK;
+	}
+	const columns = context.stdout.columns ?? DEFAULT_COLUMNS;
+	const lines = waterfallLines(parseTrace(text), { traceId, columns, colour: wantsColour(context) });
+	context.stdout.write(`${lines.join("\n")}\n`);
+	return EXIT_OK;
+}
+
+/** The trace as OTLP JSON text with its summary; undefined when nobody knows it. */
+async function findTrace(traceId: TraceId, flags: TraceFlags, context: CliContext): Promise<string | undefined> {
+	const url = flags.url ?? context.env["MESHSCOPE_URL"];
+	if (url === undefined && flags.data !== undefined) return readTrace(traceId, flags, context);
+	const client = connectApi(url ?? DEFAULT_URL, flags.token ?? context.env["MESHSCOPE_TOKEN"]);
+	try {
+		const answer = await client.get(`/api/v1/traces/${traceId}`);
+		if (answer.status === 200) return answer.text;
+		if (answer.status === 404) return undefined;
+		throw new CommandError(errorOfAnswer(answer));
+	} catch (error) {
+		// A server that was named must answer; the usual one may be down, and its data still there.
+		if (url !== undefined || !(error instanceof NoServerError)) throw error;
+		return readTrace(traceId, flags, context).catch((reason: unknown) => {
+			throw new CommandError(`${error.message}, and ${messageOf(reason)}`);
+		});
+	}
+}
+
+async function readTrace(traceId: TraceId, flags: TraceFlags, context: CliContext): Promise<string | undefined> {
+	const { openReader } = await import("./store-access.ts");
+	const reader = await openReader(flags, context);
+	try {
+		const result = await reader.trace(traceId, "json");
+		if (result === undefined) return undefined;
+		const body = new TextDecoder().decode(result.body);
+		// As the API answers it: the summary beside the spans.
+		return `${body.replace(/\}\s*$/, body.trim() === "{}" ? "" : ",")}"meshscope":${JSON.stringify(result.summary)}}`;
+	} finally {
+		await reader.close();
+	}
+}
+
+function parseTrace(text: string): TracesData {
+	const body: unknown = JSON.parse(text);
+	// The layout takes every field as absent when it is not what OTLP says.
+	if (typeof body === "object" && body !== null) return body;
+	throw new CommandError("the server's answer is no trace");
+}

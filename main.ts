@@ -1,0 +1,87 @@
+#!/usr/bin/env node
+/**
+ * The entry of the command line. A command's module is loaded only when that command is called, so `--help` and `trace` do not wait
+ * for a server's worth of packages.
+ */
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { CommandError, EXIT_FAILURE, EXIT_OK, EXIT_USAGE, messageOf, processContext, UsageError } from "./cli/context.ts";
+import type { DefineCommand } from "./cli/command.ts";
+import type { CliContext } from "./cli/context.ts";
+import { MeshscopeError } from "./model/errors.ts";
+
+interface CommandEntry {
+	readonly name: string;
+	readonly summary: string;
+	readonly load: () => Promise<{ readonly define: DefineCommand }>;
+}
+
+const COMMANDS: readonly CommandEntry[] = [
+	{ name: "serve", summary: "receive telemetry, keep it, answer queries", load: () => import("./cli/serve-command.ts") },
+	{ name: "trace", summary: "show one trace as a waterfall", load: () => import("./cli/trace.ts") },
+	{ name: "sql", summary: "ask read-only SQL over spans, logs and metric points", load: () => import("./cli/sql.ts") },
+	{
+		name: "verify",
+		summary: "check the store's integrity, or a running server continuously",
+		load: () => import("./cli/verify.ts"),
+	},
+	{ name: "backup", summary: "copy the store into an empty directory", load: () => import("./cli/backup.ts") },
+	{ name: "bench", summary: "measure this machine", load: () => import("./cli/bench.ts") },
+];
+
+async function run(argv: readonly string[], context: CliContext): Promise<number> {
+	let exitCode = EXIT_OK;
+	const program = new Command("meshscope")
+		.description("The observability backend for service meshes that one person starts with one command.")
+		.version(versionOf(), "-V, --version")
+		.helpCommand(false)
+		.enablePositionalOptions()
+		.addHelpText("after", "\nExample:\n  $ meshscope serve --data ./meshscope-data\n\nEach command has its own --help.");
+	const called = COMMANDS.find((entry) => entry.name === argv[0]);
+	for (const entry of COMMANDS) {
+		const command = program.command(entry.name).description(entry.summary);
+		if (entry === called) (await entry.load()).define(command, context, (code) => (exitCode = code));
+	}
+	for (const command of [program, ...program.commands]) command.exitOverride();
+	if (argv.length === 0) {
+		program.outputHelp();
+		return EXIT_OK;
+	}
+	await program.parseAsync([...argv], { from: "user" });
+	return exitCode;
+}
+
+function versionOf(): string {
+	const manifest: unknown = JSON.parse(readFileSync(new URL("package.json", import.meta.url), "utf8"));
+	return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : "unknown";
+}
+
+/** The exit code of an error, after it was told to the person. */
+function report(error: unknown, context: CliContext): number {
+	// Commander has printed its own message; help and version end here too, with 0.
+	if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
+	if (error instanceof UsageError) {
+		context.stderr.write(`error: ${error.message}\n`);
+		return EXIT_USAGE;
+	}
+	if (error instanceof CommandError || error instanceof MeshscopeError) {
+		context.stderr.write(`error: ${error.message}\n`);
+		return EXIT_FAILURE;
+	}
+	const settingsFaults = error instanceof Error && error.name === "SettingsError";
+	const text = error instanceof Error && !settingsFaults ? (error.stack ?? error.message) : messageOf(error);
+	context.stderr.write(`${text}\n`);
+	return settingsFaults ? EXIT_USAGE : EXIT_FAILURE;
+}
+
+// A reader that goes away early (`| head`) is not a failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+	if (error.code === "EPIPE") process.exit(EXIT_OK);
+	throw error;
+});
+const context = processContext();
+try {
+	process.exitCode = await run(process.argv.slice(2), context);
+} catch (error) {
+	process.exitCode = report(error, context);
+}

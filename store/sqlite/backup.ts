@@ -152,8 +152,12 @@ class Copy {
 	undo(): void {
 		for (const file of this.files)
 			for (const suffix of ["", "-journal", ...SIDE_FILES]) rmSync(file + suffix, { force: true });
-		rmdirSync(join(this.target, "windows"));
-		if (!this.targetWasThere) rmdirSync(this.target);
+		try {
+			rmdirSync(join(this.target, "windows"));
+			if (!this.targetWasThere) rmdirSync(this.target);
+		} catch {
+			// Somebody else put something there; it is theirs, and the fault of the copy is what counts.
+		}
 	}
 }
 
@@ -165,7 +169,7 @@ async function copyDatabase(source: Connection, to: string): Promise<void> {
 	try {
 		await source.backup(to, { progress: () => PAGES_PER_STEP });
 	} finally {
-		source.exec("COMMIT");
+		if (source.inTransaction) source.exec("COMMIT");
 	}
 	const copy = new Database(to, { fileMustExist: true });
 	try {

@@ -1,0 +1,263 @@
+/**
+ * Reads everything in a data directory and checks it against its checksums, its indexes and itself. A damaged window is a line in
+ * the report, never a throw. Runs beside a server: each window is read in one snapshot.
+ */
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { attributesFromCanonical } from "../../model/otlp/canonical.ts";
+import { decodeLogRecord, decodeResourceGroup, decodeScopeGroup, decodeSpan } from "../../model/otlp/decode.ts";
+import { hexFromBytes } from "../../model/ids.ts";
+import { mayContain } from "../block/filter.ts";
+import { PARTS_PER_BLOCK, traceHash } from "../block/format.ts";
+import type { BlockReader } from "../block/reader.ts";
+import { collectTokens } from "../block/tokens.ts";
+import type { VerifyReport } from "../store.ts";
+import { BlockTable, type StoredBlock } from "./block-table.ts";
+import { type Connection, openForReading } from "./database.ts";
+import { eachPoint } from "./metric-store.ts";
+import { TraceIndexReader } from "./trace-index.ts";
+import { windowPath } from "./window-set.ts";
+
+/** More say nothing that these do not. */
+const MAX_PROBLEMS = 20;
+const MAX_INT64 = (1n << 63n) - 1n;
+
+type WindowReport = VerifyReport["windows"][number];
+
+export function verifyDirectory(directory: string): VerifyReport {
+	const windows: WindowReport[] = [];
+	const names = new Set(filesIn(directory));
+	try {
+		for (const name of windowsInCatalog(directory)) names.add(name);
+	} catch (error) {
+		windows.push({ name: "catalog.db", ok: false, blocks: 0, spans: 0, problems: [textOf(error)] });
+	}
+	for (const name of [...names].sort()) {
+		const report = verifyWindow(windowPath(directory, name), name);
+		if (report.ok || !isRemoved(directory, name)) windows.push(report);
+	}
+	return { windows, ok: windows.every(({ ok }) => ok) };
+}
+
+/** True when retention took the window away while it was being read. */
+function isRemoved(directory: string, name: string): boolean {
+	if (existsSync(windowPath(directory, name))) return false;
+	try {
+		return !windowsInCatalog(directory).includes(name);
+	} catch {
+		return false;
+	}
+}
+
+function filesIn(directory: string): string[] {
+	const folder = join(directory, "windows");
+	if (!existsSync(folder)) return [];
+	return readdirSync(folder)
+		.filter((file) => file.endsWith(".db"))
+		.map((file) => file.slice(0, -3));
+}
+
+function windowsInCatalog(directory: string): string[] {
+	const catalog = openForReading(join(directory, "catalog.db"));
+	try {
+		for (const problem of integrityProblems(catalog)) throw new Error(problem);
+		return catalog.prepare<[], string>("SELECT name FROM windows").pluck().all();
+	} finally {
+		catalog.close();
+	}
+}
+
+function integrityProblems(database: Connection): string[] {
+	const lines = database.prepare<[], string>(`PRAGMA integrity_check(${MAX_PROBLEMS})`).pluck().all();
+	return lines.length === 1 && lines[0] === "ok" ? [] : lines;
+}
+
+function verifyWindow(path: string, name: string): WindowReport {
+	const problems = new Problems();
+	let database: Connection | undefined;
+	const counts = { blocks: 0, spans: 0 };
+	try {
+		database = openForReading(path);
+		database.exec("BEGIN");
+		verifyContent(database, problems, counts);
+	} catch (error) {
+		problems.add(textOf(error));
+	} finally {
+		database?.close();
+	}
+	return { name, ok: problems.total === 0, ...counts, problems: problems.list() };
+}
+
+function verifyContent(database: Connection, problems: Problems, counts: { blocks: number; spans: number }): void {
+	for (const problem of integrityProblems(database)) problems.add(problem);
+	const table = new BlockTable(database);
+	const index = new TraceIndexReader(database);
+	for (const signal of ["traces", "logs"] as const) {
+		for (const stored of table.blocks(signal)) {
+			counts.blocks++;
+			if (signal === "traces") counts.spans += stored.rows;
+			problems.during(`block ${stored.id}`, () => {
+				const block = table.open(stored.id);
+				if (block.shape.signal !== signal) throw new Error(`holds ${block.shape.signal}, not ${signal}`);
+				verifySummary(block, stored);
+				verifyRecords(block);
+				verifyFilter(block, stored);
+				if (stored.final) verifyIndex(block, stored, index);
+			});
+		}
+	}
+	verifyTables(database, problems);
+	problems.during("metrics", () => verifyMetrics(database));
+}
+
+/** The row of the `blocks` table, by which searches pass blocks over, against the block itself. */
+function verifySummary(block: BlockReader, stored: StoredBlock): void {
+	const head = block.head();
+	expect("record_count", stored.rows, head.rows);
+	expect("trace_count", stored.traces, block.traces().count);
+	const services = [...new Set(head.scopes.map(({ service }) => service))].sort();
+	expect("services", JSON.stringify(stored.services), JSON.stringify(services));
+	const rowsByClass = new Uint32Array(head.classes.length);
+	const durations = block.durations();
+	let min = MAX_INT64;
+	let max = 0n;
+	for (let row = 0; row < head.rows; row++) {
+		const rowClass = block.rowClasses()[row]!;
+		rowsByClass[rowClass]! += 1;
+		const entry = head.classes[rowClass]!;
+		const duration = durations[row]!;
+		if (duration < entry.minDuration || duration > entry.maxDuration)
+			throw new Error(`row ${row} lies outside of its class's durations`);
+		if (duration < stored.minDurationNs || duration > stored.maxDurationNs)
+			throw new Error(`row ${row} lies outside of the block's durations`);
+		const time = block.time0(row);
+		if (time < min) min = time;
+		if (time > max) max = time;
+	}
+	for (const [i, entry] of head.classes.entries()) expect(`rows of class ${i}`, entry.rows, rowsByClass[i]!);
+	if (stored.minTimeNs > min) throw new Error(`min_time is ${stored.minTimeNs}, the earliest record has ${min}`);
+	if (stored.maxTimeNs < (max > MAX_INT64 ? MAX_INT64 : max))
+		throw new Error(`max_time is ${stored.maxTimeNs}, the latest record has ${max}`);
+}
+
+/** Every record rebuilt and read again. */
+function verifyRecords(block: BlockReader): void {
+	const head = block.head();
+	const { ids, firstRow, count } = block.traces();
+	const { spans } = block.ids();
+	for (const { resourceItem, scopeItem } of head.scopes) {
+		const resource = block.item(resourceItem);
+		decodeResourceGroup(resource, 0, resource.length);
+		const scope = block.item(scopeItem);
+		decodeScopeGroup(scope, 0, scope.length);
+	}
+	const decode = head.shape.signal === "traces" ? decodeSpan : decodeLogRecord;
+	for (let trace = 0; trace < count; trace++) {
+		const traceId = wordsHex(ids, trace * 4, 4);
+		for (let row = firstRow[trace]!; row < firstRow[trace + 1]!; row++) {
+			const bytes = block.record(row);
+			const record = decode(bytes, 0, bytes.length);
+			if (unlessZero(record.traceId) !== unlessZero(traceId))
+				throw new Error(`row ${row} is of trace ${record.traceId}, not ${traceId}`);
+			const spanId = wordsHex(spans, row * 2, 2);
+			if (unlessZero(record.spanId) !== unlessZero(spanId))
+				throw new Error(`row ${row} is span ${record.spanId}, not ${spanId}`);
+		}
+	}
+}
+
+/** What the token filter leaves out, no search finds. */
+function verifyFilter(block: BlockReader, stored: StoredBlock): void {
+	const filter = block.filter();
+	if (filter === undefined) {
+		if (stored.final) throw new Error("a final block has no filter");
+		return;
+	}
+	const tokens = collectTokens({
+		shape: block.shape,
+		items: block.heap().count,
+		item: (id) => block.item(id),
+		isResource: new Set(block.head().scopes.map(({ resourceItem }) => resourceItem)),
+	});
+	for (let i = 0; i < tokens.count; i++)
+		if (!mayContain(filter, [tokens.words[i * 2]!, tokens.words[i * 2 + 1]!]))
+			throw new Error("the filter denies an attribute that is there");
+}
+
+function verifyIndex(block: BlockReader, stored: StoredBlock, index: TraceIndexReader): void {
+	const { ids, count } = block.traces();
+	for (let trace = 0; trace < count; trace++) {
+		const at = trace * 4;
+		if (!index.lookup(traceHash(ids[at]!, ids[at + 1]!, ids[at + 2]!, ids[at + 3]!)).includes(stored.id))
+			throw new Error(`trace ${wordsHex(ids, at, 4)} is not in the trace index`);
+	}
+}
+
+function verifyTables(database: Connection, problems: Problems): void {
+	const orphans = database
+		.prepare<[], number>(
+			`SELECT DISTINCT id / ${PARTS_PER_BLOCK} FROM parts WHERE id / ${PARTS_PER_BLOCK} NOT IN (SELECT id FROM blocks)`,
+		)
+		.pluck()
+		.all();
+	for (const block of orphans) problems.add(`parts of block ${block}, which is not there`);
+	const odd = database.prepare<[], number>("SELECT count(*) FROM commits WHERE length(fingerprints) % 16 <> 0").pluck().get();
+	if (odd !== 0) problems.add(`${odd} commits with fingerprints that are cut short`);
+}
+
+function verifyMetrics(database: Connection): void {
+	const lost = database
+		.prepare<[], number>("SELECT count(*) FROM metric_points WHERE series NOT IN (SELECT id FROM metric_series)")
+		.pluck()
+		.get();
+	expect("points without a series", 0, lost);
+	for (const scope of database.prepare<[], string>("SELECT scope FROM metric_series").pluck().iterate()) JSON.parse(scope);
+	for (const text of database.prepare<[], string>("SELECT attributes FROM metric_series").pluck().iterate())
+		attributesFromCanonical(text);
+	let points = 0;
+	for (const { point } of eachPoint(database, { fromNs: 0n, toNs: 1n << 64n })) if (point.timeUnixNano !== "") points++;
+	expect("metric points", database.prepare<[], number>("SELECT count(*) FROM metric_points").pluck().get(), points);
+}
+
+class Problems {
+	total = 0;
+	private readonly texts: string[] = [];
+
+	add(text: string): void {
+		this.total++;
+		if (this.texts.length < MAX_PROBLEMS) this.texts.push(text);
+	}
+
+	during(where: string, check: () => void): void {
+		try {
+			check();
+		} catch (error) {
+			this.add(`${where}: ${textOf(error)}`);
+		}
+	}
+
+	list(): string[] {
+		const more = this.total - this.texts.length;
+		return more > 0 ? [...this.texts, `and ${more} more`] : this.texts;
+	}
+}
+
+function expect(what: string, stored: unknown, found: unknown): void {
+	if (stored !== found) throw new Error(`${what} is ${String(stored)}, found ${String(found)}`);
+}
+
+function textOf(error: unknown): string {
+	return error instanceof Error ? error.message : String(error);
+}
+
+/** Absent, empty and all-zero ids are one: none. */
+function unlessZero(id: string | undefined): string {
+	return id === undefined || /^0*$/.test(id) ? "" : id;
+}
+
+function wordsHex(words: Uint32Array, at: number, count: number): string {
+	const bytes = new Uint8Array(count * 4);
+	const view = new DataView(bytes.buffer);
+	for (let i = 0; i < count; i++) view.setUint32(i * 4, words[at + i]!);
+	return hexFromBytes(bytes, 0, bytes.length);
+}

@@ -9,11 +9,20 @@ import { FIGURES, READY_BAR_MS, printFigures } from "./figures.ts";
 import { assertClean, emptyLedger, verify } from "./ledger.ts";
 import type { Ledger } from "./ledger.ts";
 import { mixedStreams, startLoad } from "./load.ts";
+import type { Load } from "./load.ts";
 import { temporaryFolder } from "./temporary.ts";
 
-/** Between the ready line and the kill: long enough for some dozens of commits, and never the same moment twice. */
-function lifetimeMs(random: () => number): number {
-	return 100 + random() * 500;
+/** Acknowledgements after which the server is killed, and then a little later still: never at the same moment twice. */
+const MAX_ACKS_BEFORE_KILL = 40;
+const MAX_PAUSE_BEFORE_KILL_MS = 60;
+/** A machine with other work may take its time; a cycle that acknowledged nothing has tested nothing. */
+const MAX_CYCLE_MS = 10_000;
+
+async function untilKill(load: Load): Promise<void> {
+	const acks = 1 + Math.floor(Math.random() * MAX_ACKS_BEFORE_KILL);
+	const deadlineMs = performance.now() + MAX_CYCLE_MS;
+	while (load.outcomes.acked < acks && performance.now() < deadlineMs) await delay(2);
+	await delay(Math.random() * MAX_PAUSE_BEFORE_KILL_MS);
 }
 
 test(`no acknowledged record is lost or doubled over ${FIGURES.crashCycles} kill -9 under load`, async (context: TestContext) => {
@@ -47,7 +56,7 @@ test(`no acknowledged record is lost or doubled over ${FIGURES.crashCycles} kill
 			}
 			previous = emptyLedger();
 			const load = startLoad(server.addresses, previous, streams, 5);
-			await delay(lifetimeMs(Math.random));
+			await untilKill(load);
 			await server.kill();
 			await load.stop();
 			assert.ok(load.outcomes.acked > 0, `cycle ${cycle} acknowledged nothing`);

@@ -11,7 +11,7 @@ import { mixedStreams, startLoad } from "./load.ts";
 import type { Stream } from "./load.ts";
 import { temporaryFolder } from "./temporary.ts";
 
-/** Places in the engine where a process may end; MESHSCOPE_FAILPOINT=name:n ends it with 137 the n-th time it gets there. */
+/** Places in the engine where a process may end; MESHSCOPE_FAILPOINT=name:n kills it the n-th time it gets there. */
 const FAILPOINTS = ["before-commit", "after-commit", "mid-merge", "before-merge-commit"] as const;
 
 /** Merging begins once enough fresh blocks lie there; until then there is nothing to stop in. */
@@ -33,7 +33,7 @@ for (const failpoint of FAILPOINTS) {
 				const how = await Promise.race([doomed.exited, delay(REACH_TIMEOUT_MS, "not reached", { ref: false })]);
 				await doomed.kill();
 				await load.stop();
-				assert.equal(how, "code 137", `${failpoint}:${nth}: ${how}\n${doomed.said()}`);
+				assert.equal(how, "signal SIGKILL", `${failpoint}:${nth}: ${how}\n${doomed.said()}`);
 			} finally {
 				await doomed.kill();
 			}
@@ -81,7 +81,7 @@ test("nothing younger than the removed window is lost when the process ends mid-
 			const how = await Promise.race([doomed.exited, delay(REACH_TIMEOUT_MS, "not reached", { ref: false })]);
 			await doomed.kill();
 			await load.stop();
-			assert.equal(how, "code 137", `mid-unlink: ${how}\n${doomed.said()}`);
+			assert.equal(how, "signal SIGKILL", `mid-unlink: ${how}\n${doomed.said()}`);
 		} finally {
 			await doomed.kill();
 		}

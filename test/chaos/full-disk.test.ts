@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { getSpans, getStatus } from "../interop/api.ts";
+import { getSpanIds, getStatus } from "../interop/api.ts";
 import { startServer } from "../interop/server.ts";
 import type { RunningServer } from "../interop/server.ts";
 import { makeTemplate } from "./batches.ts";
@@ -61,7 +61,7 @@ function startReading(server: RunningServer, acked: readonly Batch[], mayBeGone:
 		while (!stopping.signal.aborted) {
 			const batch = acked[Math.floor(Math.random() * acked.length)];
 			if (batch !== undefined) {
-				const spans = await getSpans(server.addresses.http, batch.traceIds[reads % batch.traceIds.length]!);
+				const spans = await getSpanIds(server.addresses.http, batch.traceIds[reads % batch.traceIds.length]!);
 				const isWhole = spans.length === batch.recordsPerTrace;
 				assert.ok(isWhole || (mayBeGone && spans.length === 0), `${spans.length} spans of ${batch.recordsPerTrace}`);
 				reads++;

@@ -5,7 +5,7 @@
  * - a refused one is absent (until it is sent again),
  * - one without an answer is there whole or not at all.
  */
-import { getLogs, getSpans } from "../interop/api.ts";
+import { getLogs, getSpanIds } from "../interop/api.ts";
 import type { Batch } from "./batches.ts";
 import type { Outcome } from "./sending.ts";
 
@@ -102,7 +102,7 @@ async function verifyBatch(http: string, batch: Batch, kind: keyof Ledger, verdi
 
 /** Span ids of the trace's records, as often as they are there. */
 async function recordsOf(http: string, batch: Batch, traceId: string): Promise<string[]> {
-	if (batch.signal === "traces") return (await getSpans(http, traceId)).map(({ span }) => span.spanId);
+	if (batch.signal === "traces") return getSpanIds(http, traceId);
 	return (await getLogs(http, { traceId, limit: "1000" })).map(({ spanId }) => spanId);
 }
 

@@ -21,7 +21,7 @@ export interface Stream {
 /** Small batches of spans and logs, and one stream of large ones so that commits differ in size and merging has work. */
 export function mixedStreams(): Stream[] {
 	const small = makeTemplate({ signal: "traces", traces: 4, recordsPerTrace: 5, serviceName: "chaos-small" });
-	const large = makeTemplate({ signal: "traces", traces: 8, recordsPerTrace: 200, serviceName: "chaos-large" });
+	const large = makeTemplate({ signal: "traces", traces: 6, recordsPerTrace: 60, serviceName: "chaos-large" });
 	const logs = makeTemplate({ signal: "logs", traces: 3, recordsPerTrace: 2, serviceName: "chaos-logs" });
 	return [
 		{ template: small, over: "http" },

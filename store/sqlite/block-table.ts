@@ -22,7 +22,7 @@ export interface StoredBlock {
 	readonly services: readonly string[];
 }
 
-const SIGNAL_NUMBER = { traces: 0, logs: 1 } as const;
+export const SIGNAL_NUMBER = { traces: 0, logs: 1 } as const;
 
 type BlockRow = [bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, string];
 

@@ -126,7 +126,7 @@ class LogSearch {
 	/** Blocks that the zone maps and the trace index do not rule out, latest first. */
 	private candidates(window: WindowReader, all: readonly StoredBlock[]): StoredBlock[] {
 		const { fromNs, toNs, service } = this.query;
-		const ofTrace = this.trace === undefined ? undefined : new Set(window.blocksOfTrace(traceHash(...this.trace)));
+		const ofTrace = this.trace === undefined ? undefined : new Set(window.blocksOfTrace("logs", traceHash(...this.trace)));
 		return all
 			.filter(
 				(block) =>

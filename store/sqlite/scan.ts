@@ -8,6 +8,7 @@ import { MeshscopeError } from "../../model/errors.ts";
 import { attributesToPlain, decodeResourceGroup, decodeSpan } from "../../model/otlp/decode.ts";
 import { spanIdentity } from "../../model/otlp/trace-summary.ts";
 import type { OtlpSpan, PlainValue } from "../../model/otlp/types.ts";
+import { MAX_TIME_NS } from "../../model/time.ts";
 import { WireError } from "../../model/protobuf/reader.ts";
 import { DamagedBlockError } from "../block/bytes.ts";
 import type { BlockReader } from "../block/reader.ts";
@@ -16,8 +17,8 @@ import { BlockTable } from "./block-table.ts";
 import { type Connection, isDamage, openForReading } from "./database.ts";
 import { LogDecoder } from "./logs.ts";
 import { eachPoint } from "./metric-store.ts";
-import { verifyDirectory } from "./verify.ts";
-import { type WindowEntry, windowPath, WindowSet } from "./window-set.ts";
+import { verifyDirectory, windowFiles } from "./verify.ts";
+import { windowPath, WindowSet } from "./window-set.ts";
 
 /** Spans remembered in each of two generations, to show one that was sent again only once. About 60 MB at most. */
 const REMEMBERED_SPANS = 250_000;
@@ -48,17 +49,17 @@ class SqliteScanner implements StoreScanner {
 	/** A span sent more than once is one row, unless half a million others lie between its records. */
 	*scanSpans(query: ScanQuery): Iterable<SpanRow> {
 		const seen = new RecentSpans();
-		const entries = this.windows.inRange(query.fromNs, query.toNs);
-		for (const row of this.eachWindow(entries, (database) => spansOf(database, query))) if (seen.isNew(row)) yield row;
+		const names = this.windowsWith(query);
+		for (const row of this.eachWindow(names, (database) => spansOf(database, query))) if (seen.isNew(row)) yield row;
 	}
 
 	*scanLogs(query: ScanQuery): Iterable<LogEntry> {
-		yield* this.eachWindow(this.windows.inRange(query.fromNs, query.toNs), (database) => logsOf(database, query));
+		yield* this.eachWindow(this.windowsWith(query), (database) => logsOf(database, query));
 	}
 
 	*scanMetricPoints(query: ScanQuery): Iterable<{ readonly series: MetricSeries; readonly point: MetricPoint }> {
 		// The catalog's times of a window are those of its spans and logs.
-		yield* this.eachWindow(this.windows.list(), (database) => eachPoint(database, query));
+		yield* this.eachWindow(this.windowsWith(undefined), (database) => eachPoint(database, query));
 	}
 
 	verify(): VerifyReport {
@@ -69,9 +70,23 @@ class SqliteScanner implements StoreScanner {
 		this.windows.close();
 	}
 
-	/** Oldest first; each window in a snapshot of its own, which ends with its last row or with the scan. */
-	private *eachWindow<Row>(entries: readonly WindowEntry[], rows: (database: Connection) => Iterable<Row>): Generator<Row> {
-		for (const { name } of entries.toReversed()) {
+	/** Oldest first: those that can hold spans or logs of a range, or all. Without a catalog, every file is one that can. */
+	private windowsWith(range: ScanQuery | undefined): string[] {
+		try {
+			const entries = range === undefined ? this.windows.list() : this.windows.inRange(range.fromNs, range.toNs);
+			return entries.map(({ name }) => name).reverse();
+		} catch (error) {
+			if (existsSync(join(this.directory, "catalog.db"))) {
+				if (!isDamage(error)) throw error;
+				this.options.onDamaged?.("catalog.db", error instanceof Error ? error.message : String(error));
+			}
+			return windowFiles(this.directory);
+		}
+	}
+
+	/** Each window in a snapshot of its own, which ends with its last row or with the scan. */
+	private *eachWindow<Row>(names: readonly string[], rows: (database: Connection) => Iterable<Row>): Generator<Row> {
+		for (const name of names) {
 			const path = windowPath(this.directory, name);
 			try {
 				yield* inSnapshot(path, rows);
@@ -100,7 +115,8 @@ function* rowsIn(database: Connection, signal: "traces" | "logs", query: ScanQue
 	const { fromNs, toNs, service } = query;
 	const table = new BlockTable(database);
 	for (const stored of table.blocks(signal)) {
-		if (stored.minTimeNs >= toNs || stored.maxTimeNs < fromNs) continue;
+		// Times past SQLite's integers are clamped there.
+		if (stored.minTimeNs >= toNs || (stored.maxTimeNs < fromNs && stored.maxTimeNs < MAX_TIME_NS)) continue;
 		if (service !== undefined && !stored.services.includes(service)) continue;
 		const block = table.open(stored.id);
 		const { classes, rows } = block.head();

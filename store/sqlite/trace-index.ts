@@ -4,6 +4,8 @@
  * Sorted runs of (trace hash, block), merged eight to one, so that a lookup is a seek in each of a few runs and a new block costs
  * one small sequential write, however many traces the window has: a B-tree with random keys would touch a page a trace.
  */
+import { NO_TRACE_HASH } from "../block/format.ts";
+import { SIGNAL_NUMBER } from "./block-table.ts";
 import type { Connection } from "./database.ts";
 
 /** 48-bit hash, then the block's number in 32 bits. */
@@ -19,39 +21,47 @@ export class TraceIndexWriter {
 	private readonly runsOfTier;
 	private readonly pagesOfRun;
 
-	constructor(database: Connection) {
-		this.insertRun = database.prepare("INSERT INTO trace_runs (tier, entries) VALUES (?, ?)");
+	private readonly signal: number;
+
+	constructor(database: Connection, signal: "traces" | "logs") {
+		this.signal = SIGNAL_NUMBER[signal];
+		this.insertRun = database.prepare("INSERT INTO trace_runs (signal, tier, entries) VALUES (?, ?, ?)");
 		this.insertPage = database.prepare("INSERT INTO trace_pages VALUES (?, ?, ?)");
 		this.deleteRun = database.prepare("DELETE FROM trace_runs WHERE id = ?");
 		this.deletePages = database.prepare("DELETE FROM trace_pages WHERE run = ?");
-		this.runsOfTier = database.prepare<[number], { id: number; entries: number }>(
-			"SELECT id, entries FROM trace_runs WHERE tier = ? ORDER BY id",
-		);
+		this.runsOfTier = database.prepare<[number, number], number>("SELECT id FROM trace_runs WHERE signal = ? AND tier = ? ORDER BY id").pluck();
 		this.pagesOfRun = database.prepare<[number], Uint8Array>("SELECT data FROM trace_pages WHERE run = ? ORDER BY first_hash").pluck();
 	}
 
 	/** Adds the traces of a block that became final, in the caller's transaction. @param hashes ascending */
 	add(block: number, hashes: Float64Array): void {
 		const entries = new Uint8Array(hashes.length * ENTRY_BYTES);
-		for (let i = 0; i < hashes.length; i++) writeEntry(entries, i * ENTRY_BYTES, hashes[i]!, block);
-		this.writeRun(0, entries);
+		let used = 0;
+		for (const hash of hashes) {
+			// Log records outside of any trace are never looked up by trace.
+			if (hash === NO_TRACE_HASH) continue;
+			writeEntry(entries, used, hash, block);
+			used += ENTRY_BYTES;
+		}
+		if (used === 0) return;
+		this.writeRun(0, entries.subarray(0, used));
 		for (let tier = 0; this.mergeTier(tier); tier++);
 	}
 
 	private mergeTier(tier: number): boolean {
-		const runs = this.runsOfTier.all(tier);
+		const runs = this.runsOfTier.all(this.signal, tier);
 		if (runs.length < RUNS_PER_TIER) return false;
-		const merged = mergeRuns(runs.map((run) => concat(this.pagesOfRun.all(run.id))));
+		const merged = mergeRuns(runs.map((run) => concat(this.pagesOfRun.all(run))));
 		for (const run of runs) {
-			this.deletePages.run(run.id);
-			this.deleteRun.run(run.id);
+			this.deletePages.run(run);
+			this.deleteRun.run(run);
 		}
 		this.writeRun(tier + 1, merged);
 		return true;
 	}
 
 	private writeRun(tier: number, entries: Uint8Array): void {
-		const run = Number(this.insertRun.run(tier, entries.length / ENTRY_BYTES).lastInsertRowid);
+		const run = Number(this.insertRun.run(this.signal, tier, entries.length / ENTRY_BYTES).lastInsertRowid);
 		const size = ENTRIES_PER_PAGE * ENTRY_BYTES;
 		for (let from = 0; from < entries.length; ) {
 			let to = Math.min(from + size, entries.length);
@@ -68,7 +78,7 @@ export class TraceIndexReader {
 	private readonly page;
 
 	constructor(database: Connection) {
-		this.runs = database.prepare<[], number>("SELECT id FROM trace_runs").pluck();
+		this.runs = database.prepare<[number], number>("SELECT id FROM trace_runs WHERE signal = ?").pluck();
 		this.page = database
 			.prepare<[number, number], Uint8Array>(
 				"SELECT data FROM trace_pages WHERE run = ? AND first_hash <= ? ORDER BY first_hash DESC LIMIT 1",
@@ -77,18 +87,14 @@ export class TraceIndexReader {
 	}
 
 	/** Final blocks that hold a trace of this hash, ascending. */
-	lookup(hash: number): number[] {
+	lookup(signal: "traces" | "logs", hash: number): number[] {
 		const found = new Set<number>();
-		for (const run of this.runs.all()) {
+		for (const run of this.runs.all(SIGNAL_NUMBER[signal])) {
 			const page = this.page.get(run, hash);
 			if (page !== undefined) collect(page, hash, found);
 		}
 		return [...found].sort((a, b) => a - b);
 	}
-}
-
-export function lookupTrace(database: Connection, hash: number): number[] {
-	return new TraceIndexReader(database).lookup(hash);
 }
 
 function collect(page: Uint8Array, hash: number, found: Set<number>): void {

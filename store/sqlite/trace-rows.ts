@@ -39,7 +39,7 @@ export function forEachBlockOfTrace(
 		const { firstRow } = block.traces();
 		visit(block, firstRow[place]!, firstRow[place + 1]!);
 	};
-	for (const id of window.blocksOfTrace(trace.hash)) visitBlock(id);
+	for (const id of window.blocksOfTrace("traces", trace.hash)) visitBlock(id);
 	for (const id of window.unmergedBlocks("traces")) visitBlock(id);
 }
 

@@ -8,7 +8,7 @@ import { attributesFromCanonical } from "../../model/otlp/canonical.ts";
 import { decodeLogRecord, decodeResourceGroup, decodeScopeGroup, decodeSpan } from "../../model/otlp/decode.ts";
 import { hexFromBytes } from "../../model/ids.ts";
 import { mayContain } from "../block/filter.ts";
-import { PARTS_PER_BLOCK, traceHash } from "../block/format.ts";
+import { PARTS_PER_BLOCK, NO_TRACE_HASH, traceHash } from "../block/format.ts";
 import type { BlockReader } from "../block/reader.ts";
 import { collectTokens } from "../block/tokens.ts";
 import type { VerifyReport } from "../store.ts";
@@ -26,7 +26,7 @@ type WindowReport = VerifyReport["windows"][number];
 
 export function verifyDirectory(directory: string): VerifyReport {
 	const windows: WindowReport[] = [];
-	const names = new Set(filesIn(directory));
+	const names = new Set(windowFiles(directory));
 	try {
 		for (const name of windowsInCatalog(directory)) names.add(name);
 	} catch (error) {
@@ -49,12 +49,14 @@ function isRemoved(directory: string, name: string): boolean {
 	}
 }
 
-function filesIn(directory: string): string[] {
+/** Names of the window files that are there, oldest first, whatever the catalog says. */
+export function windowFiles(directory: string): string[] {
 	const folder = join(directory, "windows");
 	if (!existsSync(folder)) return [];
 	return readdirSync(folder)
 		.filter((file) => file.endsWith(".db"))
-		.map((file) => file.slice(0, -3));
+		.map((file) => file.slice(0, -3))
+		.sort();
 }
 
 function windowsInCatalog(directory: string): string[] {
@@ -185,10 +187,12 @@ function verifyFilter(block: BlockReader, stored: StoredBlock): void {
 }
 
 function verifyIndex(block: BlockReader, stored: StoredBlock, index: TraceIndexReader): void {
+	const { signal } = block.shape;
 	const { ids, count } = block.traces();
 	for (let trace = 0; trace < count; trace++) {
 		const at = trace * 4;
-		if (!index.lookup(traceHash(ids[at]!, ids[at + 1]!, ids[at + 2]!, ids[at + 3]!)).includes(stored.id))
+		const hash = traceHash(ids[at]!, ids[at + 1]!, ids[at + 2]!, ids[at + 3]!);
+		if (hash !== NO_TRACE_HASH && !index.lookup(signal, hash).includes(stored.id))
 			throw new Error(`trace ${wordsHex(ids, at, 4)} is not in the trace index`);
 	}
 }

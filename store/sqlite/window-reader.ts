@@ -56,8 +56,8 @@ export class WindowReader {
 	}
 
 	/** Final blocks with a trace of this hash. */
-	blocksOfTrace(hash: number): number[] {
-		return this.index.lookup(hash);
+	blocksOfTrace(signal: "traces" | "logs", hash: number): number[] {
+		return this.index.lookup(signal, hash);
 	}
 
 	close(): void {

@@ -34,7 +34,7 @@ export class WindowWriter {
 	readonly database: Connection;
 	private readonly table: BlockTable;
 	private readonly tableWriter: BlockTableWriter;
-	private readonly index: TraceIndexWriter;
+	private readonly index: { readonly traces: TraceIndexWriter; readonly logs: TraceIndexWriter };
 	private readonly metrics: MetricWriter;
 	private readonly insertCommit;
 	private readonly failpoint: Failpoint;
@@ -56,7 +56,7 @@ export class WindowWriter {
 		try {
 			this.table = new BlockTable(this.database);
 			this.tableWriter = new BlockTableWriter(this.database);
-			this.index = new TraceIndexWriter(this.database);
+			this.index = { traces: new TraceIndexWriter(this.database, "traces"), logs: new TraceIndexWriter(this.database, "logs") };
 			this.metrics = new MetricWriter(this.database);
 			this.insertCommit = this.database.prepare("INSERT INTO commits (arrived_ms, fingerprints) VALUES (?, ?)");
 			const traces = this.table.blocks("traces");
@@ -178,7 +178,7 @@ export class WindowWriter {
 		try {
 			for (const block of plan.blocks) this.tableWriter.delete(block.id);
 			stored = this.tableWriter.insert(id, merged, plan.final);
-			if (plan.final) this.index.add(id, merged.traceHashes);
+			if (plan.final) this.index[plan.signal].add(id, merged.traceHashes);
 			this.failpoint("before-merge-commit");
 			this.database.exec("COMMIT");
 		} catch (error) {

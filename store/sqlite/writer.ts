@@ -109,7 +109,7 @@ class SqliteWriter implements StoreWriter {
 			out.set(fingerprints, at);
 			at += fingerprints.length;
 		}
-		return out;
+		return out.subarray(Math.max(0, bytes - max * 16));
 	}
 
 	maintain(nowMs: number): boolean {

@@ -36,9 +36,10 @@ CREATE TABLE parts (
 	data BLOB NOT NULL
 ) STRICT;
 
--- Trace index: sorted runs of (trace hash, block) over final blocks, merged in tiers of eight.
+-- Trace index: sorted runs of (trace hash, block) over the final blocks of a signal, merged in tiers of eight.
 CREATE TABLE trace_runs (
 	id INTEGER PRIMARY KEY,
+	signal INTEGER NOT NULL,
 	tier INTEGER NOT NULL,
 	entries INTEGER NOT NULL
 ) STRICT;

@@ -245,12 +245,13 @@ async function answers({ reader }: Workbench, asked: Queries): Promise<unknown> 
 	const points = [];
 	for (const query of asked.metrics) {
 		const { series, truncated } = await reader.metricPoints(query);
-		points.push({
-			truncated,
-			series: lines(
-				series.map((entry) => ({ ...entry, series: { ...entry.series, id: "" }, points: lines(entry.points) })),
-			),
-		});
+		// With the points of a range a series' last time may be the last of the windows that the range touches.
+		const found = series.map((entry) => ({
+			series: { ...entry.series, id: "", lastTimeUnixNano: "" },
+			points: lines(entry.points),
+		}));
+		const all = (await reader.metricSeries(query)).map((entry) => ({ ...entry, id: "" }));
+		points.push({ truncated, found: lines(found), all: lines(all) });
 	}
 	// When a name was last seen may be written down late, and arrival goes back and forth here.
 	const services = (await reader.services()).map(({ name }) => name);

@@ -58,7 +58,6 @@ for (const failpoint of FAILPOINTS) {
 }
 
 test("nothing younger than the removed window is lost when the process ends mid-unlink", async (context: TestContext) => {
-	await using folder = await temporaryFolder("failpoint-mid-unlink");
 	// Some 300 kB a batch whatever the compression, so that the bound is reached after some seconds and windows of 1 s.
 	const filling = makeTemplate({
 		signal: "traces",
@@ -74,6 +73,8 @@ test("nothing younger than the removed window is lost when the process ends mid-
 	const flags = ["--window", "1s", "--max-disk", "24MiB"];
 	const total = { checked: 0, lost: 0, double: 0, torn: 0 };
 	for (let round = 1; round <= FIGURES.failpointRounds; round++) {
+		// A directory of its own: over its bound from before, a server would unlink while it starts.
+		await using folder = await temporaryFolder("failpoint-mid-unlink");
 		const ledger = emptyLedger();
 		const doomed = await startServer({ dataDirectory: folder.path, flags, env: { MESHSCOPE_FAILPOINT: "mid-unlink:1" } });
 		try {

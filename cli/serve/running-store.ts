@@ -74,7 +74,7 @@ async function openPipeline(
 			limits: { ...DEFAULT_LIMITS, maxAttributes: settings.maxAttributes, maxRecordBytes: settings.maxRecordBytes },
 			failpoint: env["MESHSCOPE_FAILPOINT"],
 			maxQueuedBytes: settings.queueBytes,
-			writerModule: new URL("../../store/sqlite/writer-worker.ts", import.meta.url),
+			writerModule: new URL("../../collector/pipeline/writer-worker.ts", import.meta.url),
 			now: Date.now,
 			log,
 		});

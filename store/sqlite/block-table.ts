@@ -1,7 +1,7 @@
 /**
  * Rows of a window's `blocks` and `parts` tables. The writer inserts and deletes, readers list and load.
  */
-import type { BlockSummary, EncodedBlock, PartName } from "../block/format.ts";
+import type { BlockParts, BlockSummary, EncodedBlock, PartName } from "../block/format.ts";
 import { PART, PART_NAMES, PARTS_PER_BLOCK } from "../block/format.ts";
 import { MAX_PACK_BYTES, PACK, packParts, sizeOfParts, unpackPart } from "../block/pack.ts";
 import { BlockReader } from "../block/reader.ts";
@@ -61,6 +61,17 @@ export class BlockTable {
 
 	unmerged(signal: BlockSummary["signal"]): number[] {
 		return this.listUnmerged.all(SIGNAL_NUMBER[signal]);
+	}
+
+	/** Every part of a block, for a merge in another thread. */
+	parts(id: number): BlockParts {
+		const pack = this.load.get(id * PARTS_PER_BLOCK + PACK);
+		const parts: { [name in PartName]?: Uint8Array } = {};
+		for (const name of PART_NAMES) {
+			const part = pack === undefined ? this.load.get(id * PARTS_PER_BLOCK + PART[name]) : unpackPart(pack, name);
+			if (part !== undefined) parts[name] = part;
+		}
+		return parts;
 	}
 
 	/** A reader whose parts are loaded on demand: within the read transaction in which the block was listed. */

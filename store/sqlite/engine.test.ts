@@ -5,7 +5,7 @@ import { DEFAULT_LIMITS } from "../../collector/decode/limits.ts";
 import { decodeMetrics } from "../../collector/decode/metrics.ts";
 import { skimLogs, skimTraces } from "../../collector/decode/skim.ts";
 import { runStoreConformance, type ConformanceDecoders, type StoreUnderTest } from "../conformance/kit.ts";
-import { createFailpoint } from "../failpoint.ts";
+import { createFailpoint } from "./failpoint.ts";
 import { openMemoryStore } from "../memory/engine.ts";
 import { openSqliteReader } from "./reader.ts";
 import { openScanner } from "./scan.ts";

@@ -14,19 +14,24 @@ const BLOCKS_PER_TIER = 16;
 const TIER_ROWS = [512, 8_192, FINAL_ROWS] as const;
 
 export interface MergePlan {
+	readonly signal: "traces" | "logs";
 	readonly blocks: readonly StoredBlock[];
 	readonly final: boolean;
 }
 
-/** @param unmerged blocks that are not final, oldest first */
-export function planMerge(unmerged: readonly StoredBlock[], sealing: boolean): MergePlan | undefined {
+/** @param unmerged blocks that are not final and not being merged, oldest first; `sealing` once there will be no more */
+export function planMerge(
+	signal: MergePlan["signal"],
+	unmerged: readonly StoredBlock[],
+	sealing: boolean,
+): MergePlan | undefined {
 	let rows = 0;
 	for (const block of unmerged) rows += block.rows;
-	if (rows >= FINAL_ROWS || (sealing && unmerged.length > 0)) return { blocks: takeRows(unmerged), final: true };
+	if (rows >= FINAL_ROWS || (sealing && unmerged.length > 0)) return { signal, blocks: takeRows(unmerged), final: true };
 	for (const [tier, limit] of TIER_ROWS.entries()) {
 		const floor = tier === 0 ? 0 : TIER_ROWS[tier - 1]!;
 		const members = unmerged.filter((block) => block.rows >= floor && block.rows < limit);
-		if (members.length >= BLOCKS_PER_TIER) return { blocks: takeRows(members), final: false };
+		if (members.length >= BLOCKS_PER_TIER) return { signal, blocks: takeRows(members), final: false };
 	}
 	return undefined;
 }

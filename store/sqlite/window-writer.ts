@@ -5,12 +5,13 @@ import { statSync } from "node:fs";
 import { RecordColumns } from "../../model/columns.ts";
 import { BlockBuilder } from "../block/builder.ts";
 import { type BlockOperation, type EncodedBlock, SHAPE_OF_SIGNAL } from "../block/format.ts";
-import type { Failpoint } from "../failpoint.ts";
+import type { Failpoint } from "./failpoint.ts";
 import type { WriteGroup } from "../store.ts";
 import { BlockTable, BlockTableWriter, type StoredBlock } from "./block-table.ts";
 import type { WindowCounts } from "./catalog.ts";
 import { type Connection, openForWriting } from "./database.ts";
 import { type MergePlan, planMerge } from "./merge-plan.ts";
+import type { MergeJob } from "./merge-thread.ts";
 import { MetricWriter } from "./metric-store.ts";
 import { TraceIndexWriter } from "./trace-index.ts";
 
@@ -39,6 +40,8 @@ export class WindowWriter {
 	private readonly insertCommit;
 	private readonly failpoint: Failpoint;
 	private readonly unmerged: { readonly traces: StoredBlock[]; readonly logs: StoredBlock[] };
+	/** Blocks that a merge under way reads. */
+	private readonly merging = new Set<number>();
 	private nextBlock: number;
 	private spans = 0;
 	private logs = 0;
@@ -99,22 +102,55 @@ export class WindowWriter {
 		return blocks.flatMap((block) => (block.summary.signal === "traces" ? block.operations : []));
 	}
 
-	/** What should be merged next, if anything. @param sealing true once nothing more will be appended */
-	nextMerge(sealing: boolean): (MergePlan & { readonly signal: "traces" | "logs" }) | undefined {
+	/** What should be merged next, if anything, beside what is being merged. @param sealing once nothing more will be appended */
+	nextMerge(sealing: boolean): MergePlan | undefined {
 		for (const signal of ["traces", "logs"] as const) {
-			const plan = planMerge(this.unmerged[signal], sealing);
-			if (plan !== undefined) return { ...plan, signal };
+			const idle = this.unmerged[signal].filter((block) => !this.merging.has(block.id));
+			const plan = planMerge(signal, idle, sealing);
+			if (plan !== undefined) return plan;
 		}
 		return undefined;
 	}
 
-	merge(plan: MergePlan & { readonly signal: "traces" | "logs" }): void {
-		const builder = builders[plan.signal];
-		builder.reset();
-		for (const block of plan.blocks) builder.addBlock(this.table.open(block.id));
+	/** Takes a plan's blocks out of further plans, and gives what a merge needs of them. */
+	beginMerge(plan: MergePlan): MergeJob {
+		for (const block of plan.blocks) this.merging.add(block.id);
+		return {
+			signal: plan.signal,
+			inputs: plan.blocks.map((block) => this.table.parts(block.id)),
+			level: plan.final ? FINAL_LEVEL : FRESH_LEVEL,
+			withFilter: plan.final,
+		};
+	}
+
+	/** Puts the merged block in the place of its inputs, in one transaction. */
+	applyMerge(plan: MergePlan, merged: EncodedBlock): void {
 		this.failpoint("mid-merge");
-		const merged = builder.finish({ level: plan.final ? FINAL_LEVEL : FRESH_LEVEL, withFilter: plan.final });
-		this.applyMerge(plan, merged);
+		const id = this.nextBlock;
+		let stored: StoredBlock;
+		this.database.exec("BEGIN IMMEDIATE");
+		try {
+			for (const block of plan.blocks) this.tableWriter.delete(block.id);
+			stored = this.tableWriter.insert(id, merged, plan.final);
+			if (plan.final) this.index[plan.signal].add(id, merged.traceHashes);
+			this.failpoint("before-merge-commit");
+			this.database.exec("COMMIT");
+		} catch (error) {
+			this.rollBack();
+			this.abandonMerge(plan);
+			throw error;
+		}
+		this.nextBlock = id + 1;
+		this.abandonMerge(plan);
+		const gone = new Set(plan.blocks.map((block) => block.id));
+		const kept = this.unmerged[plan.signal].filter((block) => !gone.has(block.id));
+		if (!plan.final) kept.push(stored);
+		this.unmerged[plan.signal].splice(0, this.unmerged[plan.signal].length, ...kept);
+	}
+
+	/** A merge that will not be applied: its blocks may be planned again. */
+	abandonMerge(plan: MergePlan): void {
+		for (const block of plan.blocks) this.merging.delete(block.id);
 	}
 
 	get unmergedBlocks(): number {
@@ -169,27 +205,6 @@ export class WindowWriter {
 
 	close(): void {
 		this.database.close();
-	}
-
-	private applyMerge(plan: MergePlan & { readonly signal: "traces" | "logs" }, merged: EncodedBlock): void {
-		const id = this.nextBlock;
-		let stored: StoredBlock;
-		this.database.exec("BEGIN IMMEDIATE");
-		try {
-			for (const block of plan.blocks) this.tableWriter.delete(block.id);
-			stored = this.tableWriter.insert(id, merged, plan.final);
-			if (plan.final) this.index[plan.signal].add(id, merged.traceHashes);
-			this.failpoint("before-merge-commit");
-			this.database.exec("COMMIT");
-		} catch (error) {
-			this.rollBack();
-			throw error;
-		}
-		this.nextBlock = id + 1;
-		const gone = new Set(plan.blocks.map((block) => block.id));
-		const kept = this.unmerged[plan.signal].filter((block) => !gone.has(block.id));
-		if (!plan.final) kept.push(stored);
-		this.unmerged[plan.signal].splice(0, this.unmerged[plan.signal].length, ...kept);
 	}
 
 	private rollBack(): void {

@@ -5,12 +5,16 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { MeshscopeError } from "../../model/errors.ts";
-import type { Failpoint } from "../failpoint.ts";
+import { DamagedBlockError } from "../block/bytes.ts";
+import { mergeBlocks } from "../block/merge.ts";
+import type { Failpoint } from "./failpoint.ts";
 import type { BackupReport, StoreStats, StoreWriter, WindowInfo, WriteGroup } from "../store.ts";
 import { backupDirectory } from "./backup.ts";
 import { Catalog, type CatalogWindow, windowBytes } from "./catalog.ts";
 import { isDamage, isDiskFull } from "./database.ts";
 import { lockDirectory } from "./lock.ts";
+import type { MergePlan } from "./merge-plan.ts";
+import type { MergeAnswer, MergeRunner } from "./merge-thread.ts";
 import { NameCatalogue } from "./names.ts";
 import { ReserveFile, freeBytes, removeWindowFiles } from "./retention.ts";
 import { windowPath } from "./window-set.ts";
@@ -25,6 +29,21 @@ export interface SqliteWriterOptions {
 	/** Told what a person should know: damaged windows, removed windows, a full disk. */
 	readonly log: (level: "info" | "warn" | "error", message: string) => void;
 	readonly failpoint: Failpoint;
+	/** Where large merges run; in the calling thread when absent. */
+	readonly merger?: MergeRunner;
+	/** Called when a merge came back and `maintain` should be called. */
+	readonly onWork?: () => void;
+}
+
+/** A lookup reads the directory of each unmerged block: some hundred cost a few milliseconds. */
+const MAX_UNMERGED_BLOCKS = 400;
+/** Merges of fewer rows cost less than handing them over. */
+const INLINE_MERGE_ROWS = 8_192;
+
+interface FinishedMerge {
+	readonly window: WindowWriter;
+	readonly plan: MergePlan;
+	readonly answer: MergeAnswer;
 }
 
 const RETENTION_CHECK_MS = 1_000;
@@ -47,6 +66,8 @@ class SqliteWriter implements StoreWriter {
 	private window: WindowWriter | undefined;
 	/** Windows that take no more groups but have merges left; oldest first. */
 	private readonly sealing: WindowWriter[] = [];
+	private mergingWindow: WindowWriter | undefined;
+	private merged: FinishedMerge | undefined;
 	private lastRetentionMs = 0;
 	private diskFull = false;
 	private closed = false;
@@ -151,6 +172,7 @@ class SqliteWriter implements StoreWriter {
 	close(): void {
 		if (this.closed) return;
 		this.closed = true;
+		this.options.merger?.close();
 		for (const window of [...this.sealing, this.window]) {
 			if (window === undefined) continue;
 			try {
@@ -250,31 +272,75 @@ class SqliteWriter implements StoreWriter {
 		}
 	}
 
+	/** One step of merging; true while there is another to take now, rather than when a merge comes back. */
 	private mergeStep(): boolean {
-		const sealing = this.sealing[0];
-		if (sealing !== undefined) {
-			this.sealStep(sealing);
+		if (this.merged !== undefined) {
+			this.finishMerge(this.merged);
 			return true;
 		}
-		const plan = this.window?.nextMerge(false);
-		if (plan === undefined) return false;
-		this.guarded(this.window!, (window) => window.merge(plan));
-		return this.window?.nextMerge(false) !== undefined;
+		const sealing = this.sealing[0];
+		const window = sealing ?? this.window;
+		if (window === undefined) return false;
+		const plan = window.nextMerge(sealing !== undefined);
+		if (plan !== undefined) return this.merge(window, plan);
+		if (sealing === undefined || this.mergingWindow === sealing) return false;
+		this.guarded(sealing, () => this.seal(sealing));
+		return true;
 	}
 
-	private sealStep(window: WindowWriter): void {
-		const plan = window.nextMerge(true);
+	private merge(window: WindowWriter, plan: MergePlan): boolean {
+		const { merger } = this.options;
+		const rows = plan.blocks.reduce((total, block) => total + block.rows, 0);
+		if (merger === undefined || rows < INLINE_MERGE_ROWS) {
+			this.mergeHere(window, plan);
+			return true;
+		}
+		if (this.mergingWindow !== undefined) {
+			if (window.unmergedBlocks < MAX_UNMERGED_BLOCKS) return false;
+			// Ingest outruns the merge thread: merging here too slows ingest down to what can be kept in order.
+			this.mergeHere(window, plan);
+			return true;
+		}
 		this.guarded(window, () => {
-			if (plan !== undefined) {
-				window.merge(plan);
+			const job = window.beginMerge(plan);
+			this.mergingWindow = window;
+			merger.start(job, (answer) => {
+				this.merged = { window, plan, answer };
+				this.options.onWork?.();
+			});
+		});
+		return true;
+	}
+
+	private mergeHere(window: WindowWriter, plan: MergePlan): void {
+		this.guarded(window, () => {
+			const job = window.beginMerge(plan);
+			window.applyMerge(plan, mergeBlocks(job.signal, job.inputs, job));
+		});
+	}
+
+	private finishMerge({ window, plan, answer }: FinishedMerge): void {
+		this.merged = undefined;
+		this.mergingWindow = undefined;
+		// The window may have been removed meanwhile.
+		if (window !== this.window && !this.sealing.includes(window)) return;
+		this.guarded(window, () => {
+			if ("block" in answer) {
+				window.applyMerge(plan, answer.block);
 				return;
 			}
-			window.compact();
-			this.catalog.seal(window.name, window.counts());
-			this.names.note(window.operations(), window.fromMs);
-			window.close();
-			this.sealing.shift();
+			window.abandonMerge(plan);
+			if (answer.damaged) throw new DamagedBlockError(answer.error);
+			throw new Error(`a merge failed: ${answer.error}`);
 		});
+	}
+
+	private seal(window: WindowWriter): void {
+		window.compact();
+		this.catalog.seal(window.name, window.counts());
+		this.names.note(window.operations(), window.fromMs);
+		window.close();
+		this.sealing.shift();
 	}
 
 	/** Damage found while merging costs that window its place, not the others theirs. */

@@ -2,11 +2,12 @@
  * Entry of the writer thread: opens the engine and runs the committer's loop on messages from the main thread.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { Committer } from "../../collector/pipeline/committer.ts";
-import type { FromWriter, ToWriter, WriterSettings } from "../../collector/pipeline/messages.ts";
-import { createFailpoint } from "../failpoint.ts";
-import { DirectoryLockedError } from "./lock.ts";
-import { openSqliteWriter } from "./writer.ts";
+import { Committer } from "./committer.ts";
+import type { FromWriter, ToWriter, WriterSettings } from "./messages.ts";
+import { createFailpoint } from "../../store/sqlite/failpoint.ts";
+import { createMergeThread } from "../../store/sqlite/merge-thread.ts";
+import { DirectoryLockedError } from "../../store/sqlite/lock.ts";
+import { openSqliteWriter } from "../../store/sqlite/writer.ts";
 
 const port = parentPort!;
 const settings = workerData as WriterSettings;
@@ -19,6 +20,11 @@ function log(level: "info" | "warn" | "error", message: string): void {
 	send({ kind: "log", level, message });
 }
 
+/** The merge thread ends after this long without work, and gives its memory back. */
+const MERGER_IDLE_MS = 30_000;
+
+let committer: Committer | undefined;
+
 function start(): void {
 	const store = openSqliteWriter({
 		directory: settings.directory,
@@ -28,8 +34,10 @@ function start(): void {
 		now: Date.now,
 		log,
 		failpoint: createFailpoint(settings.failpoint),
+		merger: createMergeThread(new URL("../../store/sqlite/merge-worker.ts", import.meta.url), MERGER_IDLE_MS),
+		onWork: () => committer?.poke(),
 	});
-	const committer = new Committer({
+	committer = new Committer({
 		store,
 		limits: settings.limits,
 		now: Date.now,
@@ -39,10 +47,10 @@ function start(): void {
 	port.on("message", (message: ToWriter) => {
 		switch (message.kind) {
 			case "batch":
-				committer.push(message);
+				committer?.push(message);
 				break;
 			case "stats":
-				send({ kind: "stats", id: message.id, stats: store.stats(), commits: committer.commits });
+				send({ kind: "stats", id: message.id, stats: store.stats(), commits: committer?.commits ?? 0 });
 				break;
 			case "backup":
 				store.backup(message.directory).then(
@@ -51,7 +59,7 @@ function start(): void {
 				);
 				break;
 			case "close":
-				committer.close();
+				committer?.close();
 				send({ kind: "closed" });
 				port.close();
 				break;

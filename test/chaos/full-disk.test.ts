@@ -105,15 +105,18 @@ test("on a full disk senders are told to retry, reads go on, and ingest resumes 
 	const server = await startServer({ dataDirectory: `${disk.path}/data` });
 	try {
 		using senders = openSenders(server);
-		const acked: Batch[] = [];
-		const figures = { rounds: 0, refused: 0, reads: 0, "resumed ms max": 0 };
+		const old: Batch[] = [];
+		const figures = { rounds: 0, refused: 0, reads: 0, "resumed ms max": 0, checked: 0, lost: 0, double: 0 };
 		for (let round = 0; round < FIGURES.fullDiskRounds; round++) {
+			// With little stored no window may go; later the oldest makes room, whole, as retention would have it.
+			const isStrict = round === 0;
 			await disk.fillExcept(6 * MIB);
+			const acked: Batch[] = [];
 			const refused: Batch[] = [];
 			const first = await sendUntilRefused(senders, acked, 30_000);
 			assert.ok(first !== undefined, `round ${round}: the disk never became full; ${await disk.freeBytes()} bytes free`);
 			refused.push(first);
-			const reading = startReading(server, [...acked], false);
+			const reading = startReading(server, [...old, ...acked], !isStrict);
 			const untilMs = performance.now() + FULL_FOR_MS;
 			while (performance.now() < untilMs) {
 				for (const sender of [senders.http, senders.grpc]) {
@@ -125,28 +128,43 @@ test("on a full disk senders are told to retry, reads go on, and ingest resumes 
 				await delay(20);
 			}
 			figures.reads += await reading.stop();
-			assertClean(await verify(server.addresses.http, { acked: acked.slice(-20), refused, unknown: [] }));
+			assertClean(
+				await verify(server.addresses.http, { acked: isStrict ? acked : [], refused, unknown: isStrict ? [] : acked }),
+			);
 			figures.refused += refused.length;
 
 			await disk.makeRoom();
 			const roomMs = performance.now();
-			const delivery = await deliver(senders.http, first, RESUME_BAR_MS * 2, 50);
-			const resumedMs = performance.now() - roomMs;
-			assert.equal(delivery.outcome.kind, "acked", JSON.stringify(delivery.outcome));
-			assert.ok(resumedMs <= RESUME_BAR_MS, `resumed after ${resumedMs.toFixed(0)} ms`);
-			figures["resumed ms max"] = Math.max(figures["resumed ms max"], resumedMs);
-			acked.push(first);
-			for (const batch of refused.slice(1, 10)) {
-				assert.equal((await deliver(senders.grpc, batch, RESUME_BAR_MS, 50)).outcome.kind, "acked");
-				acked.push(batch);
+			const resumed: Batch[] = [];
+			for (const batch of refused.slice(0, 10)) {
+				const delivery = await deliver(
+					resumed.length % 2 === 0 ? senders.http : senders.grpc,
+					batch,
+					RESUME_BAR_MS * 2,
+					50,
+				);
+				assert.equal(delivery.outcome.kind, "acked", JSON.stringify(delivery.outcome));
+				if (resumed.length === 0) {
+					const resumedMs = performance.now() - roomMs;
+					assert.ok(resumedMs <= RESUME_BAR_MS, `resumed after ${resumedMs.toFixed(0)} ms`);
+					figures["resumed ms max"] = Math.max(figures["resumed ms max"], resumedMs);
+				}
+				resumed.push(batch);
 			}
+			const verdict = await verify(server.addresses.http, {
+				acked: isStrict ? [...acked, ...resumed] : resumed,
+				refused: refused.slice(10),
+				unknown: isStrict ? [] : [...old, ...acked],
+			});
+			assertClean(verdict);
+			figures.checked += verdict.checked;
+			figures.lost += verdict.lost;
+			figures.double += verdict.double;
+			old.push(...[...acked, ...resumed].map((batch) => ({ ...batch, bytes: new Uint8Array(0) })));
 			figures.rounds++;
 		}
-		const verdict = await verify(server.addresses.http, { acked, refused: [], unknown: [] });
-		assertClean(verdict);
-		assert.equal((await getStatus(server.addresses.http)).store.spans, acked.length * template.records);
 		assert.ok(figures.reads > 0);
-		printFigures(context, "full disk", { ...figures, checked: verdict.checked, lost: verdict.lost, double: verdict.double });
+		printFigures(context, "full disk", figures);
 	} finally {
 		await server.stop();
 	}
@@ -202,8 +220,8 @@ test("a file that may not grow is a full disk: refusals are retryable, reads go 
 	// bash counts the limit in KiB. The node process itself ignores SIGXFSZ, so that a write fails instead.
 	const server = await startServer({
 		dataDirectory: `${folder.path}/data`,
-		flags: ["--window", "3s"],
-		shellPrefix: `ulimit -f ${16 * 1024}`,
+		flags: ["--window", "5s"],
+		shellPrefix: `ulimit -f ${6 * 1024}`,
 	});
 	try {
 		using senders = openSenders(server);
@@ -212,10 +230,11 @@ test("a file that may not grow is a full disk: refusals are retryable, reads go 
 		assert.ok(first !== undefined, "the limit was never reached");
 		const reading = startReading(server, [...acked], false);
 		const refusedMs = performance.now();
-		const delivery = await deliver(senders.grpc, first, RESUME_BAR_MS * 2, 50);
+		const delivery = await deliver(senders.grpc, first, RESUME_BAR_MS * 4, 50);
 		const resumedMs = performance.now() - refusedMs;
 		assert.equal(delivery.outcome.kind, "acked", JSON.stringify(delivery.outcome));
-		assert.ok(resumedMs <= RESUME_BAR_MS + 3_000, `resumed after ${resumedMs.toFixed(0)} ms`);
+		// The window ends first, then the next one takes it.
+		assert.ok(resumedMs <= RESUME_BAR_MS + 5_000, `resumed after ${resumedMs.toFixed(0)} ms`);
 		const reads = await reading.stop();
 		acked.push(first);
 		const verdict = await verify(server.addresses.http, { acked, refused: [], unknown: [] });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { getJson, getStatus, searchTraces } from "../interop/api.ts";
 import type { OperationInfo, TraceSummary } from "../../store/store.ts";
 import { startServer } from "../interop/server.ts";
@@ -101,6 +102,42 @@ test("a batch sent three times, and again after kill -9, leaves the same counts 
 			batches: BATCHES,
 			duplicates: duplicates + BATCHES,
 			checked: verdict.checked,
+			lost: verdict.lost,
+			double: verdict.double,
+		});
+	} finally {
+		await second.stop();
+	}
+});
+
+test("a batch sent again after kill -9 is recognised although its window has ended since", async (context: TestContext) => {
+	await using folder = await temporaryFolder("again-across-windows");
+	const flags = ["--window", "1s"];
+	const template = makeTemplate({ signal: "traces", traces: 5, recordsPerTrace: 4, serviceName: "thrice" });
+	const batches: Batch[] = [];
+	const first = await startServer({ dataDirectory: folder.path, flags });
+	try {
+		for (let i = 0; i < 20; i++) {
+			const batch = template.make(Date.now());
+			await sendAll(first, [batch], ["http"]);
+			batches.push(batch);
+			await delay(200);
+		}
+		const { store } = await getStatus(first.addresses.http);
+		assert.ok(store.windows.length >= 3, `${store.windows.length} windows`);
+	} finally {
+		await first.kill();
+	}
+	const second = await startServer({ dataDirectory: folder.path, flags });
+	try {
+		await sendAll(second, batches, ["http"]);
+		const { store } = await getStatus(second.addresses.http);
+		assert.equal(store.spans, batches.length * template.records);
+		const verdict = await verify(second.addresses.http, { acked: batches, refused: [], unknown: [] });
+		assertClean(verdict);
+		printFigures(context, "sent again after kill -9 across windows", {
+			batches: batches.length,
+			windows: store.windows.length,
 			lost: verdict.lost,
 			double: verdict.double,
 		});

@@ -29,8 +29,12 @@ export class TraceIndexWriter {
 		this.insertPage = database.prepare("INSERT INTO trace_pages VALUES (?, ?, ?)");
 		this.deleteRun = database.prepare("DELETE FROM trace_runs WHERE id = ?");
 		this.deletePages = database.prepare("DELETE FROM trace_pages WHERE run = ?");
-		this.runsOfTier = database.prepare<[number, number], number>("SELECT id FROM trace_runs WHERE signal = ? AND tier = ? ORDER BY id").pluck();
-		this.pagesOfRun = database.prepare<[number], Uint8Array>("SELECT data FROM trace_pages WHERE run = ? ORDER BY first_hash").pluck();
+		this.runsOfTier = database
+			.prepare<[number, number], number>("SELECT id FROM trace_runs WHERE signal = ? AND tier = ? ORDER BY id")
+			.pluck();
+		this.pagesOfRun = database
+			.prepare<[number], Uint8Array>("SELECT data FROM trace_pages WHERE run = ? ORDER BY first_hash")
+			.pluck();
 	}
 
 	/** Adds the traces of a block that became final, in the caller's transaction. @param hashes ascending */
@@ -63,7 +67,7 @@ export class TraceIndexWriter {
 	private writeRun(tier: number, entries: Uint8Array): void {
 		const run = Number(this.insertRun.run(this.signal, tier, entries.length / ENTRY_BYTES).lastInsertRowid);
 		const size = ENTRIES_PER_PAGE * ENTRY_BYTES;
-		for (let from = 0; from < entries.length; ) {
+		for (let from = 0; from < entries.length;) {
 			let to = Math.min(from + size, entries.length);
 			// Entries of one hash stay on one page, so that a lookup reads one page a run.
 			while (to < entries.length && hashAt(entries, to) === hashAt(entries, to - ENTRY_BYTES)) to += ENTRY_BYTES;
@@ -95,6 +99,28 @@ export class TraceIndexReader {
 		}
 		return [...found].sort((a, b) => a - b);
 	}
+
+	/**
+	 * For checks: the place of the first hash under which a lookup would not find the block, or -1. As {@link lookup} for each, but a
+	 * page serves all the hashes that fall on it. @param hashes ascending
+	 */
+	firstMissing(signal: "traces" | "logs", block: number, hashes: Float64Array): number {
+		const runs = this.runs.all(SIGNAL_NUMBER[signal]);
+		const pages = new Map<number, Uint8Array>();
+		return hashes.findIndex((hash) => {
+			const found = new Set<number>();
+			for (const run of runs) {
+				let page = pages.get(run);
+				if (page === undefined || hashAt(page, page.length - ENTRY_BYTES) < hash) {
+					page = this.page.get(run, hash);
+					if (page === undefined) continue;
+					pages.set(run, page);
+				}
+				collect(page, hash, found);
+			}
+			return !found.has(block);
+		});
+	}
 }
 
 function collect(page: Uint8Array, hash: number, found: Set<number>): void {
@@ -105,7 +131,8 @@ function collect(page: Uint8Array, hash: number, found: Set<number>): void {
 		if (hashAt(page, middle * ENTRY_BYTES) < hash) low = middle + 1;
 		else high = middle;
 	}
-	for (let at = low * ENTRY_BYTES; at < page.length && hashAt(page, at) === hash; at += ENTRY_BYTES) found.add(blockAt(page, at));
+	for (let at = low * ENTRY_BYTES; at < page.length && hashAt(page, at) === hash; at += ENTRY_BYTES)
+		found.add(blockAt(page, at));
 }
 
 /** Merges sorted runs by repeated pairing: three passes for eight. */

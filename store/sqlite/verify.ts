@@ -6,7 +6,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { attributesFromCanonical } from "../../model/otlp/canonical.ts";
 import { decodeLogRecord, decodeResourceGroup, decodeScopeGroup, decodeSpan } from "../../model/otlp/decode.ts";
-import { hexFromBytes } from "../../model/ids.ts";
+import { ByteWriter } from "../block/bytes.ts";
 import { mayContain } from "../block/filter.ts";
 import { PARTS_PER_BLOCK, NO_TRACE_HASH, traceHash } from "../block/format.ts";
 import type { BlockReader } from "../block/reader.ts";
@@ -153,17 +153,18 @@ function verifyRecords(block: BlockReader): void {
 		const scope = block.item(scopeItem);
 		decodeScopeGroup(scope, 0, scope.length);
 	}
+	const record = new ByteWriter(4096);
 	const decode = head.shape.signal === "traces" ? decodeSpan : decodeLogRecord;
 	for (let trace = 0; trace < count; trace++) {
 		const traceId = wordsHex(ids, trace * 4, 4);
 		for (let row = firstRow[trace]!; row < firstRow[trace + 1]!; row++) {
-			const bytes = block.record(row);
-			const record = decode(bytes, 0, bytes.length);
-			if (unlessZero(record.traceId) !== unlessZero(traceId))
-				throw new Error(`row ${row} is of trace ${record.traceId}, not ${traceId}`);
+			record.reset();
+			block.writeRecord(row, record);
+			const { traceId: ownTrace, spanId: ownSpan } = decode(record.bytes, 0, record.length);
+			if (unlessZero(ownTrace) !== unlessZero(traceId))
+				throw new Error(`row ${row} is of trace ${ownTrace}, not ${traceId}`);
 			const spanId = wordsHex(spans, row * 2, 2);
-			if (unlessZero(record.spanId) !== unlessZero(spanId))
-				throw new Error(`row ${row} is span ${record.spanId}, not ${spanId}`);
+			if (unlessZero(ownSpan) !== unlessZero(spanId)) throw new Error(`row ${row} is span ${ownSpan}, not ${spanId}`);
 		}
 	}
 }
@@ -187,14 +188,20 @@ function verifyFilter(block: BlockReader, stored: StoredBlock): void {
 }
 
 function verifyIndex(block: BlockReader, stored: StoredBlock, index: TraceIndexReader): void {
-	const { signal } = block.shape;
 	const { ids, count } = block.traces();
+	// Traces lie in the order of their hashes; records without a trace are not in the index.
+	const hashes: number[] = [];
+	const places: number[] = [];
 	for (let trace = 0; trace < count; trace++) {
 		const at = trace * 4;
 		const hash = traceHash(ids[at]!, ids[at + 1]!, ids[at + 2]!, ids[at + 3]!);
-		if (hash !== NO_TRACE_HASH && !index.lookup(signal, hash).includes(stored.id))
-			throw new Error(`trace ${wordsHex(ids, at, 4)} is not in the trace index`);
+		if (trace > 0 && hash < (hashes.at(-1) ?? 0)) throw new Error("traces are not in order");
+		if (hash === NO_TRACE_HASH) continue;
+		hashes.push(hash);
+		places.push(at);
 	}
+	const missing = index.firstMissing(block.shape.signal, stored.id, Float64Array.from(hashes));
+	if (missing >= 0) throw new Error(`trace ${wordsHex(ids, places[missing]!, 4)} is not in the trace index`);
 }
 
 function verifyTables(database: Connection, problems: Problems): void {
@@ -256,12 +263,11 @@ function textOf(error: unknown): string {
 
 /** Absent, empty and all-zero ids are one: none. */
 function unlessZero(id: string | undefined): string {
-	return id === undefined || /^0*$/.test(id) ? "" : id;
+	return id === undefined || (id.startsWith("0") && /^0*$/.test(id)) ? "" : id;
 }
 
 function wordsHex(words: Uint32Array, at: number, count: number): string {
-	const bytes = new Uint8Array(count * 4);
-	const view = new DataView(bytes.buffer);
-	for (let i = 0; i < count; i++) view.setUint32(i * 4, words[at + i]!);
-	return hexFromBytes(bytes, 0, bytes.length);
+	let hex = "";
+	for (let i = at; i < at + count; i++) hex += words[i]!.toString(16).padStart(8, "0");
+	return hex;
 }

@@ -91,10 +91,11 @@ test("nothing younger than the removed window is lost when the process ends mid-
 		try {
 			// A batch lies in one window: a removed one is gone whole, as one without an answer may be.
 			const young = ledger.acked.slice(-10);
+			const older = ledger.acked.slice(-50, -10);
 			const verdict = await verify(server.addresses.http, {
 				acked: young,
 				refused: ledger.refused,
-				unknown: [...ledger.acked.slice(0, -10), ...ledger.unknown],
+				unknown: [...older, ...ledger.unknown],
 			});
 			assertClean(verdict);
 			total.checked += verdict.checked;

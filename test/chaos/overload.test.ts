@@ -19,7 +19,7 @@ const TRACES_A_BATCH = 550;
 const MAX_RSS_BYTES = 700 << 20;
 const NORMAL_AFTER_MS = 10_000;
 const NORMAL_ACK_MS = 250;
-const SAMPLED_BATCHES = 12;
+const SAMPLED_BATCHES = 4;
 
 test("under three times what it can take the server only acknowledges or asks to retry, within bounded memory", async (context: TestContext) => {
 	await using folder = await temporaryFolder("overload");

@@ -80,13 +80,7 @@ function checkRoundTrip(block: EncodedBlock): void {
 	const reader = readerOf(block);
 	const original = new Set<string>();
 	for (let i = 0; i < columns.count; i++) {
-		const first = columns.firstField[i]!;
-		const last = columns.firstField[i + 1]! - 1;
-		original.add(
-			Buffer.from(
-				columns.bytes.subarray(columns.fieldStart[first]!, columns.fieldStart[last]! + columns.fieldLength[last]!),
-			).toString("hex"),
-		);
+		original.add(Buffer.from(columns.bytes.subarray(columns.recordStart(i), columns.recordEnd(i))).toString("hex"));
 	}
 	for (let row = 0; row < reader.head().rows; row++) {
 		const bytes = reader.record(row);

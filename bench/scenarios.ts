@@ -141,8 +141,10 @@ function reportIngest(context: BenchContext, runs: Record<TransportName, IngestR
 	const section = "ingest";
 	context.report({ section, name: `yardstick: protobufjs decode, one thread (${mode})`, unit: "spans/s", ...several(yards) });
 	for (const transport of ["http", "grpc"] as const) {
-		const of = (key: keyof IngestRun): Pick<Figure, "value" | "repetitions"> =>
+		const of = (key: Exclude<keyof IngestRun, "invalid">): Pick<Figure, "value" | "repetitions"> =>
 			several(runs[transport].map((run) => run[key]));
+		const faults = new Set(runs[transport].map((run) => run.invalid).filter((fault) => fault !== undefined));
+		const invalid = faults.size === 0 ? {} : { invalid: [...faults].join("; ") };
 		const figure = (
 			name: string,
 			unit: string,

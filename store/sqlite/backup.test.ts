@@ -9,7 +9,7 @@ import { MeshscopeError } from "../../model/errors.ts";
 import { timeNs } from "../../model/time.ts";
 import { backupDirectory } from "./backup.ts";
 import { openScanner } from "./scan.ts";
-import { HOUR_MS, NOW_MS, NOW_NS, openTestStore, temporaryDirectory, type TestGroup } from "./test-kit.ts";
+import { HOUR_MS, NOW_MS, NOW_NS, openTestStore, temporaryDirectory, type TestGroup } from "../../test/store/sqlite-directory.ts";
 import { verifyDirectory } from "./verify.ts";
 import { windowPath } from "./window-set.ts";
 
@@ -64,7 +64,7 @@ test("a copy is a data directory itself: it verifies, is read and is written on"
 
 test("a copy made beside another process that writes has all that was acknowledged before, and whole groups only", async (t) => {
 	const directory = temporaryDirectory(t);
-	const kit = new URL("test-kit.ts", import.meta.url).href;
+	const kit = new URL("../../test/store/sqlite-directory.ts", import.meta.url).href;
 	const script = `
 		import { openTestStore, NOW_MS, HOUR_MS } from ${JSON.stringify(kit)};
 		const group = ${group.toString().replaceAll("NOW_NS", `${NOW_NS}n`)};

@@ -4,7 +4,7 @@ import { timeNs } from "../../model/time.ts";
 import type { TraceId } from "../../model/ids.ts";
 import type { LogQuery, LogSearchResult } from "../store.ts";
 import { searchLogs } from "./logs.ts";
-import { HOUR_MS, NOW_MS, NOW_NS, openTestStore, type TestGroup } from "./test-kit.ts";
+import { HOUR_MS, NOW_MS, NOW_NS, openTestStore, type TestGroup } from "../../test/store/sqlite-directory.ts";
 import { WindowSet } from "./window-set.ts";
 
 interface TestLog {

@@ -5,7 +5,7 @@ import { test, type TestContext } from "node:test";
 import Database from "better-sqlite3";
 import { timeNs } from "../../model/time.ts";
 import { openScanner } from "./scan.ts";
-import { HOUR_MS, NOW_MS, NOW_NS, openTestStore, type TestGroup, type TestStore } from "./test-kit.ts";
+import { HOUR_MS, NOW_MS, NOW_NS, openTestStore, type TestGroup, type TestStore } from "../../test/store/sqlite-directory.ts";
 import { verifyDirectory } from "./verify.ts";
 import { windowPath, WindowSet } from "./window-set.ts";
 

@@ -9,9 +9,9 @@ import { skimLogs, skimTraces } from "../../collector/decode/skim.ts";
 import { LOG_SHAPE, RecordColumns, SPAN_SHAPE } from "../../model/columns.ts";
 import { EMPTY_METRIC_BATCH } from "../../model/metric.ts";
 import type { OtlpTracesData } from "../../model/otlp/types.ts";
-import { type OtlpLogsData, protobufjsEncode } from "../conformance/otlp-arbitraries.ts";
-import type { StoreWriter } from "../store.ts";
-import { openSqliteWriter } from "./writer.ts";
+import { type OtlpLogsData, protobufjsEncode } from "../../store/conformance/otlp-arbitraries.ts";
+import type { StoreWriter } from "../../store/store.ts";
+import { openSqliteWriter } from "../../store/sqlite/writer.ts";
 
 export const HOUR_MS = 3_600_000;
 export const NOW_MS = 1_800_000_000_000;

@@ -42,6 +42,10 @@ export function openPart(sealed: Uint8Array): Uint8Array {
 	if (crc32(sealed.subarray(0, end)) !== stored) throw new DamagedBlockError("a part's checksum does not match its bytes");
 	const body = sealed.subarray(1, end);
 	if (sealed[0] === RAW) return body;
-	if (sealed[0] === ZSTD) return zstdDecompressSync(body, { chunkSize: Math.min(1 << 22, Math.max(1024, body.length * 4)) });
-	throw new DamagedBlockError(`a part has the unknown kind ${sealed[0]}`);
+	if (sealed[0] !== ZSTD) throw new DamagedBlockError(`a part has the unknown kind ${sealed[0]}`);
+	try {
+		return zstdDecompressSync(body, { chunkSize: Math.min(1 << 22, Math.max(1024, body.length * 4)) });
+	} catch (error) {
+		throw new DamagedBlockError("a part cannot be decompressed in spite of its checksum", { cause: error });
+	}
 }

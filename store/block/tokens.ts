@@ -4,7 +4,8 @@
 import type { RecordShape } from "../../model/columns.ts";
 import { scalarText } from "../../model/otlp/attribute-match.ts";
 import { decodeKeyValue } from "../../model/otlp/any-value.ts";
-import { WIRE_LENGTH, WireReader } from "../../model/protobuf/reader.ts";
+import type { OtlpKeyValue } from "../../model/otlp/types.ts";
+import { WIRE_LENGTH, WireError, WireReader } from "../../model/protobuf/reader.ts";
 
 export interface TokenSource {
 	readonly shape: RecordShape;
@@ -47,8 +48,14 @@ export function collectTokens(source: TokenSource): TokenSet {
 
 /** Where the KeyValue begins in the bytes of a record's field; 0 when the field is no attribute. */
 export function attributeBody(field: Uint8Array, shape: RecordShape): number {
-	if (field[0] !== ((shape.attributesField << 3) | WIRE_LENGTH)) return 0;
+	const tag = (shape.attributesField << 3) | WIRE_LENGTH;
 	let at = 1;
+	if (field[0] !== tag) {
+		// A tag may take more bytes than it needs; what is over is zero.
+		if (field[0] !== (tag | 0x80)) return 0;
+		while (field[at] === 0x80) at++;
+		if (field[at++] !== 0) return 0;
+	}
 	while (field[at]! >= 0x80) at++;
 	return at + 1;
 }
@@ -102,11 +109,21 @@ function addKeyValue(tokens: TokenSet, bytes: Uint8Array, start: number, end: nu
 		tokens.add(a, b);
 		return;
 	}
-	const attribute = decodeKeyValue(bytes, start, end);
-	const scalar = scalarText(attribute.value);
+	const attribute = decodedKeyValue(bytes, start, end);
+	const scalar = scalarText(attribute?.value);
 	if (scalar === undefined) return;
-	const [a, b] = tokenOf(attribute.key ?? "", scalar.text);
+	const [a, b] = tokenOf(attribute?.key ?? "", scalar.text);
 	tokens.add(a, b);
+}
+
+/** Undefined where the bytes are none: an unknown field of a scope can look like an attribute, and nobody has checked it. */
+function decodedKeyValue(bytes: Uint8Array, start: number, end: number): OtlpKeyValue | undefined {
+	try {
+		return decodeKeyValue(bytes, start, end);
+	} catch (error) {
+		if (error instanceof WireError) return undefined;
+		throw error;
+	}
 }
 
 function isAscii(bytes: Uint8Array, start: number, end: number): boolean {

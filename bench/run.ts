@@ -83,6 +83,7 @@ async function main(): Promise<void> {
 	};
 	const machine = await describeMachine(values.dir, new Date());
 	for (const [name, value] of machine.lines) console.log(`${name}: ${value}`);
+	if (values.profile !== undefined) console.log("profiling: its own cost is in every figure, so nothing is written");
 
 	const spans = sizeOf(values.spans ?? (values.quick ? "1M" : "10M"));
 	await warmUp(context);
@@ -111,7 +112,9 @@ async function main(): Promise<void> {
 		`${context.repetitions} repetitions of ${context.ingestSeconds} s after ${context.warmupSeconds} s of warm-up`,
 		...(values["server-args"] === "" ? [] : [`serve ${values["server-args"]}`]),
 	];
-	const out = values.out ?? (values.quick ? undefined : fileURLToPath(new URL("RESULTS.md", import.meta.url)));
+	const out =
+		values.out ??
+		(values.quick || values.profile !== undefined ? undefined : fileURLToPath(new URL("RESULTS.md", import.meta.url)));
 	// Results with holes would replace results without.
 	if (out !== undefined && failures.length === 0) writeFileSync(out, markdownOf(machine, figures, settings));
 	const missed = figures.filter((figure) => isMet(figure) === false);

@@ -52,10 +52,24 @@ export const LOG_SHAPE: RecordShape = {
 };
 
 /**
- * Set in `fieldNumber` where the field stands once, in its one canonical encoding, and its value is in a column: such a field can
- * be rebuilt from the column to the byte. An id or time field without it must be kept as bytes like any other field.
+ * What a top-level field of a record is. All but `item`, `attribute` and `end` say that the field stands once, in its one canonical
+ * encoding, and can be rebuilt from its column to the byte; an id or time field that does not is an `item`, kept as bytes.
  */
-export const FIELD_IN_COLUMN = 0x8000_0000;
+export const SLOT = {
+	item: 0,
+	traceId: 1,
+	spanId: 2,
+	parentId: 3,
+	time0: 4,
+	time1: 5,
+	/** Name and kind are in columns too, but rebuilt from the bytes of one row of their kind. */
+	name: 6,
+	kind: 7,
+	/** An attribute: an item, told apart since layouts depend on it. */
+	attribute: 8,
+	/** Stands behind the last field of a record and only says where it ends. */
+	end: 9,
+} as const;
 
 export type ColumnsMark = readonly [number, number, number, number, number, number];
 
@@ -67,6 +81,8 @@ export class RecordColumns {
 	readonly shape: RecordShape;
 	/** Payloads of the group, back to back; every offset below points into it. */
 	bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+	/** Over the same memory as `bytes`. */
+	view = new DataView(this.bytes.buffer);
 	bytesUsed = 0;
 
 	/** Records. */
@@ -89,11 +105,13 @@ export class RecordColumns {
 	/** First entry of the record in `fieldStart`; one longer than `count`. */
 	firstField = new Uint32Array(1);
 
-	/** Every top-level field of every record, tag included: `[fieldStart[i], fieldStart[i] + fieldLength[i])`. */
+	/**
+	 * Every top-level field of every record, tag included, without gaps: `[fieldStart[i], fieldStart[i + 1])`, what it is in
+	 * `fieldSlot`. Each record's fields are followed by one `SLOT.end`.
+	 */
 	fieldCount = 0;
 	fieldStart = new Uint32Array(0);
-	fieldLength = new Uint32Array(0);
-	fieldNumber = new Uint32Array(0);
+	fieldSlot = new Uint8Array(0);
 
 	/**
 	 * Scope groups: one a ScopeSpans / ScopeLogs met. The scope is everything of it but its records, the resource everything of
@@ -119,12 +137,11 @@ export class RecordColumns {
 
 	/** Forgets every record; keeps the memory up to a bound. */
 	reset(): void {
-		if (this.bytes.length > KEEP_BYTES) this.bytes = new Uint8Array(0);
+		if (this.bytes.length > KEEP_BYTES) this.setBytes(new Uint8Array(0));
 		if (this.kind.length > KEEP_RECORDS * 2) this.shrinkRecords();
 		if (this.fieldStart.length > KEEP_RECORDS * 32) {
 			this.fieldStart = new Uint32Array(0);
-			this.fieldLength = new Uint32Array(0);
-			this.fieldNumber = new Uint32Array(0);
+			this.fieldSlot = new Uint8Array(0);
 		}
 		this.bytesUsed = 0;
 		this.count = 0;
@@ -150,11 +167,25 @@ export class RecordColumns {
 		if (needed > this.bytes.length) {
 			const larger = new Uint8Array(Math.max(needed, this.bytes.length * 2, 1 << 20));
 			larger.set(this.bytes.subarray(0, start));
-			this.bytes = larger;
+			this.setBytes(larger);
 		}
 		this.bytes.set(payload, start);
 		this.bytesUsed = needed;
 		return start;
+	}
+
+	/** Where a record's message begins and ends in `bytes`. */
+	recordStart(row: number): number {
+		return this.fieldStart[this.firstField[row]!]!;
+	}
+
+	recordEnd(row: number): number {
+		return this.fieldStart[this.firstField[row + 1]! - 1]!;
+	}
+
+	private setBytes(bytes: Uint8Array<ArrayBuffer>): void {
+		this.bytes = bytes;
+		this.view = new DataView(bytes.buffer);
 	}
 
 	private shrinkRecords(): void {
@@ -184,8 +215,7 @@ export class RecordColumns {
 		if (total <= this.fieldStart.length) return;
 		const size = grown(this.fieldStart.length, total);
 		this.fieldStart = resized(this.fieldStart, size);
-		this.fieldLength = resized(this.fieldLength, size);
-		this.fieldNumber = resized(this.fieldNumber, size);
+		this.fieldSlot = resizedBytes(this.fieldSlot, size);
 	}
 
 	ensureScopes(total: number): void {

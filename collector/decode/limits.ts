@@ -19,7 +19,7 @@ export interface DecodeLimits {
 }
 
 export const DEFAULT_LIMITS: DecodeLimits = Object.freeze({
-	maxRecords: 1_000_000,
+	maxRecords: 262_144,
 	maxAttributes: 1024,
 	maxRecordBytes: 4 * 1024 * 1024,
 	maxDepth: 32,

@@ -98,6 +98,8 @@ export class Committer {
 		if (failure === undefined) this.options.answer(group.results.slice());
 		else if (failure.retryable || batches.length === 1) this.refuse(group.results, failure);
 		else this.commitOneByOne(batches);
+		// Detached, a payload's memory need not wait for a collection: they come faster than those.
+		for (const batch of batches) batch.bytes.buffer.transfer(0);
 		this.maintenanceWake.soon();
 	}
 
@@ -153,8 +155,7 @@ export class Committer {
 		const { code, message, retryAfterMs } = failure;
 		this.options.answer(
 			results.map((result) => {
-				// What was refused on its own, or was stored before, keeps its answer.
-				if (result.refused !== undefined || result.duplicate) return result;
+				if (this.group.isSettled(result)) return result;
 				return { ...result, records: 0, refused: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } };
 			}),
 		);

@@ -13,7 +13,7 @@ import { otlpJsonToProtobuf } from "../decode/otlp-json.ts";
 import { skimLogs, skimTraces } from "../decode/skim.ts";
 import { zipkinJsonToProtobuf, zipkinProtobufToProtobuf } from "../decode/zipkin.ts";
 import type { PayloadEncoding } from "../ingest.ts";
-import { FINGERPRINT_BYTES, type FingerprintSet } from "./fingerprints.ts";
+import { FINGERPRINT_BYTES, FingerprintSet } from "./fingerprints.ts";
 import type { BatchMessage, BatchResult } from "./messages.ts";
 
 /** Payload bytes after which a group is committed. */
@@ -38,6 +38,9 @@ export class Group {
 	private series: MetricSeriesKey[] = [];
 	private points: MetricPointRecord[] = [];
 	private fingerprints: Uint8Array[] = [];
+	private pending = new FingerprintSet();
+	/** Batches that came before in this very group: they are stored only if it is. */
+	private readonly repeats = new Set<number>();
 	private bytes = 0;
 
 	constructor(limits: DecodeLimits, known: FingerprintSet) {
@@ -60,8 +63,15 @@ export class Group {
 		this.results.length = 0;
 		this.series = [];
 		this.points = [];
+		if (this.fingerprints.length > 0) this.pending = new FingerprintSet();
 		this.fingerprints = [];
+		this.repeats.clear();
 		this.bytes = 0;
+	}
+
+	/** True when the answer is certain although the group was not committed: refused on its own, or stored by an earlier one. */
+	isSettled(result: BatchResult): boolean {
+		return result.refused !== undefined || (result.duplicate && !this.repeats.has(result.id));
 	}
 
 	/** Decodes a batch into the group. Whatever is wrong with it ends in its result, never in a throw. */
@@ -101,11 +111,10 @@ export class Group {
 		// Span ids are random, so ids, length and checksum tell batches apart; log records may have none.
 		const fingerprint =
 			batch.signal === "traces" ? spanFingerprint(plain.bytes, skim.idsHash) : hashFingerprint(batch.signal, plain.bytes);
-		if (this.isKnown(fingerprint)) {
+		if (this.isKnown(batch.id, fingerprint)) {
 			columns.rewind(mark);
 			return { ...result, duplicate: true };
 		}
-		this.fingerprints.push(fingerprint);
 		return result;
 	}
 
@@ -117,16 +126,23 @@ export class Group {
 		const result = resultOf(batch.id, decoded.batch.points.length, dropped, messages, invalidUtf8Strings);
 		if (decoded.batch.points.length === 0) return result;
 		const fingerprint = hashFingerprint(batch.signal, plain.bytes);
-		if (this.isKnown(fingerprint)) return { ...result, duplicate: true };
-		this.fingerprints.push(fingerprint);
+		if (this.isKnown(batch.id, fingerprint)) return { ...result, duplicate: true };
 		const shift = this.series.length;
 		this.series = this.series.concat(decoded.batch.series);
 		for (const point of decoded.batch.points) this.points.push(shift === 0 ? point : { ...point, series: point.series + shift });
 		return result;
 	}
 
-	private isKnown(fingerprint: Uint8Array): boolean {
-		return this.known.has(fingerprint) || this.fingerprints.some((other) => Buffer.compare(other, fingerprint) === 0);
+	/** Whether the batch was stored before or stands in the group already; if neither, it does from now on. */
+	private isKnown(id: number, fingerprint: Uint8Array): boolean {
+		if (this.known.has(fingerprint)) return true;
+		if (this.pending.has(fingerprint)) {
+			this.repeats.add(id);
+			return true;
+		}
+		this.pending.add(fingerprint);
+		this.fingerprints.push(fingerprint);
+		return false;
 	}
 }
 

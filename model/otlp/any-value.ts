@@ -93,28 +93,34 @@ export function jsonDouble(value: number): OtlpDouble {
 	return Number.isNaN(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
 }
 
+/** How a 64-bit integer is given: as decimal text like all of them in JSON answers, or as a number while that is exact. */
+export type IntegerForm = "text" | "number";
+
 /**
- * Attributes as a record of plain values, for filters, tables and people: integers are numbers while exact and decimal strings
- * beyond, bytes are base64 text, an empty value is undefined. Without prototype, so that no key is special; of equal keys
- * the last wins.
+ * Attributes as a record of plain values, for filters, tables and people: bytes are base64 text, an empty value is undefined.
+ * Without prototype, so that no key is special; of equal keys the last wins.
  */
-export function attributesToPlain(attributes: readonly OtlpKeyValue[] | undefined): Record<string, PlainValue> {
+export function attributesToPlain(
+	attributes: readonly OtlpKeyValue[] | undefined,
+	integers: IntegerForm = "text",
+): Record<string, PlainValue> {
 	const plain = Object.create(null) as Record<string, PlainValue>;
-	for (const { key = "", value } of attributes ?? []) plain[key] = value === undefined ? undefined : plainValue(value);
+	for (const { key = "", value } of attributes ?? [])
+		plain[key] = value === undefined ? undefined : plainValue(value, integers);
 	return plain;
 }
 
 /** As {@link attributesToPlain}, for one value: a log's body. */
-export function plainValue(value: OtlpAnyValue): PlainValue {
+export function plainValue(value: OtlpAnyValue, integers: IntegerForm = "text"): PlainValue {
 	if (value.stringValue !== undefined) return value.stringValue;
 	if (value.boolValue !== undefined) return value.boolValue;
 	if (value.intValue !== undefined) {
 		const number = Number(value.intValue);
-		return Number.isSafeInteger(number) ? number : value.intValue;
+		return integers === "number" && Number.isSafeInteger(number) ? number : value.intValue;
 	}
 	if (value.doubleValue !== undefined) return value.doubleValue;
-	if (value.arrayValue !== undefined) return (value.arrayValue.values ?? []).map(plainValue);
-	if (value.kvlistValue !== undefined) return attributesToPlain(value.kvlistValue.values);
+	if (value.arrayValue !== undefined) return (value.arrayValue.values ?? []).map((item) => plainValue(item, integers));
+	if (value.kvlistValue !== undefined) return attributesToPlain(value.kvlistValue.values, integers);
 	return value.bytesValue;
 }
 

@@ -173,7 +173,7 @@ test("plain attributes hold any key and no prototype", () => {
 	assert.deepEqual(Object.keys(plain), ["__proto__", "constructor", "toString", "nested", "list", "empty", ""]);
 	assert.equal(
 		JSON.stringify(plain),
-		'{"__proto__":"x","constructor":"9007199254740993","toString":-7,"nested":{"__proto__":false},"list":["NaN",null,"AA=="],"":"no key"}',
+		'{"__proto__":"x","constructor":"9007199254740993","toString":"-7","nested":{"__proto__":false},"list":["NaN",null,"AA=="],"":"no key"}',
 	);
 	assert.equal(({} as Record<string, unknown>)["x"], undefined);
 });

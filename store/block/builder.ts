@@ -2,7 +2,7 @@
  * Builds a block from rows in any order: takes them from fresh columns (group commit) or from other blocks (merge), orders them by
  * trace, and encodes the parts. One builder is reused; its arrays only grow.
  */
-import { FIELD_IN_COLUMN, type RecordColumns, type RecordShape } from "../../model/columns.ts";
+import type { RecordColumns, RecordShape } from "../../model/columns.ts";
 import { ByteWriter } from "./bytes.ts";
 import { ItemDictionary } from "./dictionary.ts";
 import { encodeBlock } from "./encode.ts";
@@ -97,12 +97,10 @@ export class BlockBuilder {
 		this.ensureItems(this.itemsUsed + columns.fieldCount);
 		const baseLow = Number(this.baseNs & 0xffff_ffffn);
 		const baseHigh = Number(this.baseNs >> 32n);
-		const { bytes, time0, time1, firstField, fieldStart, fieldLength, fieldNumber } = columns;
+		const { bytes, view, time0, time1, firstField, fieldStart, fieldSlot } = columns;
 		const { items, dictionary, layoutScratch } = this;
-		const { traceIdField, spanIdField, parentIdField, time0Field, time1Field, nameField, kindField, attributesField } = this.shape;
-		const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 		let used = this.itemsUsed;
-		/** Where the entries of the record before begin; they are the guesses. */
+		/** Where the entries of the record before begin; they are guesses for those of the next. */
 		let guessAt = used;
 		let guessShift = 0;
 		for (let i = 0, row = this.rows; i < count; i++, row++) {
@@ -113,36 +111,28 @@ export class BlockBuilder {
 			let kindItem = 0;
 			let slots = 0;
 			let layoutHash = 17;
-			for (let f = firstField[i]!, fEnd = firstField[i + 1]!; f < fEnd; f++) {
-				const number = fieldNumber[f]!;
-				const start = fieldStart[f]!;
-				let slot: number = SLOT.item;
-				if (number === attributesField) {
-					items[used] = dictionary.internGuessing(items[used - guessShift]!, bytes, view, start, fieldLength[f]!);
+			const firstOfRow = firstField[i]!;
+			let start = fieldStart[firstOfRow]!;
+			for (let f = firstOfRow, fEnd = firstField[i + 1]! - 1; f < fEnd; f++) {
+				const slot = fieldSlot[f]!;
+				const end = fieldStart[f + 1]!;
+				if (slot === SLOT.attribute) {
+					items[used] = dictionary.internGuessing(items[used - guessShift]!, bytes, view, start, end - start);
 					used++;
+					layoutScratch[slots++] = SLOT.item;
 					// Layouts are told apart by attribute keys too (length and first byte stand for the key), so that a column holds
 					// values of one key. It only steers compression: a clash of keys is harmless.
-					layoutHash = Math.imul(layoutHash ^ ((bytes[start + 3]! << 8) | bytes[start + 6]!), 0x01000193);
-				} else if (number < FIELD_IN_COLUMN) {
-					items[used++] = dictionary.intern(bytes, view, start, fieldLength[f]!);
-					layoutHash = Math.imul(layoutHash ^ (number << 16), 0x01000193);
+					layoutHash = Math.imul(layoutHash ^ ((bytes[start + 3]! << 8) | bytes[start + 4]!), 0x01000193);
 				} else {
-					const field = number - FIELD_IN_COLUMN;
-					if (field === traceIdField) slot = SLOT.traceId;
-					else if (field === spanIdField) slot = SLOT.spanId;
-					else if (field === parentIdField) slot = SLOT.parentId;
-					else if (field === time0Field) slot = SLOT.time0;
-					else if (field === time1Field) slot = SLOT.time1;
-					else if (field === nameField) {
-						slot = SLOT.name;
-						nameItem = dictionary.intern(bytes, view, start, fieldLength[f]!);
-					} else if (field === kindField) {
-						slot = SLOT.kind;
-						kindItem = dictionary.intern(bytes, view, start, fieldLength[f]!);
-					}
+					if (slot === SLOT.item) {
+						items[used] = dictionary.internGuessing(items[used - guessShift]!, bytes, view, start, end - start);
+						used++;
+					} else if (slot === SLOT.name) nameItem = dictionary.intern(bytes, view, start, end - start);
+					else if (slot === SLOT.kind) kindItem = dictionary.intern(bytes, view, start, end - start);
+					layoutScratch[slots++] = slot;
 					layoutHash = Math.imul(layoutHash ^ (slot << 24), 0x01000193);
 				}
-				layoutScratch[slots++] = slot;
+				start = end;
 			}
 			this.rowLayout[row] = this.internLayout(layoutScratch, slots, layoutHash);
 			const scope = scopeOf[columns.scope[i]!]!;

@@ -76,20 +76,25 @@ function encodeTimes(
 	order: RowOrder,
 ): { times: Uint8Array; durations: Uint8Array; minTimeNs: bigint; maxTimeNs: bigint; minDuration: number; maxDuration: number } {
 	const { rows, firstOfTrace } = order;
-	const { offset, duration, baseNs } = builder;
+	const { offset, duration, baseNs, wideRows } = builder;
 	const times = timesOut;
 	const durations = durationsOut;
 	times.reset();
 	durations.reset();
 	let min = Infinity;
-	let max = -Infinity;
+	/** Of rows whose times are in the columns. */
+	let zoneMin = Infinity;
+	let zoneMax = -Infinity;
 	let minDuration = Infinity;
 	let maxDuration = -Infinity;
 	for (let i = 0; i < rows.length; i++) {
 		const row = rows[i]!;
 		const time = offset[row]!;
 		if (time < min) min = time;
-		if (time > max) max = time;
+		if (wideRows.size === 0 || !wideRows.has(row)) {
+			if (time < zoneMin) zoneMin = time;
+			if (time > zoneMax) zoneMax = time;
+		}
 		const length = duration[row]!;
 		if (length < minDuration) minDuration = length;
 		if (length > maxDuration) maxDuration = length;
@@ -105,9 +110,9 @@ function encodeTimes(
 		}
 	}
 	for (let i = 0; i < rows.length; i++) durations.zigzag(duration[rows[i]!]!);
-	let minTimeNs = baseNs + BigInt(min);
-	let maxTimeNs = baseNs + BigInt(max);
-	for (const { time0 } of builder.wideRows.values()) {
+	let minTimeNs = zoneMin === Infinity ? MAX_INT64 : baseNs + BigInt(zoneMin);
+	let maxTimeNs = zoneMax === -Infinity ? 0n : baseNs + BigInt(zoneMax);
+	for (const { time0 } of wideRows.values()) {
 		if (time0 < minTimeNs) minTimeNs = time0;
 		if (time0 > maxTimeNs) maxTimeNs = time0;
 	}

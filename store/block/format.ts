@@ -8,6 +8,9 @@ import { LOG_SHAPE, type RecordShape, SPAN_SHAPE } from "../../model/columns.ts"
 
 export const BLOCK_FORMAT = 1;
 
+/** Layouts store these numbers (attributes as items), so they are fixed for ever. */
+export { SLOT } from "../../model/columns.ts";
+
 /** Parts are stored and read one by one: a search touches only what it needs. */
 export const PART = {
 	/** Counts, scopes, classes with their statistics, layouts, wide rows. */
@@ -32,9 +35,6 @@ export const PART = {
 export type PartName = keyof typeof PART;
 export const PART_NAMES = Object.keys(PART) as readonly PartName[];
 export const PARTS_PER_BLOCK = 16;
-
-/** How a record's layout says where each field comes from, in the order of the wire. */
-export const SLOT = { item: 0, traceId: 1, spanId: 2, parentId: 3, time0: 4, time1: 5, name: 6, kind: 7 } as const;
 
 /** Offsets beyond this do not fit the time columns; such rows keep both times in the head ("wide" rows). 52 days of nanoseconds. */
 export const MAX_OFFSET = 2 ** 52;

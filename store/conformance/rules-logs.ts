@@ -39,7 +39,7 @@ export const LOG_RULES: readonly Rule[] = [
 				severityText: "ERROR",
 				traceId: traceId(1),
 				spanId: spanId(1),
-				body: { message: "boom", n: 5 },
+				body: { message: "boom", n: "5" },
 				attributes: JSON.parse('{"__proto__":"x","list":[true,0.5]}') as unknown,
 				resource: { "service.name": "a", zone: "eu" },
 				scope: "envoy.access_log",

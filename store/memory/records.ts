@@ -97,12 +97,7 @@ function origins(columns: RecordColumns): (scope: number) => Origin {
 }
 
 function recordBytes(columns: RecordColumns, row: number): Uint8Array {
-	const writer = new WireWriter(256);
-	for (let field = columns.firstField[row]!; field < columns.firstField[row + 1]!; field++) {
-		const start = columns.fieldStart[field]!;
-		writer.raw(columns.bytes, start, start + columns.fieldLength[field]!);
-	}
-	return writer.finish();
+	return columns.bytes.slice(columns.recordStart(row), columns.recordEnd(row));
 }
 
 function ranges(columns: RecordColumns, first: number, count: number): Uint8Array {
@@ -165,8 +160,8 @@ export function spanRow(stored: StoredSpan): SpanRow {
 		statusCode: stored.statusCode,
 		startNs: stored.startNs,
 		durationNs: stored.endNs - stored.startNs,
-		attributes: attributesToPlain(stored.span.attributes),
-		resource: attributesToPlain(stored.origin.resource.attributes),
+		attributes: attributesToPlain(stored.span.attributes, "number"),
+		resource: attributesToPlain(stored.origin.resource.attributes, "number"),
 	};
 }
 

@@ -112,7 +112,7 @@ test("an entry says everything of the record, its resource and its scope", (t) =
 			severityText: "",
 			traceId: "",
 			spanId: "",
-			body: 7,
+			body: "7",
 			attributes: [["__proto__", "p"]],
 			resource: { "service.name": "a", host: "a-host" },
 			scope: "lib",

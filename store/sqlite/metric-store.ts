@@ -59,7 +59,7 @@ export class MetricWriter {
 			.pluck();
 		this.insertSeries = database.prepare(
 			`INSERT INTO metric_series (identity, name, description, unit, type, temporality, monotonic, service, attributes, resource,
-			scope, last_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			scope) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		);
 		this.insertPoint = database.prepare(
 			"INSERT INTO metric_points VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (series, time_ns, ordinal) DO NOTHING",
@@ -73,9 +73,13 @@ export class MetricWriter {
 	insert(batch: MetricBatch): number {
 		if (batch.points.length === 0) return 0;
 		this.forgetRolledBack();
-		const lastTimes = lastTimesOf(batch);
-		const ids = batch.series.map((key, i) => this.seriesId(key, lastTimes[i]));
-		for (const point of batch.points) this.insertOne(ids[point.series]!, batch.series[point.series]!, point);
+		/** By place in the batch; 0 for a series that no point has asked for. */
+		const ids = new Float64Array(batch.series.length);
+		for (const point of batch.points) {
+			const key = batch.series[point.series]!;
+			const id = ids[point.series] || (ids[point.series] = this.seriesId(key));
+			this.insertOne(id, key, point);
+		}
 		return batch.points.length;
 	}
 
@@ -90,16 +94,14 @@ export class MetricWriter {
 		this.newest = undefined;
 	}
 
-	/** @param lastTimeNs of the batch's points of this series; undefined where it has none */
-	private seriesId(key: MetricSeriesKey, lastTimeNs: bigint | undefined): number {
-		if (lastTimeNs === undefined) return 0;
+	private seriesId(key: MetricSeriesKey): number {
 		const identity = seriesIdentity(key);
 		let id = this.cache.get(identity);
 		if (id === undefined) {
 			const bytes = Buffer.from(identity, "binary");
 			id = this.findSeries.get(bytes);
 			if (id === undefined) {
-				id = this.addSeries(key, bytes, lastTimeNs);
+				id = this.addSeries(key, bytes);
 				this.newest = { id, identity };
 				this.remember(identity, id);
 				return id;
@@ -109,11 +111,7 @@ export class MetricWriter {
 		return id;
 	}
 
-	/**
-	 * `last_time` stays what it is here: a row is a kilobyte, and bringing it up to date with every batch took a third of the time
-	 * and most of the log. What is latest, the points' own order tells in one seek.
-	 */
-	private addSeries(key: MetricSeriesKey, identity: Uint8Array, lastTimeNs: bigint): number {
+	private addSeries(key: MetricSeriesKey, identity: Uint8Array): number {
 		const { name, description, unit, type, temporality, monotonic, service, attributes, resource, scope } = key;
 		const { lastInsertRowid } = this.insertSeries.run(
 			identity,
@@ -127,7 +125,6 @@ export class MetricWriter {
 			attributes,
 			resource,
 			scope,
-			lastTimeNs,
 		);
 		return Number(lastInsertRowid);
 	}
@@ -157,17 +154,6 @@ export class MetricWriter {
 				point.flags,
 			);
 	}
-}
-
-/** Latest time of each series' points, clamped; undefined where it has none. */
-function lastTimesOf(batch: MetricBatch): (bigint | undefined)[] {
-	const last = new Array<bigint | undefined>(batch.series.length).fill(undefined);
-	for (const { series, timeNs } of batch.points) {
-		const time = clampTime(timeNs);
-		const known = last[series];
-		if (known === undefined || time > known) last[series] = time;
-	}
-	return last;
 }
 
 function clampTime(timeNs: bigint): bigint {

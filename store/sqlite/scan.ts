@@ -160,7 +160,7 @@ function spanRow(block: BlockReader, row: number, resources: Map<number, Readonl
 	let resource = resources.get(resourceItem);
 	if (resource === undefined) {
 		const group = block.item(resourceItem);
-		resource = attributesToPlain(decodeResourceGroup(group, 0, group.length).resource.attributes);
+		resource = attributesToPlain(decodeResourceGroup(group, 0, group.length).resource.attributes, "number");
 		resources.set(resourceItem, resource);
 	}
 	const bytes = block.record(row);
@@ -175,7 +175,7 @@ function spanRow(block: BlockReader, row: number, resources: Map<number, Readonl
 		statusCode: entry.status,
 		startNs: block.time0(row),
 		durationNs: block.time1(row) - block.time0(row),
-		attributes: attributesToPlain(span.attributes),
+		attributes: attributesToPlain(span.attributes, "number"),
 		resource,
 	};
 }

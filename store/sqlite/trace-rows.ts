@@ -56,7 +56,8 @@ export class TraceGatherer {
 		forEachBlockOfTrace(window, this.words, (block, first, end) => {
 			for (let row = first; row < end; row++) {
 				const span = summarySpan(block, row);
-				this.spans.set(spanIdentity(span), span);
+				const identity = spanIdentity(span);
+				if (!this.spans.has(identity)) this.spans.set(identity, span);
 			}
 		});
 	}

@@ -3,14 +3,16 @@
  * token filter), rows are looked at newest first, and the search ends as soon as nothing left can be among the answers.
  */
 import { MeshscopeError } from "../../model/errors.ts";
+import { MAX_TIME_NS } from "../../model/time.ts";
 import type { SearchedInfo, TraceQuery, TraceSearchResult, TraceSummary } from "../store.ts";
 import { MAX_OFFSET } from "../block/format.ts";
 import type { BlockReader, StoredClass } from "../block/reader.ts";
 import { AttributeMatcher } from "./block-match.ts";
 import { TraceGatherer, traceIdAt, traceWords } from "./trace-rows.ts";
 import type { StoredBlock, WindowReader } from "./window-reader.ts";
-import type { WindowEntry, WindowSet } from "./window-set.ts";
+import { reaches, type WindowEntry, type WindowSet } from "./window-set.ts";
 
+const ENDLESS = 1n << 64n;
 const STATUS_CODES = { unset: 0, ok: 1, error: 2 } as const;
 
 interface Candidate {
@@ -47,8 +49,7 @@ class TraceSearch {
 	run(): TraceSearchResult {
 		const { query } = this;
 		const all = this.windows.list();
-		const inRange = all.filter((entry) => entry.state !== "sealed" || (entry.minTimeNs < query.toNs && entry.maxTimeNs >= query.fromNs));
-		const ordered = inRange.toSorted((a, b) => compare(reach(b), reach(a)));
+		const ordered = inWindowRange(all, query).toSorted((a, b) => compare(reach(b), reach(a)));
 		const damaged = new Set<string>();
 		for (const entry of ordered) {
 			if (this.isFull && this.worst > reach(entry)) break;
@@ -71,7 +72,7 @@ class TraceSearch {
 		const blocks = window.blocks("traces").toSorted((a, b) => compare(b.maxTimeNs, a.maxTimeNs));
 		for (const stored of blocks) {
 			this.blocks++;
-			if ((this.isFull && this.worst > stored.maxTimeNs) || !this.canHold(stored)) {
+			if ((this.isFull && this.worst > reachOf(stored.maxTimeNs)) || !this.canHold(stored)) {
 				this.blocksSkipped++;
 				continue;
 			}
@@ -86,7 +87,7 @@ class TraceSearch {
 	/** By the row of the block alone. */
 	private canHold(block: StoredBlock): boolean {
 		const { query } = this;
-		if (block.minTimeNs >= query.toNs || block.maxTimeNs < query.fromNs) return false;
+		if (block.minTimeNs >= query.toNs || !reaches(block.maxTimeNs, query.fromNs)) return false;
 		if (query.service !== undefined && !includesSorted(block.services, query.service)) return false;
 		return overlapsDurations(block.minDurationNs, block.maxDurationNs, query);
 	}
@@ -208,9 +209,19 @@ function overlapsDurations(min: number, max: number, query: TraceQuery): boolean
 	return maxDurationNs === undefined || min <= -MAX_OFFSET || BigInt(min) <= maxDurationNs;
 }
 
+function inWindowRange(windows: readonly WindowEntry[], query: TraceQuery): readonly WindowEntry[] {
+	return windows.filter(
+		(entry) => entry.state !== "sealed" || (entry.minTimeNs < query.toNs && reaches(entry.maxTimeNs, query.fromNs)),
+	);
+}
+
 /** The newest time a window can hold. */
 function reach(entry: WindowEntry): bigint {
-	return entry.state === "sealed" ? entry.maxTimeNs : 1n << 63n;
+	return entry.state === "sealed" ? reachOf(entry.maxTimeNs) : ENDLESS;
+}
+
+function reachOf(maxTimeNs: bigint): bigint {
+	return maxTimeNs === MAX_TIME_NS ? ENDLESS : maxTimeNs;
 }
 
 function compare(a: bigint, b: bigint): number {

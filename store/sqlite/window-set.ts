@@ -3,7 +3,7 @@
  * turns out damaged is named in the answer and passed over.
  */
 import { join } from "node:path";
-import type { TimeNs } from "../../model/time.ts";
+import { MAX_TIME_NS, type TimeNs } from "../../model/time.ts";
 import { BlockCache } from "./block-cache.ts";
 import { type Connection, isDamage, openForReading } from "./database.ts";
 import { WindowReader } from "./window-reader.ts";
@@ -29,6 +29,11 @@ interface WindowRow {
 	readonly state: WindowEntry["state"];
 	readonly min_time: bigint;
 	readonly max_time: bigint;
+}
+
+/** Times beyond SQLite's integers are stored as the largest one: such a zone has no known end. */
+export function reaches(maxTimeNs: bigint, fromNs: bigint): boolean {
+	return maxTimeNs >= fromNs || maxTimeNs === MAX_TIME_NS;
 }
 
 export function windowPath(directory: string, name: string): string {
@@ -67,7 +72,7 @@ export class WindowSet {
 
 	/** Windows that can hold a record of this time range, newest first. */
 	inRange(fromNs: TimeNs, toNs: TimeNs): WindowEntry[] {
-		return this.list().filter((entry) => entry.state !== "sealed" || (entry.minTimeNs < toNs && entry.maxTimeNs >= fromNs));
+		return this.list().filter((entry) => entry.state !== "sealed" || (entry.minTimeNs < toNs && reaches(entry.maxTimeNs, fromNs)));
 	}
 
 	catalogDatabase(): Connection {

@@ -186,12 +186,8 @@ export class WindowWriter {
 	}
 
 	/** Of the newest commits, newest last. */
-	recentFingerprints(max: number): Uint8Array[] {
-		const rows = this.database
-			.prepare<[number], Uint8Array>("SELECT fingerprints FROM commits ORDER BY id DESC LIMIT ?")
-			.pluck()
-			.all(max);
-		return rows.reverse();
+	recentFingerprints(maxCommits: number): Uint8Array[] {
+		return readFingerprints(this.database, maxCommits);
 	}
 
 	/** Names in every block, for a catalog that lost them. */
@@ -217,6 +213,12 @@ export class WindowWriter {
 		if (block.minTimeNs < this.minTimeNs) this.minTimeNs = block.minTimeNs;
 		if (block.maxTimeNs > this.maxTimeNs) this.maxTimeNs = block.maxTimeNs;
 	}
+}
+
+/** Of the newest commits, newest last. */
+export function readFingerprints(database: Connection, maxCommits: number): Uint8Array[] {
+	const rows = database.prepare<[number], Uint8Array>("SELECT fingerprints FROM commits ORDER BY id DESC LIMIT ?").pluck().all(maxCommits);
+	return rows.reverse();
 }
 
 function encodeFresh(columns: RecordColumns): EncodedBlock | undefined {

@@ -6,19 +6,20 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { MeshscopeError } from "../../model/errors.ts";
 import { DamagedBlockError } from "../block/bytes.ts";
+import type { BlockOperation } from "../block/format.ts";
 import { mergeBlocks } from "../block/merge.ts";
 import type { Failpoint } from "./failpoint.ts";
 import type { BackupReport, StoreStats, StoreWriter, WindowInfo, WriteGroup } from "../store.ts";
 import { backupDirectory } from "./backup.ts";
 import { Catalog, type CatalogWindow, windowBytes } from "./catalog.ts";
-import { isDamage, isDiskFull } from "./database.ts";
+import { isDamage, isDiskFull, openForReading } from "./database.ts";
 import { lockDirectory } from "./lock.ts";
 import type { MergePlan } from "./merge-plan.ts";
 import type { MergeAnswer, MergeRunner } from "./merge-thread.ts";
 import { NameCatalogue } from "./names.ts";
 import { ReserveFile, freeBytes, removeWindowFiles } from "./retention.ts";
 import { windowPath } from "./window-set.ts";
-import { WindowWriter } from "./window-writer.ts";
+import { readFingerprints, WindowWriter } from "./window-writer.ts";
 
 export interface SqliteWriterOptions {
 	readonly directory: string;
@@ -47,6 +48,8 @@ interface FinishedMerge {
 }
 
 const RETENTION_CHECK_MS = 1_000;
+/** Clients give up on a batch long before: fingerprints of windows that ended earlier than this are not read at start. */
+const REMEMBERED_MS = 2 * 3_600_000;
 /** Windows are also cut by size, so that retention by bytes has something to remove. */
 const WINDOWS_PER_BUDGET = 8;
 const MIN_WINDOW_BYTES = 8 << 20;
@@ -94,35 +97,42 @@ class SqliteWriter implements StoreWriter {
 
 	append(group: WriteGroup): void {
 		if (this.closed) throw new MeshscopeError("shutting_down", "the store is closed");
-		const window = this.windowFor(group.arrivedMs);
+		let window: WindowWriter | undefined;
+		let operations: BlockOperation[];
 		try {
-			const operations = window.append(group);
+			window = this.windowFor(group.arrivedMs);
+			operations = window.append(group);
 			this.diskFull = false;
-			this.names.note(operations, group.arrivedMs);
-			if (group.metrics.series.length > 0 || group.logs.count > 0) this.names.noteServices(servicesOf(group), group.arrivedMs);
 		} catch (error) {
 			if (!isDiskFull(error)) {
-				if (isDamage(error)) this.setAside(window, error);
+				if (window !== undefined && isDamage(error)) this.setAside(window, error);
 				throw error;
 			}
-			this.onDiskFull();
+			this.makeRoom();
 			throw new MeshscopeError("store_full", "the disk is full; the oldest windows are being removed", {
 				retryAfterMs: 1_000,
 				cause: error,
 			});
 		}
+		this.noteNames(operations, group);
 	}
 
 	recentFingerprints(max: number): Uint8Array {
 		const newestFirst: Uint8Array[] = [];
 		let bytes = 0;
-		const windows = [this.window, ...this.sealing.toReversed()].filter((window) => window !== undefined);
-		for (const window of windows) {
-			for (const fingerprints of window.recentFingerprints(max).reverse()) {
-				if (bytes >= max * 16) break;
+		const take = (commits: readonly Uint8Array[]): void => {
+			for (const fingerprints of commits.toReversed()) {
+				if (bytes >= max * 16) return;
 				newestFirst.push(fingerprints);
 				bytes += fingerprints.length;
 			}
+		};
+		const newest = this.catalog.windows().toReversed();
+		for (const entry of newest) {
+			const live = this.liveWindow(entry.name);
+			if (live !== undefined) take(live.recentFingerprints(max));
+			else if (entry.state === "sealed" && entry.toMs > (newest[0]?.toMs ?? 0) - REMEMBERED_MS) take(this.sealedFingerprints(entry.name, max));
+			if (bytes >= max * 16) break;
 		}
 		const out = new Uint8Array(bytes);
 		let at = 0;
@@ -144,7 +154,7 @@ class SqliteWriter implements StoreWriter {
 			return more;
 		} catch (error) {
 			if (!isDiskFull(error)) throw error;
-			this.onDiskFull();
+			this.makeRoom();
 			return false;
 		}
 	}
@@ -381,23 +391,54 @@ class SqliteWriter implements StoreWriter {
 		if (!this.diskFull) this.reserve.fill();
 	}
 
-	/** Gives the reserve back first, since even a removal has to be written down. */
-	private onDiskFull(): void {
+	/** The group is stored; its names are for lists only, and are found again at the next start. */
+	private noteNames(operations: readonly BlockOperation[], group: WriteGroup): void {
+		try {
+			this.names.note(operations, group.arrivedMs);
+			if (group.metrics.series.length > 0 || group.logs.count > 0) this.names.noteServices(servicesOf(group), group.arrivedMs);
+		} catch (error) {
+			this.options.log("warn", `names could not be written: ${error instanceof Error ? error.message : String(error)}`);
+		}
+	}
+
+	private sealedFingerprints(name: string, max: number): Uint8Array[] {
+		try {
+			const database = openForReading(windowPath(this.options.directory, name));
+			try {
+				return readFingerprints(database, max);
+			} finally {
+				database.close();
+			}
+		} catch (error) {
+			// Only the recognition of a batch that is sent again depends on it.
+			this.options.log("warn", `fingerprints of window ${name}: ${error instanceof Error ? error.message : String(error)}`);
+			return [];
+		}
+	}
+
+	private liveWindow(name: string): WindowWriter | undefined {
+		return [this.window, ...this.sealing].find((window) => window?.name === name);
+	}
+
+	/**
+	 * The disk is full. The reserve is given back first, since even a removal has to be written down; then the oldest window goes
+	 * that takes no more groups. When there is none, the open window is closed, so that it can go at the next refusal: new data is
+	 * worth more than the oldest.
+	 */
+	private makeRoom(): void {
+		if (!this.diskFull) this.options.log("error", "the disk is full; batches are refused until there is room");
 		this.diskFull = true;
 		this.reserve.release();
-		const oldest = this.catalog.windows().find((window) => window.state !== "open");
+		const oldest = this.catalog.windows().find((window) => window.name !== this.window?.name);
 		if (oldest !== undefined) {
 			this.removeWindow(oldest.name, "the disk is full");
 			return;
 		}
-		this.options.log("error", "the disk is full and there is no older window to remove; free some space");
 		const open = this.window;
-		// Sealing the open window makes it removable at the next refusal: new data is worth more than the oldest.
-		if (open !== undefined && open.counts().bytes > MIN_WINDOW_BYTES) {
-			this.window = undefined;
-			this.catalog.seal(open.name, open.counts());
-			open.close();
-		}
+		if (open === undefined || open.counts().bytes < MIN_WINDOW_BYTES) return;
+		this.window = undefined;
+		this.catalog.seal(open.name, open.counts());
+		open.close();
 	}
 
 	private removeWindow(name: string, why: string): void {
@@ -411,7 +452,7 @@ class SqliteWriter implements StoreWriter {
 
 	private windowInfo(entry: CatalogWindow): WindowInfo {
 		const { minTimeNs: _min, maxTimeNs: _max, ...info } = entry;
-		const live = [this.window, ...this.sealing].find((window) => window?.name === entry.name);
+		const live = this.liveWindow(entry.name);
 		if (live === undefined) return { ...info, bytes: info.bytes || windowBytes(this.options.directory, entry.name) };
 		const { spans, logs, metricPoints, bytes } = live.counts();
 		return { ...info, spans, logs, metricPoints, bytes };

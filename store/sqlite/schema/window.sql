@@ -64,8 +64,7 @@ CREATE TABLE metric_series (
 	service TEXT NOT NULL,
 	attributes TEXT NOT NULL,
 	resource TEXT NOT NULL,
-	scope TEXT NOT NULL,
-	last_time INTEGER NOT NULL
+	scope TEXT NOT NULL
 ) STRICT;
 
 CREATE INDEX metric_series_name ON metric_series (name);

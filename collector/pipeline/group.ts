@@ -129,7 +129,8 @@ export class Group {
 		if (this.isKnown(batch.id, fingerprint)) return { ...result, duplicate: true };
 		const shift = this.series.length;
 		this.series = this.series.concat(decoded.batch.series);
-		for (const point of decoded.batch.points) this.points.push(shift === 0 ? point : { ...point, series: point.series + shift });
+		for (const point of decoded.batch.points)
+			this.points.push(shift === 0 ? point : { ...point, series: point.series + shift });
 		return result;
 	}
 
@@ -148,12 +149,19 @@ export class Group {
 
 const EMPTY_RESULT = { records: 0, rejected: 0, dropped: {}, errorMessage: "", duplicate: false, invalidUtf8Strings: 0 } as const;
 
-function resultOf(id: number, records: number, dropped: Dropped, messages: readonly string[], invalidUtf8Strings: number): BatchResult {
+function resultOf(
+	id: number,
+	records: number,
+	dropped: Dropped,
+	messages: readonly string[],
+	invalidUtf8Strings: number,
+): BatchResult {
 	let rejected = 0;
 	for (const count of Object.values(dropped)) rejected += count;
 	const counts = Object.entries(dropped).map(([reason, count]) => `${count} ${reason}`);
 	const details = messages.filter((message) => !(message in dropped));
-	const errorMessage = rejected === 0 ? "" : `left out ${rejected} of ${rejected + records} records: ${[...counts, ...details].join("; ")}`;
+	const errorMessage =
+		rejected === 0 ? "" : `left out ${rejected} of ${rejected + records} records: ${[...counts, ...details].join("; ")}`;
 	return { id, records, rejected, dropped, errorMessage, duplicate: false, invalidUtf8Strings };
 }
 

@@ -40,8 +40,8 @@ export interface IngestSink {
 	 */
 	submit(batch: IncomingBatch): Promise<IngestOutcome>;
 	/**
-	 * True when a payload of this many bytes would be refused now, so that a receiver can answer before it reads a body.
-	 * A receiver calls `reserve` before it buffers a body and `release` once it has submitted or given up.
+	 * Holds room for a payload of this many bytes while a receiver reads it; false when it would be refused now, so that a receiver
+	 * can answer before it reads a body. What was held is given back with `release`, once it is submitted or given up.
 	 */
 	reserve(bytes: number): boolean;
 	release(bytes: number): void;

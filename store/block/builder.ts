@@ -139,7 +139,7 @@ export class BlockBuilder {
 			const kind = columns.kind[i]!;
 			const status = columns.status[i]!;
 			let rowClass = this.findClass(scope, nameItem, kindItem, kind, status);
-			// A record whose name field is repeated has no name entry: such a class belongs to that row alone.
+			// A record whose name field is repeated has no name entry: such a class belongs to that row alone and is never found.
 			if (rowClass < 0 || (nameItem === 0 && columns.nameEnd[i]! > columns.nameStart[i]!)) {
 				const name = decoder.decode(bytes.subarray(columns.nameStart[i]!, columns.nameEnd[i]!));
 				rowClass = this.addClass({ scope, nameItem, kindItem, name, kind, status });
@@ -285,10 +285,12 @@ export class BlockBuilder {
 
 	private serviceName(bytes: Uint8Array, start: number, end: number): string {
 		if (start === end) return "";
-		const latin1 = String.fromCharCode.apply(undefined, bytes.subarray(start, Math.min(end, start + 1024)) as unknown as number[]);
+		const run = bytes.subarray(start, end);
+		if (run.length > 1024) return decoder.decode(run);
+		const latin1 = String.fromCharCode(...run);
 		let name = this.serviceByBytes.get(latin1);
-		if (name === undefined || end - start > 1024) {
-			name = decoder.decode(bytes.subarray(start, end));
+		if (name === undefined) {
+			name = decoder.decode(run);
 			this.serviceByBytes.set(latin1, name);
 		}
 		return name;
@@ -346,7 +348,8 @@ export class BlockBuilder {
 	}
 
 	private placeClass(index: number): void {
-		const { scope, nameItem, kindItem, status } = this.classes[index]!;
+		const { scope, nameItem, kindItem, status, name } = this.classes[index]!;
+		if (nameItem === 0 && name !== "") return;
 		const mask = this.classTable.length - 1;
 		let slot = classSlot(scope, nameItem, kindItem, status) & mask;
 		while (this.classTable[slot] !== 0) slot = (slot + 1) & mask;

@@ -20,7 +20,12 @@ export interface ServerStatus {
 	readonly startedAtMs: number;
 	readonly uptimeSeconds: number;
 	readonly ready: boolean;
-	readonly addresses: { readonly http: string; readonly otlpGrpc?: string; readonly otlpHttp?: string; readonly zipkin?: string };
+	readonly addresses: {
+		readonly http: string;
+		readonly otlpGrpc?: string;
+		readonly otlpHttp?: string;
+		readonly zipkin?: string;
+	};
 	readonly ingest: {
 		readonly traces: SignalCounters;
 		readonly logs: SignalCounters;
@@ -60,5 +65,10 @@ export interface ServerStatus {
 			readonly problem?: string;
 		}[];
 	};
-	readonly process: { readonly rssBytes: number; readonly heapUsedBytes: number; readonly cpuSeconds: number; readonly nodeVersion: string };
+	readonly process: {
+		readonly rssBytes: number;
+		readonly heapUsedBytes: number;
+		readonly cpuSeconds: number;
+		readonly nodeVersion: string;
+	};
 }

@@ -36,7 +36,8 @@ function actionsOf(shape: RecordShape, plainFields: readonly number[]): Uint8Arr
 
 const TRACE_STATE_FIELD = 3;
 const SEVERITY_TEXT_FIELD = 3;
-const plainFieldsOf = (shape: RecordShape): readonly number[] => (shape === SPAN_SHAPE ? [TRACE_STATE_FIELD] : [SEVERITY_TEXT_FIELD]);
+const plainFieldsOf = (shape: RecordShape): readonly number[] =>
+	shape === SPAN_SHAPE ? [TRACE_STATE_FIELD] : [SEVERITY_TEXT_FIELD];
 const actionsByShape = new Map<RecordShape, Uint8Array>();
 
 export function fastActions(shape: RecordShape): Uint8Array {

@@ -5,17 +5,7 @@
 import { type RecordColumns, SLOT, SPAN_SHAPE, SPAN_STATUS_FIELD } from "../../model/columns.ts";
 import type { DropReason } from "../../model/errors.ts";
 import type { DecodeLimits } from "./limits.ts";
-import {
-	checkKeyValue,
-	checkParts,
-	fieldNo,
-	payloadStart,
-	skipField,
-	WIRE_BYTES,
-	WIRE_FIXED64,
-	WIRE_VARINT,
-	wireType,
-} from "./wire-scan.ts";
+import { checkKeyValue, checkParts, met, skipField, WIRE_BYTES, WIRE_FIXED64, WIRE_VARINT } from "./wire-scan.ts";
 
 export const MAX_FIELDS_PER_RECORD = 16_384;
 
@@ -48,22 +38,22 @@ export function skimAnyRecord(
 	let seen = 0;
 	let repeated = false;
 
-	for (let at = start; at < end; ) {
+	for (let at = start; at < end;) {
 		const from = at;
 		if (fields - firstField >= MAX_FIELDS_PER_RECORD) return "too_many_fields";
 		at = skipField(bytes, from, end);
 		if (at < 0) return "malformed_record";
-		const number = fieldNo;
-		const body = payloadStart;
+		const number = met.fieldNo;
+		const body = met.payloadStart;
 		fieldStart[fields] = from;
 		fieldSlot[fields] = SLOT.item;
-		if (number === shape.attributesField && wireType === WIRE_BYTES) {
+		if (number === shape.attributesField && met.wireType === WIRE_BYTES) {
 			if (++attributes > limits.maxAttributes) return "too_many_attributes";
 			const reason = checkKeyValue(bytes, body, at, limits.maxDepth - 1);
 			if (reason !== undefined) return reason;
 			fieldSlot[fields] = SLOT.attribute;
 		} else if (number === traceIdField) {
-			if (wireType !== WIRE_BYTES) return "malformed_record";
+			if (met.wireType !== WIRE_BYTES) return "malformed_record";
 			traceIdBytes = at - body;
 			if (traceIdBytes === 16) {
 				columns.traceId[row4] = word(bytes, body);
@@ -75,7 +65,7 @@ export function skimAnyRecord(
 			repeated ||= (seen & 1) !== 0;
 			seen |= 1;
 		} else if (number === spanIdField) {
-			if (wireType !== WIRE_BYTES) return "malformed_record";
+			if (met.wireType !== WIRE_BYTES) return "malformed_record";
 			spanIdBytes = at - body;
 			if (spanIdBytes === 8) {
 				columns.spanId[row2] = word(bytes, body);
@@ -85,7 +75,7 @@ export function skimAnyRecord(
 			repeated ||= (seen & 2) !== 0;
 			seen |= 2;
 		} else if (number === parentIdField) {
-			if (wireType !== WIRE_BYTES) return "malformed_record";
+			if (met.wireType !== WIRE_BYTES) return "malformed_record";
 			parentIdBytes = at - body;
 			if (parentIdBytes === 8) {
 				columns.parentId[row2] = word(bytes, body);
@@ -97,28 +87,28 @@ export function skimAnyRecord(
 			repeated ||= (seen & 4) !== 0;
 			seen |= 4;
 		} else if (number === time0Field) {
-			if (wireType !== WIRE_FIXED64) return "malformed_record";
+			if (met.wireType !== WIRE_FIXED64) return "malformed_record";
 			columns.time0[row2] = littleWord(bytes, body);
 			columns.time0[row2 + 1] = littleWord(bytes, body + 4);
 			if (at - from === 9) fieldSlot[fields] = SLOT.time0;
 			repeated ||= (seen & 8) !== 0;
 			seen |= 8;
 		} else if (number === time1Field) {
-			if (wireType !== WIRE_FIXED64) return "malformed_record";
+			if (met.wireType !== WIRE_FIXED64) return "malformed_record";
 			columns.time1[row2] = littleWord(bytes, body);
 			columns.time1[row2 + 1] = littleWord(bytes, body + 4);
 			if (at - from === 9) fieldSlot[fields] = SLOT.time1;
 			repeated ||= (seen & 16) !== 0;
 			seen |= 16;
 		} else if (number === nameField) {
-			if (wireType !== WIRE_BYTES) return "malformed_record";
+			if (met.wireType !== WIRE_BYTES) return "malformed_record";
 			columns.nameStart[row] = body;
 			columns.nameEnd[row] = at;
 			if (at > body) fieldSlot[fields] = SLOT.name;
 			repeated ||= (seen & 32) !== 0;
 			seen |= 32;
 		} else if (number === kindField) {
-			if (wireType !== WIRE_VARINT) return "malformed_record";
+			if (met.wireType !== WIRE_VARINT) return "malformed_record";
 			const kind = bytes[body]!;
 			// Enums beyond one byte are unknown ones: kept on the wire, 0 in the column.
 			columns.kind[row] = kind < 0x80 && at === body + 1 ? kind : 0;
@@ -126,13 +116,19 @@ export function skimAnyRecord(
 			repeated ||= (seen & 64) !== 0;
 			seen |= 64;
 		} else if (number === statusField) {
-			if (wireType !== WIRE_BYTES) return "malformed_record";
+			if (met.wireType !== WIRE_BYTES) return "malformed_record";
 			const code = statusCode(bytes, body, at);
 			if (code < 0) return "malformed_record";
 			columns.status[row] = code;
 		} else if (isSpanPart(shape === SPAN_SHAPE, number)) {
-			if (wireType !== WIRE_BYTES) return "malformed_record";
-			const reason = checkParts(bytes, body, at, number === EVENTS_FIELD ? 3 : number === LINKS_FIELD ? 4 : 0, limits.maxDepth - 1);
+			if (met.wireType !== WIRE_BYTES) return "malformed_record";
+			const reason = checkParts(
+				bytes,
+				body,
+				at,
+				number === EVENTS_FIELD ? 3 : number === LINKS_FIELD ? 4 : 0,
+				limits.maxDepth - 1,
+			);
 			if (reason !== undefined) return reason;
 		}
 		fields++;
@@ -190,7 +186,8 @@ export function finishRow(
 	if (columns.shape !== SPAN_SHAPE) {
 		const { time0, time1 } = columns;
 		if ((time0[row2]! | time0[row2 + 1]!) === 0) useOtherTime(columns, time0, time1, row2, SLOT.time0, firstField, endField);
-		else if ((time1[row2]! | time1[row2 + 1]!) === 0) useOtherTime(columns, time1, time0, row2, SLOT.time1, firstField, endField);
+		else if ((time1[row2]! | time1[row2 + 1]!) === 0)
+			useOtherTime(columns, time1, time0, row2, SLOT.time1, firstField, endField);
 	}
 	columns.fieldStart[endField] = endByte;
 	columns.fieldSlot[endField] = SLOT.end;
@@ -242,10 +239,10 @@ export function isPlainKeyValue(bytes: Uint8Array, start: number, end: number): 
 /** Status.code (field 3), 0 to 2; unknown codes read as unset. Negative when malformed. */
 function statusCode(bytes: Uint8Array, start: number, end: number): number {
 	let code = 0;
-	for (let at = start; at < end; ) {
+	for (let at = start; at < end;) {
 		at = skipField(bytes, at, end);
 		if (at < 0) return -1;
-		if (fieldNo === 3 && wireType === WIRE_VARINT) code = at === payloadStart + 1 ? bytes[payloadStart]! : 0;
+		if (met.fieldNo === 3 && met.wireType === WIRE_VARINT) code = at === met.payloadStart + 1 ? bytes[met.payloadStart]! : 0;
 	}
 	return code <= 2 ? code : 0;
 }

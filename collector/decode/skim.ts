@@ -10,7 +10,7 @@ import { type DropReason, MeshscopeError } from "../../model/errors.ts";
 import type { DecodeLimits } from "./limits.ts";
 import { fastActions, skimFastRecord } from "./skim-fast.ts";
 import { skimAnyRecord } from "./skim-record.ts";
-import { checkKeyValue, fieldNo, payloadStart, skipField, WIRE_BYTES, wireType } from "./wire-scan.ts";
+import { checkKeyValue, met, skipField, WIRE_BYTES } from "./wire-scan.ts";
 
 export interface SkimResult {
 	/** Records now in the columns. */
@@ -53,10 +53,11 @@ function skim(payload: Uint8Array, columns: RecordColumns, limits: DecodeLimits)
 	const tally: Tally = { accepted: 0, rejected: 0, dropped: {}, hash0: 0x9e3779b9, hash1: 0x85ebca6b };
 	try {
 		const bytes = columns.bytes;
-		for (let at = start; at < end; ) {
+		for (let at = start; at < end;) {
 			at = skipField(bytes, at, end);
 			if (at < 0) throw malformed("request", start);
-			if (fieldNo === 1 && wireType === WIRE_BYTES) skimResource(columns, payloadStart, at, limits, tally, start);
+			if (met.fieldNo === 1 && met.wireType === WIRE_BYTES)
+				skimResource(columns, met.payloadStart, at, limits, tally, start);
 		}
 	} catch (error) {
 		columns.rewind(before);
@@ -79,7 +80,14 @@ interface Tally {
 }
 
 /** ResourceSpans / ResourceLogs: 1 resource, 2 scope groups, 3 schema URL. The resource may stand behind its groups. */
-function skimResource(columns: RecordColumns, start: number, end: number, limits: DecodeLimits, tally: Tally, base: number): void {
+function skimResource(
+	columns: RecordColumns,
+	start: number,
+	end: number,
+	limits: DecodeLimits,
+	tally: Tally,
+	base: number,
+): void {
 	const bytes = columns.bytes;
 	const resource = columns.resourceCount;
 	columns.ensureResources(resource + 1);
@@ -88,23 +96,24 @@ function skimResource(columns: RecordColumns, start: number, end: number, limits
 	columns.serviceStart[resource] = 0;
 	columns.serviceEnd[resource] = 0;
 	let groups = 0;
-	for (let at = start; at < end; ) {
+	for (let at = start; at < end;) {
 		const fieldStart = at;
 		at = skipField(bytes, at, end);
 		if (at < 0) throw malformed("resource group", fieldStart - base);
-		if (fieldNo === 2 && wireType === WIRE_BYTES) {
+		if (met.fieldNo === 2 && met.wireType === WIRE_BYTES) {
 			groups++;
 			continue;
 		}
 		columns.addRange(fieldStart, at);
-		if (fieldNo === 1 && wireType === WIRE_BYTES) readResource(columns, resource, payloadStart, at, limits, base);
+		if (met.fieldNo === 1 && met.wireType === WIRE_BYTES) readResource(columns, resource, met.payloadStart, at, limits, base);
 	}
 	columns.resourceRangeCount[resource] = columns.rangeCount - firstRange;
 	columns.resourceCount = resource + 1;
 	const scopesBefore = columns.scopeCount;
-	for (let at = start; groups > 0 && at < end; ) {
+	for (let at = start; groups > 0 && at < end;) {
 		at = skipField(bytes, at, end);
-		if (fieldNo === 2 && wireType === WIRE_BYTES) skimScope(columns, resource, payloadStart, at, limits, tally, base);
+		if (met.fieldNo === 2 && met.wireType === WIRE_BYTES)
+			skimScope(columns, resource, met.payloadStart, at, limits, tally, base);
 	}
 	// What holds no record leaves nothing: millions of empty groups fit in a payload.
 	if (columns.scopeCount === scopesBefore) {
@@ -114,20 +123,27 @@ function skimResource(columns: RecordColumns, start: number, end: number, limits
 }
 
 /** Resource: 1 attributes. Finds service.name and holds the attributes to the depth limit. */
-function readResource(columns: RecordColumns, resource: number, start: number, end: number, limits: DecodeLimits, base: number): void {
+function readResource(
+	columns: RecordColumns,
+	resource: number,
+	start: number,
+	end: number,
+	limits: DecodeLimits,
+	base: number,
+): void {
 	const bytes = columns.bytes;
 	let attributes = 0;
-	for (let at = start; at < end; ) {
+	for (let at = start; at < end;) {
 		const fieldStart = at;
 		at = skipField(bytes, at, end);
 		if (at < 0) throw malformed("resource", fieldStart - base);
-		if (fieldNo !== 1 || wireType !== WIRE_BYTES) continue;
+		if (met.fieldNo !== 1 || met.wireType !== WIRE_BYTES) continue;
 		if (++attributes > limits.maxAttributes)
 			throw new MeshscopeError(
 				"malformed_payload",
 				`a resource has more than ${limits.maxAttributes} attributes; remove some or raise --max-attributes`,
 			);
-		const attributeStart = payloadStart;
+		const attributeStart = met.payloadStart;
 		const reason = checkKeyValue(bytes, attributeStart, at, limits.maxDepth - 1);
 		if (reason !== undefined)
 			throw new MeshscopeError(
@@ -143,16 +159,16 @@ function readServiceName(columns: RecordColumns, resource: number, start: number
 	let isServiceName = false;
 	let valueStart = 0;
 	let valueEnd = 0;
-	for (let at = start; at < end; ) {
+	for (let at = start; at < end;) {
 		at = skipField(bytes, at, end);
-		if (wireType !== WIRE_BYTES) continue;
-		if (fieldNo === 1) isServiceName = equalsAt(bytes, payloadStart, at, SERVICE_NAME_KEY);
-		else if (fieldNo === 2) {
+		if (met.wireType !== WIRE_BYTES) continue;
+		if (met.fieldNo === 1) isServiceName = equalsAt(bytes, met.payloadStart, at, SERVICE_NAME_KEY);
+		else if (met.fieldNo === 2) {
 			const valueLimit = at;
-			for (let inner = payloadStart; inner < valueLimit; ) {
+			for (let inner = met.payloadStart; inner < valueLimit;) {
 				inner = skipField(bytes, inner, valueLimit);
-				if ((fieldNo as number) === 1 && wireType === WIRE_BYTES) {
-					valueStart = payloadStart;
+				if ((met.fieldNo as number) === 1 && met.wireType === WIRE_BYTES) {
+					valueStart = met.payloadStart;
 					valueEnd = inner;
 				}
 			}
@@ -181,16 +197,16 @@ function skimScope(
 	const firstRange = columns.rangeCount;
 	columns.scopeFirstRange[scope] = firstRange;
 	let records = 0;
-	for (let at = start; at < end; ) {
+	for (let at = start; at < end;) {
 		const fieldStart = at;
 		at = skipField(bytes, at, end);
 		if (at < 0) throw malformed("scope group", fieldStart - base);
-		if (fieldNo === 2 && wireType === WIRE_BYTES) {
+		if (met.fieldNo === 2 && met.wireType === WIRE_BYTES) {
 			records++;
 			continue;
 		}
 		columns.addRange(fieldStart, at);
-		if (fieldNo === 1 && wireType === WIRE_BYTES) checkScope(bytes, payloadStart, at, limits, base);
+		if (met.fieldNo === 1 && met.wireType === WIRE_BYTES) checkScope(bytes, met.payloadStart, at, limits, base);
 	}
 	columns.scopeRangeCount[scope] = columns.rangeCount - firstRange;
 	columns.scopeCount = scope + 1;
@@ -199,11 +215,11 @@ function skimScope(
 	const room = limits.maxRecords - tally.accepted;
 	columns.ensureRecords(columns.count + Math.min(records, room));
 	const actions = fastActions(columns.shape);
-	for (let at = start; at < end; ) {
+	for (let at = start; at < end;) {
 		at = skipField(bytes, at, end);
-		if (fieldNo !== 2 || wireType !== WIRE_BYTES) continue;
+		if (met.fieldNo !== 2 || met.wireType !== WIRE_BYTES) continue;
 		if (tally.accepted >= limits.maxRecords) throw tooManyRecords(limits);
-		const from = payloadStart;
+		const from = met.payloadStart;
 		const reason = skimFastRecord(columns, actions, scope, from, at, limits)
 			? undefined
 			: skimAnyRecord(columns, scope, from, at, limits);
@@ -221,10 +237,15 @@ function skimScope(
 
 /** InstrumentationScope: 3 attributes. */
 function checkScope(bytes: Uint8Array, start: number, end: number, limits: DecodeLimits, base: number): void {
-	for (let at = start; at < end; ) {
+	for (let at = start; at < end;) {
 		const fieldStart = at;
 		at = skipField(bytes, at, end);
-		if (at < 0 || (fieldNo === 3 && wireType === WIRE_BYTES && checkKeyValue(bytes, payloadStart, at, limits.maxDepth - 1) !== undefined))
+		if (
+			at < 0 ||
+			(met.fieldNo === 3 &&
+				met.wireType === WIRE_BYTES &&
+				checkKeyValue(bytes, met.payloadStart, at, limits.maxDepth - 1) !== undefined)
+		)
 			throw malformed("scope", fieldStart - base);
 	}
 }
@@ -234,7 +255,6 @@ function equalsAt(bytes: Uint8Array, start: number, end: number, expected: Uint8
 	for (let i = 0; i < expected.length; i++) if (bytes[start + i] !== expected[i]) return false;
 	return true;
 }
-
 
 function noteAccepted(columns: RecordColumns, tally: Tally): void {
 	tally.accepted++;
@@ -247,9 +267,15 @@ function noteAccepted(columns: RecordColumns, tally: Tally): void {
 }
 
 function malformed(what: string, offset: number): MeshscopeError {
-	return new MeshscopeError("malformed_payload", `the ${what} at byte ${offset} is not well-formed protobuf; check the exporter's encoding`);
+	return new MeshscopeError(
+		"malformed_payload",
+		`the ${what} at byte ${offset} is not well-formed protobuf; check the exporter's encoding`,
+	);
 }
 
 function tooManyRecords(limits: DecodeLimits): MeshscopeError {
-	return new MeshscopeError("payload_too_large", `the batch holds more than ${limits.maxRecords} records; lower the exporter's batch size`);
+	return new MeshscopeError(
+		"payload_too_large",
+		`the batch holds more than ${limits.maxRecords} records; lower the exporter's batch size`,
+	);
 }

@@ -8,11 +8,11 @@ export const WIRE_FIXED64 = 1;
 export const WIRE_BYTES = 2;
 const WIRE_FIXED32 = 5;
 
-// What `skipField` met last. One reader a thread, so module state is safe, and free where an object would cost an allocation a field.
-/** First byte of the value. */
-export let payloadStart = 0;
-export let fieldNo: number = 0;
-export let wireType: number = 0;
+/**
+ * What `skipField` met last: the first byte of the value, the field's number, its wire type. One reader a thread, so shared state is
+ * safe, and free where an object of its own would cost an allocation a field.
+ */
+export const met = { payloadStart: 0, fieldNo: 0, wireType: 0 };
 
 /**
  * Passes over the field at `at`; returns the offset behind it, or -1 when it is malformed or passes `end`. Leaves the field's
@@ -30,10 +30,10 @@ export function skipField(bytes: Uint8Array, at: number, end: number): number {
 		}
 		tag >>>= 0;
 	}
-	fieldNo = tag >>> 3;
-	wireType = tag & 7;
-	if (fieldNo === 0) return -1;
-	if (wireType === WIRE_BYTES) {
+	met.fieldNo = tag >>> 3;
+	met.wireType = tag & 7;
+	if (met.fieldNo === 0) return -1;
+	if (met.wireType === WIRE_BYTES) {
 		if (at >= end) return -1;
 		let length = bytes[at++]!;
 		if (length >= 0x80) {
@@ -45,33 +45,33 @@ export function skipField(bytes: Uint8Array, at: number, end: number): number {
 				if (byte < 0x80) break;
 			}
 		}
-		payloadStart = at;
+		met.payloadStart = at;
 		at += length;
 		return at <= end ? at : -1;
 	}
-	payloadStart = at;
-	if (wireType === WIRE_VARINT) {
+	met.payloadStart = at;
+	if (met.wireType === WIRE_VARINT) {
 		for (let count = 0; count < 10; count++) {
 			if (at >= end) return -1;
 			if (bytes[at++]! < 0x80) return at;
 		}
 		return -1;
 	}
-	if (wireType === WIRE_FIXED64) at += 8;
-	else if (wireType === WIRE_FIXED32) at += 4;
+	if (met.wireType === WIRE_FIXED64) at += 8;
+	else if (met.wireType === WIRE_FIXED32) at += 4;
 	else return -1;
 	return at <= end ? at : -1;
 }
 
 /** Any well-formed KeyValue, however written: 1 key, 2 value. */
 export function checkKeyValue(bytes: Uint8Array, start: number, end: number, depthLeft: number): DropReason | undefined {
-	for (let at = start; at < end; ) {
+	for (let at = start; at < end;) {
 		at = skipField(bytes, at, end);
 		if (at < 0) return "malformed_record";
-		if (fieldNo === 1 && wireType !== WIRE_BYTES) return "malformed_record";
-		if (fieldNo === 2) {
-			if (wireType !== WIRE_BYTES) return "malformed_record";
-			const reason = checkAnyValue(bytes, payloadStart, at, depthLeft);
+		if (met.fieldNo === 1 && met.wireType !== WIRE_BYTES) return "malformed_record";
+		if (met.fieldNo === 2) {
+			if (met.wireType !== WIRE_BYTES) return "malformed_record";
+			const reason = checkAnyValue(bytes, met.payloadStart, at, depthLeft);
 			if (reason !== undefined) return reason;
 		}
 	}
@@ -80,23 +80,23 @@ export function checkKeyValue(bytes: Uint8Array, start: number, end: number, dep
 
 /** AnyValue: 1 string, 2 bool, 3 int, 4 double, 5 array {1: AnyValue}, 6 kvlist {1: KeyValue}, 7 bytes. */
 function checkAnyValue(bytes: Uint8Array, start: number, end: number, depthLeft: number): DropReason | undefined {
-	for (let at = start; at < end; ) {
+	for (let at = start; at < end;) {
 		at = skipField(bytes, at, end);
 		if (at < 0) return "malformed_record";
-		const expected = ANY_VALUE_WIRE[fieldNo];
-		if (expected !== undefined && expected !== wireType) return "malformed_record";
-		if (fieldNo !== 5 && fieldNo !== 6) continue;
+		const expected = ANY_VALUE_WIRE[met.fieldNo];
+		if (expected !== undefined && expected !== met.wireType) return "malformed_record";
+		if (met.fieldNo !== 5 && met.fieldNo !== 6) continue;
 		if (depthLeft === 0) return "too_deep";
-		const isList = fieldNo === 5;
+		const isList = met.fieldNo === 5;
 		const listEnd = at;
-		for (let inner = payloadStart; inner < listEnd; ) {
+		for (let inner = met.payloadStart; inner < listEnd;) {
 			inner = skipField(bytes, inner, listEnd);
 			if (inner < 0) return "malformed_record";
-			if ((fieldNo as number) !== 1) continue;
-			if (wireType !== WIRE_BYTES) return "malformed_record";
+			if ((met.fieldNo as number) !== 1) continue;
+			if (met.wireType !== WIRE_BYTES) return "malformed_record";
 			const reason = isList
-				? checkAnyValue(bytes, payloadStart, inner, depthLeft - 1)
-				: checkKeyValue(bytes, payloadStart, inner, depthLeft - 1);
+				? checkAnyValue(bytes, met.payloadStart, inner, depthLeft - 1)
+				: checkKeyValue(bytes, met.payloadStart, inner, depthLeft - 1);
 			if (reason !== undefined) return reason;
 		}
 	}
@@ -115,14 +115,20 @@ const ANY_VALUE_WIRE: readonly (number | undefined)[] = [
 ];
 
 /** Span.Event / Span.Link with attributes in `attributesField`, or (0) an AnyValue itself. */
-export function checkParts(bytes: Uint8Array, start: number, end: number, attributesField: number, maxDepth: number): DropReason | undefined {
+export function checkParts(
+	bytes: Uint8Array,
+	start: number,
+	end: number,
+	attributesField: number,
+	maxDepth: number,
+): DropReason | undefined {
 	if (attributesField === 0) return checkAnyValue(bytes, start, end, maxDepth);
-	for (let at = start; at < end; ) {
+	for (let at = start; at < end;) {
 		at = skipField(bytes, at, end);
 		if (at < 0) return "malformed_record";
-		if (fieldNo !== attributesField) continue;
-		if (wireType !== WIRE_BYTES) return "malformed_record";
-		const reason = checkKeyValue(bytes, payloadStart, at, maxDepth);
+		if (met.fieldNo !== attributesField) continue;
+		if (met.wireType !== WIRE_BYTES) return "malformed_record";
+		const reason = checkKeyValue(bytes, met.payloadStart, at, maxDepth);
 		if (reason !== undefined) return reason;
 	}
 	return undefined;

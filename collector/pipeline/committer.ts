@@ -156,7 +156,11 @@ export class Committer {
 		this.options.answer(
 			results.map((result) => {
 				if (this.group.isSettled(result)) return result;
-				return { ...result, records: 0, refused: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } };
+				return {
+					...result,
+					records: 0,
+					refused: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+				};
 			}),
 		);
 	}

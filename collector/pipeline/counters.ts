@@ -19,7 +19,11 @@ interface Tally {
 
 export class IngestCounters {
 	invalidUtf8Strings = 0;
-	private readonly signals: Readonly<Record<Signal, Tally>> = { traces: emptyTally(), logs: emptyTally(), metrics: emptyTally() };
+	private readonly signals: Readonly<Record<Signal, Tally>> = {
+		traces: emptyTally(),
+		logs: emptyTally(),
+		metrics: emptyTally(),
+	};
 	/** Records stored in each of the last seconds, by second modulo the window. */
 	private readonly perSecond: Readonly<Record<Signal, Float64Array>> = {
 		traces: new Float64Array(RATE_SECONDS),
@@ -45,7 +49,8 @@ export class IngestCounters {
 
 	dropped(signal: Signal, dropped: Partial<Record<DropReason, number>>): void {
 		const tally = this.signals[signal].droppedRecords;
-		for (const [reason, count] of Object.entries(dropped) as [DropReason, number][]) tally[reason] = (tally[reason] ?? 0) + count;
+		for (const [reason, count] of Object.entries(dropped) as [DropReason, number][])
+			tally[reason] = (tally[reason] ?? 0) + count;
 	}
 
 	refused(signal: Signal, code: ErrorCode): void {
@@ -71,7 +76,8 @@ export class IngestCounters {
 
 	ack(): { readonly p50: number; readonly p99: number; readonly max: number } {
 		const samples = this.ackMs.slice(0, Math.min(this.acks, ACK_SAMPLES)).sort();
-		const at = (quantile: number): number => samples[Math.min(samples.length - 1, Math.floor(samples.length * quantile))] ?? 0;
+		const at = (quantile: number): number =>
+			samples[Math.min(samples.length - 1, Math.floor(samples.length * quantile))] ?? 0;
 		return { p50: at(0.5), p99: at(0.99), max: at(1) };
 	}
 
@@ -83,13 +89,21 @@ export class IngestCounters {
 	private turn(nowMs: number): void {
 		const second = Math.floor(nowMs / 1_000);
 		const passed = Math.min(RATE_SECONDS, second - this.second);
-		for (let i = 1; i <= passed; i++) for (const counts of Object.values(this.perSecond)) counts[(this.second + i) % RATE_SECONDS] = 0;
+		for (let i = 1; i <= passed; i++)
+			for (const counts of Object.values(this.perSecond)) counts[(this.second + i) % RATE_SECONDS] = 0;
 		if (passed > 0) this.second = second;
 	}
 }
 
 function emptyTally(): Tally {
-	return { acceptedRecords: 0, acceptedBatches: 0, acceptedBytes: 0, duplicateBatches: 0, droppedRecords: {}, refusedBatches: {} };
+	return {
+		acceptedRecords: 0,
+		acceptedBatches: 0,
+		acceptedBytes: 0,
+		duplicateBatches: 0,
+		droppedRecords: {},
+		refusedBatches: {},
+	};
 }
 
 function copyOf(tally: Tally): SignalCounters {

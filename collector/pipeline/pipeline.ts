@@ -3,7 +3,7 @@
  * results into answers. Nothing here looks into a payload.
  */
 import { Worker } from "node:worker_threads";
-import { type ErrorCode, MeshscopeError } from "../../model/errors.ts";
+import { assertUnreachable, type ErrorCode, MeshscopeError } from "../../model/errors.ts";
 import type { ServerStatus } from "../../model/status.ts";
 import type { BackupReport, Signal, StoreStats } from "../../store/store.ts";
 import type { IncomingBatch, IngestOutcome, IngestSink } from "../ingest.ts";
@@ -181,6 +181,8 @@ class WriterClient implements Pipeline {
 			case "closed":
 				this.onClosed();
 				break;
+			default:
+				assertUnreachable(message);
 		}
 	}
 
@@ -226,7 +228,12 @@ class WriterClient implements Pipeline {
 		if (!this.closing) this.onFailed(error);
 		this.closing = true;
 		for (const waiting of this.waiting.values())
-			waiting.resolve({ kind: "refused", code: "overloaded", message: "the store has failed", retryAfterMs: RETRY_AFTER_MS });
+			waiting.resolve({
+				kind: "refused",
+				code: "overloaded",
+				message: "the store has failed",
+				retryAfterMs: RETRY_AFTER_MS,
+			});
 		this.waiting.clear();
 		for (const answer of this.asked.values()) answer({ kind: "closed" });
 		this.asked.clear();

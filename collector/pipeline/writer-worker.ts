@@ -53,10 +53,12 @@ function start(): void {
 				send({ kind: "stats", id: message.id, stats: store.stats(), commits: committer?.commits ?? 0 });
 				break;
 			case "backup":
-				store.backup(message.directory).then(
-					({ files, bytes }) => send({ kind: "backup", id: message.id, files, bytes }),
-					(error: unknown) => send({ kind: "backup", id: message.id, files: 0, bytes: 0, error: String(error) }),
-				);
+				store
+					.backup(message.directory)
+					.then(({ files, bytes }) => send({ kind: "backup", id: message.id, files, bytes }))
+					.catch((error: unknown) =>
+						send({ kind: "backup", id: message.id, files: 0, bytes: 0, error: String(error) }),
+					);
 				break;
 			case "close":
 				committer?.close();

@@ -176,13 +176,18 @@ export class BlockBuilder {
 		const itemOf = new Uint32Array(heap.count + 1);
 		for (let id = 1; id <= heap.count; id++)
 			itemOf[id] = this.dictionary.intern(heap.bytes, view, heap.starts[id]!, heap.starts[id + 1]! - heap.starts[id]!);
-		const scopeOf = head.scopes.map((scope) => this.internScope(itemOf[scope.resourceItem]!, itemOf[scope.scopeItem]!, scope.service));
+		const scopeOf = head.scopes.map((scope) =>
+			this.internScope(itemOf[scope.resourceItem]!, itemOf[scope.scopeItem]!, scope.service),
+		);
 		const classOf = head.classes.map((entry) => {
 			const scope = scopeOf[entry.scope]!;
 			const nameItem = itemOf[entry.nameItem]!;
 			const kindItem = itemOf[entry.kindItem]!;
-			const found = nameItem === 0 && entry.name !== "" ? -1 : this.findClass(scope, nameItem, kindItem, entry.kind, entry.status);
-			return found >= 0 ? found : this.addClass({ scope, nameItem, kindItem, name: entry.name, kind: entry.kind, status: entry.status });
+			const found =
+				nameItem === 0 && entry.name !== "" ? -1 : this.findClass(scope, nameItem, kindItem, entry.kind, entry.status);
+			return found >= 0
+				? found
+				: this.addClass({ scope, nameItem, kindItem, name: entry.name, kind: entry.kind, status: entry.status });
 		});
 		const layoutOf = head.layouts.map((layout) => this.internLayout(layout.slots, layout.slots.length, layout.hash));
 		const first = this.rows;
@@ -211,7 +216,8 @@ export class BlockBuilder {
 				if (indices === undefined) {
 					const only = entryOf[0]!;
 					for (let k = 0; k < rows.length; k++) items[rowItems[first + rows[k]!]! + position] = only;
-				} else for (let k = 0; k < rows.length; k++) items[rowItems[first + rows[k]!]! + position] = entryOf[indices[k]!]!;
+				} else
+					for (let k = 0; k < rows.length; k++) items[rowItems[first + rows[k]!]! + position] = entryOf[indices[k]!]!;
 			}
 		}
 		this.addTimes(block, first, count);

@@ -180,5 +180,4 @@ class HeapWriter {
 	}
 }
 
-
 const heap = new HeapWriter();

@@ -45,7 +45,8 @@ export class ItemDictionary {
 	 * is the right one more often than not, and comparing costs half of hashing.
 	 */
 	internGuessing(guess: number, source: Uint8Array, view: DataView, start: number, length: number): number {
-		if (guess <= this.count && this.lengths[guess] === length && this.equals(guess, source, view, start, length)) return guess;
+		if (guess <= this.count && this.lengths[guess] === length && this.equals(guess, source, view, start, length))
+			return guess;
 		return this.intern(source, view, start, length);
 	}
 

@@ -23,7 +23,10 @@ const layoutScratch = wordScratch();
 
 const MAX_INT64 = (1n << 63n) - 1n;
 
-export function encodeBlock(builder: BlockBuilder, options: { readonly level: number; readonly withFilter: boolean }): EncodedBlock {
+export function encodeBlock(
+	builder: BlockBuilder,
+	options: { readonly level: number; readonly withFilter: boolean },
+): EncodedBlock {
 	const { level } = options;
 	const order = orderRows(builder);
 	const times = encodeTimes(builder, order);
@@ -193,7 +196,8 @@ function encodeIds(builder: BlockBuilder, order: RowOrder): Uint8Array {
 						break;
 					}
 				}
-			if (place >= 0 && spanId[rows[first + place]! * 2 + 1] === p1 && spanId[rows[first + place]! * 2] === p0) out.varint(place + 2);
+			if (place >= 0 && spanId[rows[first + place]! * 2 + 1] === p1 && spanId[rows[first + place]! * 2] === p0)
+				out.varint(place + 2);
 			else {
 				out.byte(1);
 				out.word(p0);

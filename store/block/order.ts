@@ -134,4 +134,3 @@ function sortByTime(rows: Uint32Array, offset: Float64Array): void {
 		rows[place] = row;
 	}
 }
-

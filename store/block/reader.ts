@@ -139,7 +139,8 @@ export class BlockReader {
 			const first = reader.zigzag();
 			for (let trace = 0; trace < count; trace++) {
 				let time = first;
-				for (let row = firstRow[trace]!, end = firstRow[trace + 1]!; row < end; row++) offsets[row] = time += reader.varint();
+				for (let row = firstRow[trace]!, end = firstRow[trace + 1]!; row < end; row++)
+					offsets[row] = time += reader.varint();
 			}
 			this.offsetsValue = offsets;
 			this.heldBytes += offsets.byteLength;
@@ -322,7 +323,8 @@ export class BlockReader {
 	private readHead(): StoredHead {
 		const reader = new ByteReader(this.part("head"));
 		const format = reader.byte();
-		if (format !== BLOCK_FORMAT) throw new DamagedBlockError(`a block has format ${format}; this version reads ${BLOCK_FORMAT}`);
+		if (format !== BLOCK_FORMAT)
+			throw new DamagedBlockError(`a block has format ${format}; this version reads ${BLOCK_FORMAT}`);
 		const shape = SHAPE_OF_SIGNAL[reader.byte() === 0 ? "traces" : "logs"];
 		const rows = reader.varint();
 		const baseNs = reader.bigint64();
@@ -353,7 +355,9 @@ export class BlockReader {
 			const slots = reader.lengthPrefixed();
 			return { slots, hash, items: slots.reduce((total, slot) => total + (slot === SLOT.item ? 1 : 0), 0) };
 		});
-		const wideRows = new Map(list(reader, () => [reader.varint(), { time0: reader.bigint64(), time1: reader.bigint64() }] as const));
+		const wideRows = new Map(
+			list(reader, () => [reader.varint(), { time0: reader.bigint64(), time1: reader.bigint64() }] as const),
+		);
 		this.heldBytes += reader.bytes.length * 4;
 		return { shape, rows, baseNs, scopes, classes, layouts, wideRows };
 	}

@@ -39,7 +39,9 @@ export class BlockTable {
 			)
 			.raw()
 			.safeIntegers();
-		this.listUnmerged = database.prepare<[number], number>("SELECT id FROM blocks WHERE signal = ? AND final = 0 ORDER BY id").pluck();
+		this.listUnmerged = database
+			.prepare<[number], number>("SELECT id FROM blocks WHERE signal = ? AND final = 0 ORDER BY id")
+			.pluck();
 		this.load = database.prepare<[number], Uint8Array>("SELECT data FROM parts WHERE id = ?").pluck();
 	}
 

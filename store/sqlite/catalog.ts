@@ -49,7 +49,9 @@ export class Catalog {
 	constructor(directory: string, log: (message: string) => void) {
 		this.directory = directory;
 		this.database = openOrReplace(join(directory, "catalog.db"), log);
-		this.insertWindow = this.database.prepare("INSERT OR IGNORE INTO windows VALUES (?, ?, ?, 'open', NULL, 0, 0, 0, 0, 0, 0)");
+		this.insertWindow = this.database.prepare(
+			"INSERT OR IGNORE INTO windows VALUES (?, ?, ?, 'open', NULL, 0, 0, 0, 0, 0, 0)",
+		);
 		this.sealWindow = this.database.prepare(
 			`UPDATE windows SET state = 'sealed', spans = ?, logs = ?, metric_points = ?, bytes = ?, min_time = ?, max_time = ?
 			WHERE name = ?`,
@@ -81,7 +83,15 @@ export class Catalog {
 	}
 
 	seal(name: string, counts: WindowCounts): void {
-		this.sealWindow.run(counts.spans, counts.logs, counts.metricPoints, counts.bytes, counts.minTimeNs, counts.maxTimeNs, name);
+		this.sealWindow.run(
+			counts.spans,
+			counts.logs,
+			counts.metricPoints,
+			counts.bytes,
+			counts.minTimeNs,
+			counts.maxTimeNs,
+			name,
+		);
 	}
 
 	setAside(name: string, problem: string): void {

@@ -92,7 +92,9 @@ export function isDiskFull(error: unknown): boolean {
 	return (
 		code === "SQLITE_IOERR_SHMSIZE" ||
 		code === "SQLITE_IOERR_TRUNCATE" ||
-		(error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT" || error.code === "EFBIG"))
+		(error instanceof Error &&
+			"code" in error &&
+			(error.code === "ENOSPC" || error.code === "EDQUOT" || error.code === "EFBIG"))
 	);
 }
 

@@ -33,7 +33,9 @@ export class NameCatalogue {
 			ON CONFLICT (service, name, kind) DO UPDATE SET last_seen_ms = max(last_seen_ms, excluded.last_seen_ms)`,
 		);
 		this.transaction = catalog.transaction((work: () => void) => work());
-		for (const row of catalog.prepare<[], { name: string; last_seen_ms: number }>("SELECT name, last_seen_ms FROM services").all())
+		for (const row of catalog
+			.prepare<[], { name: string; last_seen_ms: number }>("SELECT name, last_seen_ms FROM services")
+			.all())
 			this.known.set(row.name, { lastWrittenMs: row.last_seen_ms, operations: new Map() });
 		for (const row of catalog
 			.prepare<[], { service: string; name: string; kind: number; last_seen_ms: number }>(
@@ -73,7 +75,11 @@ export class NameCatalogue {
 		writes.push(() => this.upsertOperation.run(service, name, kind, nowMs));
 	}
 
-	private noteService(wanted: string, nowMs: number, writes: (() => void)[]): { readonly name: string; readonly names: ServiceNames } {
+	private noteService(
+		wanted: string,
+		nowMs: number,
+		writes: (() => void)[],
+	): { readonly name: string; readonly names: ServiceNames } {
 		let name = wanted;
 		let names = this.known.get(name);
 		if (names === undefined && this.known.size >= MAX_SERVICES) {

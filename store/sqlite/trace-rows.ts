@@ -165,4 +165,3 @@ export function traceIdAt(block: BlockReader, place: number): TraceId {
 function latin1(bytes: Uint8Array): string {
 	return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
 }
-

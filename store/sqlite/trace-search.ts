@@ -53,7 +53,8 @@ class TraceSearch {
 		const damaged = new Set<string>();
 		for (const entry of ordered) {
 			if (this.isFull && this.worst > reach(entry)) break;
-			for (const name of this.windows.visit([entry], (window) => this.searchWindow(window, all, damaged))) damaged.add(name);
+			for (const name of this.windows.visit([entry], (window) => this.searchWindow(window, all, damaged)))
+				damaged.add(name);
 			this.windowsSearched++;
 			if (this.truncated) break;
 		}

@@ -72,7 +72,9 @@ export class WindowSet {
 
 	/** Windows that can hold a record of this time range, newest first. */
 	inRange(fromNs: TimeNs, toNs: TimeNs): WindowEntry[] {
-		return this.list().filter((entry) => entry.state !== "sealed" || (entry.minTimeNs < toNs && reaches(entry.maxTimeNs, fromNs)));
+		return this.list().filter(
+			(entry) => entry.state !== "sealed" || (entry.minTimeNs < toNs && reaches(entry.maxTimeNs, fromNs)),
+		);
 	}
 
 	catalogDatabase(): Connection {

@@ -2,7 +2,7 @@
  * One window file, opened for writing: groups in, blocks merged, metric points in. Used by the writer thread alone.
  */
 import { statSync } from "node:fs";
-import { RecordColumns } from "../../model/columns.ts";
+import type { RecordColumns } from "../../model/columns.ts";
 import { BlockBuilder } from "../block/builder.ts";
 import { type BlockOperation, type EncodedBlock, SHAPE_OF_SIGNAL } from "../block/format.ts";
 import type { Failpoint } from "./failpoint.ts";
@@ -49,7 +49,11 @@ export class WindowWriter {
 	private minTimeNs = (1n << 63n) - 1n;
 	private maxTimeNs = 0n;
 
-	constructor(window: { readonly name: string; readonly fromMs: number; readonly toMs: number }, path: string, failpoint: Failpoint) {
+	constructor(
+		window: { readonly name: string; readonly fromMs: number; readonly toMs: number },
+		path: string,
+		failpoint: Failpoint,
+	) {
 		this.name = window.name;
 		this.fromMs = window.fromMs;
 		this.toMs = window.toMs;
@@ -59,7 +63,10 @@ export class WindowWriter {
 		try {
 			this.table = new BlockTable(this.database);
 			this.tableWriter = new BlockTableWriter(this.database);
-			this.index = { traces: new TraceIndexWriter(this.database, "traces"), logs: new TraceIndexWriter(this.database, "logs") };
+			this.index = {
+				traces: new TraceIndexWriter(this.database, "traces"),
+				logs: new TraceIndexWriter(this.database, "logs"),
+			};
 			this.metrics = new MetricWriter(this.database);
 			this.insertCommit = this.database.prepare("INSERT INTO commits (arrived_ms, fingerprints) VALUES (?, ?)");
 			const traces = this.table.blocks("traces");
@@ -217,7 +224,10 @@ export class WindowWriter {
 
 /** Of the newest commits, newest last. */
 export function readFingerprints(database: Connection, maxCommits: number): Uint8Array[] {
-	const rows = database.prepare<[number], Uint8Array>("SELECT fingerprints FROM commits ORDER BY id DESC LIMIT ?").pluck().all(maxCommits);
+	const rows = database
+		.prepare<[number], Uint8Array>("SELECT fingerprints FROM commits ORDER BY id DESC LIMIT ?")
+		.pluck()
+		.all(maxCommits);
 	return rows.reverse();
 }
 

@@ -131,7 +131,8 @@ class SqliteWriter implements StoreWriter {
 		for (const entry of newest) {
 			const live = this.liveWindow(entry.name);
 			if (live !== undefined) take(live.recentFingerprints(max));
-			else if (entry.state === "sealed" && entry.toMs > (newest[0]?.toMs ?? 0) - REMEMBERED_MS) take(this.sealedFingerprints(entry.name, max));
+			else if (entry.state === "sealed" && entry.toMs > (newest[0]?.toMs ?? 0) - REMEMBERED_MS)
+				take(this.sealedFingerprints(entry.name, max));
 			if (bytes >= max * 16) break;
 		}
 		const out = new Uint8Array(bytes);
@@ -395,7 +396,8 @@ class SqliteWriter implements StoreWriter {
 	private noteNames(operations: readonly BlockOperation[], group: WriteGroup): void {
 		try {
 			this.names.note(operations, group.arrivedMs);
-			if (group.metrics.series.length > 0 || group.logs.count > 0) this.names.noteServices(servicesOf(group), group.arrivedMs);
+			if (group.metrics.series.length > 0 || group.logs.count > 0)
+				this.names.noteServices(servicesOf(group), group.arrivedMs);
 		} catch (error) {
 			this.options.log("warn", `names could not be written: ${error instanceof Error ? error.message : String(error)}`);
 		}
@@ -467,7 +469,8 @@ function servicesOf(group: WriteGroup): Set<string> {
 	const services = new Set(group.metrics.series.map((series) => series.service));
 	const { logs } = group;
 	const decoder = new TextDecoder();
-	for (let i = 0; i < logs.resourceCount; i++) services.add(decoder.decode(logs.bytes.subarray(logs.serviceStart[i]!, logs.serviceEnd[i]!)));
+	for (let i = 0; i < logs.resourceCount; i++)
+		services.add(decoder.decode(logs.bytes.subarray(logs.serviceStart[i]!, logs.serviceEnd[i]!)));
 	services.delete("");
 	return services;
 }

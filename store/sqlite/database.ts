@@ -4,21 +4,35 @@
  */
 import { readFileSync } from "node:fs";
 import Database from "better-sqlite3";
+import { type Migration, MIGRATIONS } from "./schema/migrations.ts";
 
 export type Connection = Database.Database;
 
 /** Raised with every change of schema/*.sql; schema/migrations.ts leads older files up to it. */
 export const SCHEMA_VERSION = 1;
 
+/** What files are brought up to; tests bring them further. */
+export interface SchemaTarget {
+	readonly version: number;
+	readonly migrations: readonly Migration[];
+}
+
+export const CURRENT_SCHEMA: SchemaTarget = { version: SCHEMA_VERSION, migrations: MIGRATIONS };
+
 const PAGE_BYTES = 8192;
+/** How long a writing connection waits for another one. */
+export const BUSY_TIMEOUT_MS = 5_000;
 
 export type SchemaName = "window" | "catalog";
 
-/** Opens for writing; creates the file and its schema when it is absent or empty. */
-export function openForWriting(path: string, schema: SchemaName): Connection {
+/**
+ * Opens for writing; creates the file and its schema when it is absent or empty, and brings an older file up to date.
+ * @throws SchemaVersionError when the file is of a newer schema
+ */
+export function openForWriting(path: string, schema: SchemaName, target = CURRENT_SCHEMA): Connection {
 	const database = new Database(path);
 	try {
-		database.pragma("busy_timeout = 5000");
+		database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
 		// Only takes effect while the file is empty.
 		database.pragma(`page_size = ${PAGE_BYTES}`);
 		database.pragma("journal_mode = WAL");
@@ -27,7 +41,9 @@ export function openForWriting(path: string, schema: SchemaName): Connection {
 		database.pragma("cache_size = -8192");
 		database.pragma("temp_store = MEMORY");
 		database.pragma("trusted_schema = OFF");
-		createSchema(database, schema, path);
+		const version = readVersion(database, path, target);
+		if (version === 0) createSchema(database, schema, target);
+		else if (version < target.version) migrate(database, schema, version, target);
 		return database;
 	} catch (error) {
 		database.close();
@@ -35,7 +51,8 @@ export function openForWriting(path: string, schema: SchemaName): Connection {
 	}
 }
 
-export function openForReading(path: string): Connection {
+/** @throws SchemaVersionError when the file is of a newer schema, or of an older one that no writer has brought up to date */
+export function openForReading(path: string, target = CURRENT_SCHEMA): Connection {
 	const database = new Database(path, { readonly: true, fileMustExist: true });
 	try {
 		database.pragma("busy_timeout = 2000");
@@ -43,7 +60,11 @@ export function openForReading(path: string): Connection {
 		database.pragma("mmap_size = 0");
 		database.pragma("query_only = ON");
 		database.pragma("trusted_schema = OFF");
-		checkVersion(database, path);
+		const version = readVersion(database, path, target);
+		if (version !== 0 && version < target.version)
+			throw new SchemaVersionError(
+				`${path} was written by an older meshscope (schema ${version}, this one reads ${target.version}); start \`meshscope serve\` on the directory once to bring it up to date`,
+			);
 		return database;
 	} catch (error) {
 		database.close();
@@ -51,23 +72,52 @@ export function openForReading(path: string): Connection {
 	}
 }
 
-function createSchema(database: Connection, schema: SchemaName, path: string): void {
-	const version = checkVersion(database, path);
-	if (version !== 0) return;
+function createSchema(database: Connection, schema: SchemaName, target: SchemaTarget): void {
 	const sql = readFileSync(new URL(`schema/${schema}.sql`, import.meta.url), "utf8");
 	database.transaction(() => {
 		database.exec(sql);
-		database.pragma(`user_version = ${SCHEMA_VERSION}`);
+		database.pragma(`user_version = ${target.version}`);
 	})();
 }
 
-function checkVersion(database: Connection, path: string): number {
+function migrate(database: Connection, schema: SchemaName, from: number, target: SchemaTarget): void {
+	database
+		.transaction(() => {
+			for (let version = from; version < target.version; version++) {
+				for (const { schema: of, from: step, run } of target.migrations) {
+					if (of !== schema || step !== version) continue;
+					if (typeof run === "string") database.exec(run);
+					else run(database);
+				}
+			}
+			database.pragma(`user_version = ${target.version}`);
+		})
+		.immediate();
+}
+
+/** 0 for a file that has no schema yet. */
+function readVersion(database: Connection, path: string, target: SchemaTarget): number {
 	const version = database.pragma("user_version", { simple: true }) as number;
-	if (version > SCHEMA_VERSION)
+	if (version > target.version)
 		throw new SchemaVersionError(
-			`${path} was written by a newer meshscope (schema ${version}, this one reads up to ${SCHEMA_VERSION}); upgrade meshscope or use another --data directory`,
+			`${path} was written by a newer meshscope (schema ${version}, this one reads up to ${target.version}); upgrade meshscope or use another --data directory`,
 		);
 	return version;
+}
+
+/** The version of a file as it is; undefined when it is absent or cannot be read. */
+export function versionOf(path: string): number | undefined {
+	try {
+		const database = new Database(path, { readonly: true, fileMustExist: true });
+		try {
+			return database.pragma("user_version", { simple: true }) as number;
+		} finally {
+			database.close();
+		}
+	} catch (error) {
+		if (error instanceof Database.SqliteError) return undefined;
+		throw error;
+	}
 }
 
 export class SchemaVersionError extends Error {

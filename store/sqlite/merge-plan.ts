@@ -7,11 +7,12 @@
 import type { StoredBlock } from "./block-table.ts";
 
 /** Rows of a final block: large enough that dictionaries pay, small enough that one trace is decoded from it in milliseconds. */
-export const FINAL_ROWS = 65_536;
+export const FINAL_ROWS = 32_768;
 /** No merge reads more than this. */
 const MAX_MERGE_ROWS = FINAL_ROWS * 2;
 const BLOCKS_PER_TIER = 16;
-const TIER_ROWS = [512, 8_192, FINAL_ROWS] as const;
+/** Powers of the number of blocks a merge takes: what came of one merge lies above its tier and is not taken into the next. */
+const TIER_ROWS = [16, 256, 4_096, FINAL_ROWS] as const;
 
 export interface MergePlan {
 	readonly signal: "traces" | "logs";

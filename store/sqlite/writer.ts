@@ -16,6 +16,7 @@ import { isDamage, isDiskFull, openForReading } from "./database.ts";
 import { lockDirectory } from "./lock.ts";
 import type { MergePlan } from "./merge-plan.ts";
 import type { MergeAnswer, MergeRunner } from "./merge-thread.ts";
+import { migrateWindows } from "./migrate.ts";
 import { NameCatalogue } from "./names.ts";
 import { ReserveFile, freeBytes, removeWindowFiles } from "./retention.ts";
 import { windowPath } from "./window-set.ts";
@@ -82,6 +83,7 @@ class SqliteWriter implements StoreWriter {
 		this.unlock = lockDirectory(directory);
 		try {
 			this.reserve = new ReserveFile(directory);
+			migrateWindows(directory, (message) => options.log("info", message));
 			this.catalog = new Catalog(directory, (message) => options.log("warn", message));
 			const budget = Math.min(options.maxBytes, freeBytes(directory) + this.usedBytes());
 			this.maxWindowBytes = Math.max(MIN_WINDOW_BYTES, Math.min(MAX_WINDOW_BYTES, Math.floor(budget / WINDOWS_PER_BUDGET)));

@@ -1,0 +1,23 @@
+/**
+ * How files of older schemas become current ones: a list of steps, in order, each applied once.
+ *
+ * A new file is made from schema/*.sql, which always describe the newest schema. To change it: change the .sql, raise
+ * SCHEMA_VERSION in database.ts, and add a step here for what older files lack. Windows and catalog share one version; a version
+ * that changes only one of them has a step for that one.
+ *
+ * The writer brings a directory up to date when it opens it: first every window, sealed ones too, then the catalog, whose version
+ * therefore says that all windows are done. Each file changes in one transaction, so a crash leaves it old or new, and the next
+ * start goes on with the rest. Readers never change a file: they refuse an older one and say what to do.
+ */
+import type { Connection, SchemaName } from "../database.ts";
+
+export interface Migration {
+	readonly schema: SchemaName;
+	readonly from: number;
+	/** Always `from + 1`. */
+	readonly to: number;
+	/** SQL, or work that SQL cannot say. Runs inside the file's transaction and must not end it. */
+	readonly run: string | ((database: Connection) => void);
+}
+
+export const MIGRATIONS: readonly Migration[] = [];

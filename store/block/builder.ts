@@ -37,6 +37,7 @@ export interface WideRow {
 	readonly time1: bigint;
 }
 
+const MAX_KEYED_LAYOUTS = 512;
 const decoder = new TextDecoder();
 
 export class BlockBuilder {
@@ -171,10 +172,11 @@ export class BlockBuilder {
 		const count = head.rows;
 		if (this.rows === 0) this.baseNs = head.baseNs;
 		this.ensureRows(this.rows + count);
-		const heap = block.heap();
+		const { count: entries } = block.heap();
+		const heap = block.heap().unpack();
 		const view = new DataView(heap.bytes.buffer, heap.bytes.byteOffset, heap.bytes.byteLength);
-		const itemOf = new Uint32Array(heap.count + 1);
-		for (let id = 1; id <= heap.count; id++)
+		const itemOf = new Uint32Array(entries + 1);
+		for (let id = 1; id <= entries; id++)
 			itemOf[id] = this.dictionary.intern(heap.bytes, view, heap.starts[id]!, heap.starts[id + 1]! - heap.starts[id]!);
 		const scopeOf = head.scopes.map((scope) =>
 			this.internScope(itemOf[scope.resourceItem]!, itemOf[scope.scopeItem]!, scope.service),
@@ -212,12 +214,8 @@ export class BlockBuilder {
 			for (let position = 0; position < itemCounts[layout]!; position++) {
 				const column = block.column(layout, position);
 				const entryOf = Uint32Array.from(column.entries, (entry) => itemOf[entry]!);
-				const { indices } = column;
-				if (indices === undefined) {
-					const only = entryOf[0]!;
-					for (let k = 0; k < rows.length; k++) items[rowItems[first + rows[k]!]! + position] = only;
-				} else
-					for (let k = 0; k < rows.length; k++) items[rowItems[first + rows[k]!]! + position] = entryOf[indices[k]!]!;
+				const indices = column.indices.unpack();
+				for (let k = 0; k < rows.length; k++) items[rowItems[first + rows[k]!]! + position] = entryOf[indices[k]!]!;
 			}
 		}
 		this.addTimes(block, first, count);
@@ -362,7 +360,9 @@ export class BlockBuilder {
 		this.classTable[slot] = index + 1;
 	}
 
-	private internLayout(slots: Uint8Array, length: number, hash: number): number {
+	private internLayout(slots: Uint8Array, length: number, keyedHash: number): number {
+		// Senders that spell every record differently must not get a layout each: past the bound, keys no longer tell them apart.
+		const hash = this.layouts.length < MAX_KEYED_LAYOUTS ? keyedHash : hashOfSlots(slots, length);
 		for (let key = hash & 0x3fff_ffff; ; key++) {
 			const found = this.layoutByHash.get(key);
 			if (found === undefined) {
@@ -391,6 +391,12 @@ export class BlockBuilder {
 	private ensureItems(total: number): void {
 		if (total > this.items.length) this.items = larger(this.items, Math.max(total, this.items.length * 2, 16_384));
 	}
+}
+
+function hashOfSlots(slots: Uint8Array, length: number): number {
+	let hash = length;
+	for (let i = 0; i < length; i++) hash = Math.imul(hash ^ slots[i]!, 0x01000193);
+	return hash;
 }
 
 function sameSlots(known: Uint8Array, slots: Uint8Array, length: number): boolean {

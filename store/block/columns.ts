@@ -8,6 +8,8 @@
 import type { BlockBuilder } from "./builder.ts";
 import { ByteWriter } from "./bytes.ts";
 import { SLOT } from "./format.ts";
+import { HeapWriter } from "./heap.ts";
+import { writeIndices } from "./indices.ts";
 import { wordScratch } from "./scratch.ts";
 
 const newIdScratch = wordScratch();
@@ -113,71 +115,6 @@ function groupByLayout(ordered: Uint32Array, rowLayout: Uint32Array, firstOfLayo
 		grouped[next[rowLayout[row]!]!++] = row;
 	}
 	return grouped;
-}
-
-/** One, two or four bytes a number, by how many distinct ones there are; nothing at all where there is only one. */
-export function writeIndices(to: ByteWriter, values: Uint32Array, distinct: number): void {
-	if (distinct <= 1) return;
-	const count = values.length;
-	if (distinct > 65_536) {
-		for (let i = 0; i < count; i++) to.word(values[i]!);
-		return;
-	}
-	const wide = distinct > 256;
-	to.reserve(wide ? count * 2 : count);
-	const { bytes, length } = to;
-	for (let i = 0; i < count; i++) bytes[length + i] = values[i]!;
-	// Low bytes, then high bytes: each half compresses better than the two mixed.
-	if (wide) for (let i = 0; i < count; i++) bytes[length + count + i] = values[i]! >>> 8;
-	to.length += wide ? count * 2 : count;
-}
-
-/** Entries with what they share with the one before left out: values of one key lie side by side and begin alike. */
-class HeapWriter {
-	private builder: BlockBuilder | undefined;
-	private readonly shared = new ByteWriter(4096);
-	private readonly suffixLengths = new ByteWriter(4096);
-	private readonly suffixes = new ByteWriter(65_536);
-	private readonly out = new ByteWriter(65_536);
-	private count = 0;
-	private previous = 0;
-
-	begin(builder: BlockBuilder): void {
-		this.builder = builder;
-		this.shared.reset();
-		this.suffixLengths.reset();
-		this.suffixes.reset();
-		this.count = 0;
-		this.previous = 0;
-	}
-
-	add(id: number): number {
-		const { heap, starts, lengths } = this.builder!.dictionary;
-		const start = starts[id]!;
-		const length = lengths[id]!;
-		let same = 0;
-		if (this.previous !== 0) {
-			const other = starts[this.previous]!;
-			const most = Math.min(length, lengths[this.previous]!, 255);
-			while (same < most && heap[start + same] === heap[other + same]) same++;
-		}
-		this.shared.byte(same);
-		this.suffixLengths.varint(length - same);
-		this.suffixes.raw(heap, start + same, start + length);
-		this.previous = id;
-		return ++this.count;
-	}
-
-	finish(): Uint8Array {
-		const { out } = this;
-		out.reset();
-		out.varint(this.count);
-		out.varint(this.suffixLengths.length);
-		out.raw(this.shared.bytes, 0, this.shared.length);
-		out.raw(this.suffixLengths.bytes, 0, this.suffixLengths.length);
-		out.raw(this.suffixes.bytes, 0, this.suffixes.length);
-		return out.view();
-	}
 }
 
 const heap = new HeapWriter();

@@ -5,6 +5,8 @@
  * runs one. Reused for block after block.
  */
 
+/** Far beyond what chance brings to a half-full table. */
+const MAX_PROBES = 64;
 /** A hostile sender that could foresee the hash could make every lookup walk one chain. */
 const SEED = crypto.getRandomValues(new Uint32Array(2));
 const SEED_0 = SEED[0]! | 0;
@@ -21,11 +23,13 @@ export class ItemDictionary {
 	private hashes = new Int32Array(1 << 12);
 	private table = new Int32Array(1 << 13);
 	private mask = (1 << 13) - 1;
+	private readonly crowded = new Map<string, number>();
 
 	reset(): void {
 		this.count = 0;
 		this.heapUsed = 0;
 		this.table.fill(0);
+		this.crowded.clear();
 	}
 
 	/** The number of `source[start, start + length)`; the bytes are copied when they are new. */
@@ -33,11 +37,15 @@ export class ItemDictionary {
 		const hash = hashBytes(source, view, start, length);
 		const { table, hashes } = this;
 		let slot = hash & this.mask;
+		let probes = 0;
 		for (let id = table[slot]!; id !== 0; id = table[slot]!) {
 			if (hashes[id] === hash && this.lengths[id] === length && this.equals(id, source, view, start, length)) return id;
+			if (++probes > MAX_PROBES) return this.internCrowded(source, start, length, hash);
 			slot = (slot + 1) & this.mask;
 		}
-		return this.add(source, start, length, hash, slot);
+		this.table[slot] = this.add(source, start, length, hash);
+		if (this.count * 2 > this.mask) this.growTable();
+		return this.count;
 	}
 
 	/**
@@ -71,7 +79,21 @@ export class ItemDictionary {
 		return true;
 	}
 
-	private add(source: Uint8Array, start: number, length: number, hash: number, slot: number): number {
+	/**
+	 * Where too many entries crowd a part of the table, by a sender's doing: V8's own hash of strings decides. An entry may then be
+	 * there twice after the table has grown, which costs room and nothing else.
+	 */
+	private internCrowded(source: Uint8Array, start: number, length: number, hash: number): number {
+		const key = Buffer.from(source.buffer, source.byteOffset + start, length).toString("latin1");
+		let id = this.crowded.get(key);
+		if (id === undefined) {
+			id = this.add(source, start, length, hash);
+			this.crowded.set(key, id);
+		}
+		return id;
+	}
+
+	private add(source: Uint8Array, start: number, length: number, hash: number): number {
 		const id = ++this.count;
 		if (id >= this.starts.length) this.growItems();
 		if (this.heapUsed + length > this.heap.length) this.growHeap(length);
@@ -83,8 +105,6 @@ export class ItemDictionary {
 		this.starts[id] = at;
 		this.lengths[id] = length;
 		this.hashes[id] = hash;
-		this.table[slot] = id;
-		if (id * 2 > this.mask) this.growTable();
 		return id;
 	}
 
@@ -110,8 +130,9 @@ export class ItemDictionary {
 		this.table = new Int32Array(size);
 		for (let id = 1; id <= this.count; id++) {
 			let slot = this.hashes[id]! & this.mask;
-			while (this.table[slot] !== 0) slot = (slot + 1) & this.mask;
-			this.table[slot] = id;
+			let probes = 0;
+			while (this.table[slot] !== 0 && probes++ <= MAX_PROBES) slot = (slot + 1) & this.mask;
+			if (this.table[slot] === 0) this.table[slot] = id;
 		}
 	}
 }

@@ -3,7 +3,8 @@
  */
 import type { BlockBuilder } from "./builder.ts";
 import { ByteWriter } from "./bytes.ts";
-import { encodeColumns, writeIndices } from "./columns.ts";
+import { encodeColumns } from "./columns.ts";
+import { writeIndices } from "./indices.ts";
 import { collectTokens, type TokenSource } from "./tokens.ts";
 import { buildFilter } from "./filter.ts";
 import { BLOCK_FORMAT, type BlockOperation, type BlockParts, type EncodedBlock, MAX_OFFSET } from "./format.ts";
@@ -21,6 +22,7 @@ const idsOut = new ByteWriter(4096);
 const classScratch = wordScratch();
 const layoutScratch = wordScratch();
 
+const MAX_PARENT_PLACE = 253;
 const MAX_INT64 = (1n << 63n) - 1n;
 
 export function encodeBlock(
@@ -173,7 +175,10 @@ function encodeIds(builder: BlockBuilder, order: RowOrder): Uint8Array {
 		out.word(spanId[at]!);
 		out.word(spanId[at + 1]!);
 	}
-	// A parent is 0 for none, 1 for an id given in full, else 2 + its place among the rows of the trace.
+	// A byte a row for the parent: 0 none, 1 an id given in full behind the bytes, else 2 + its place among the rows of the trace.
+	const codesAt = out.length;
+	out.reserve(rows.length);
+	out.length += rows.length;
 	for (let trace = 0; trace + 1 < firstOfTrace.length; trace++) {
 		const first = firstOfTrace[trace]!;
 		const end = firstOfTrace[trace + 1]!;
@@ -182,27 +187,27 @@ function encodeIds(builder: BlockBuilder, order: RowOrder): Uint8Array {
 			const at = rows[i]! * 2;
 			const p0 = parentId[at]!;
 			const p1 = parentId[at + 1]!;
-			if ((p0 | p1) === 0) {
-				out.byte(0);
-				continue;
-			}
-			let place = -1;
-			if (placeOf !== undefined) place = placeOf.get(p0 * 4_294_967_296 + p1) ?? -1;
-			else
-				for (let j = first; j < end; j++) {
-					const other = rows[j]! * 2;
-					if (spanId[other + 1] === p1 && spanId[other] === p0) {
-						place = j - first;
-						break;
+			let code = 0;
+			if ((p0 | p1) !== 0) {
+				let place = -1;
+				if (placeOf !== undefined) place = placeOf.get(p0 * 4_294_967_296 + p1) ?? -1;
+				else
+					for (let j = first; j < end; j++) {
+						const other = rows[j]! * 2;
+						if (spanId[other + 1] === p1 && spanId[other] === p0) {
+							place = j - first;
+							break;
+						}
 					}
+				const other = place < 0 ? -1 : rows[first + place]! * 2;
+				const known = other >= 0 && place <= MAX_PARENT_PLACE && spanId[other + 1] === p1 && spanId[other] === p0;
+				code = known ? place + 2 : 1;
+				if (!known) {
+					out.word(p0);
+					out.word(p1);
 				}
-			if (place >= 0 && spanId[rows[first + place]! * 2 + 1] === p1 && spanId[rows[first + place]! * 2] === p0)
-				out.varint(place + 2);
-			else {
-				out.byte(1);
-				out.word(p0);
-				out.word(p1);
 			}
+			out.bytes[codesAt + i] = code;
 		}
 	}
 	return out.view();

@@ -14,6 +14,31 @@ export interface RowOrder {
 	readonly hashes: Float64Array<ArrayBuffer>;
 }
 
+/**
+ * Trace ids are chosen by senders, so the table must not be predictable: multilinear hashing with secret factors, exact in doubles
+ * (eight terms below 2^50). Universal for tables of up to 2^19 slots.
+ */
+const SECRET_BITS = 34;
+const SECRET = Float64Array.from(
+	crypto.getRandomValues(new Uint32Array(16)).reduce<number[]>((factors, word, i, words) => {
+		if (i % 2 === 0) factors.push(word * 4 + (words[i + 1]! & 3));
+		return factors;
+	}, []),
+);
+
+function secretSum(w0: number, w1: number, w2: number, w3: number): number {
+	return (
+		(w0 & 0xffff) * SECRET[0]! +
+		(w0 >>> 16) * SECRET[1]! +
+		(w1 & 0xffff) * SECRET[2]! +
+		(w1 >>> 16) * SECRET[3]! +
+		(w2 & 0xffff) * SECRET[4]! +
+		(w2 >>> 16) * SECRET[5]! +
+		(w3 & 0xffff) * SECRET[6]! +
+		(w3 >>> 16) * SECRET[7]!
+	);
+}
+
 const tableScratch = wordScratch();
 const traceOfScratch = wordScratch();
 const firstRowScratch = wordScratch();
@@ -30,6 +55,7 @@ export function orderRows(builder: BlockBuilder): RowOrder {
 	let size = 1024;
 	while (size < rows * 2) size *= 2;
 	const mask = size - 1;
+	const slotScale = 2 ** SECRET_BITS / size;
 	const table = tableScratch(size).fill(0);
 	const traceOf = traceOfScratch(rows);
 	const firstRow = firstRowScratch(rows);
@@ -42,8 +68,7 @@ export function orderRows(builder: BlockBuilder): RowOrder {
 		const w1 = traceId[at + 1]!;
 		const w2 = traceId[at + 2]!;
 		const w3 = traceId[at + 3]!;
-		const hash = traceHash(w0, w1, w2, w3);
-		let slot = Math.floor(hash / 65_536) & mask;
+		let slot = Math.floor(secretSum(w0, w1, w2, w3) / slotScale) & mask;
 		let trace = -1;
 		for (let found = table[slot]!; found !== 0; found = table[slot]!) {
 			const other = firstRow[found - 1]! * 4;
@@ -57,7 +82,7 @@ export function orderRows(builder: BlockBuilder): RowOrder {
 			trace = traces++;
 			table[slot] = trace + 1;
 			firstRow[trace] = row;
-			hashes[trace] = hash;
+			hashes[trace] = traceHash(w0, w1, w2, w3);
 		}
 		traceOf[row] = trace;
 		counts[trace] = counts[trace]! + 1;
@@ -93,28 +118,31 @@ function rankTraces(hashes: Float64Array, idAt: (trace: number) => number, trace
 	const count = hashes.length;
 	if (count > 1_048_576) throw new RangeError("too many traces for one block");
 	const keys = keyScratch(count);
-	for (let trace = 0; trace < count; trace++) keys[trace] = Math.floor(hashes[trace]! / 32_768) * 1_048_576 + trace;
+	for (let trace = 0; trace < count; trace++) keys[trace] = prefixOf(hashes[trace]!) * 1_048_576 + trace;
 	keys.sort();
 	const ranked = rankedScratch(count);
 	for (let rank = 0; rank < count; rank++) ranked[rank] = keys[rank]! % 1_048_576;
-	for (let rank = 1; rank < count; rank++) {
-		const trace = ranked[rank]!;
-		let place = rank;
-		while (place > 0 && isAfter(ranked[place - 1]!, trace)) {
-			ranked[place] = ranked[place - 1]!;
-			place--;
-		}
-		ranked[place] = trace;
+	for (let first = 0; first < count;) {
+		const prefix = prefixOf(hashes[ranked[first]!]!);
+		let end = first + 1;
+		while (end < count && prefixOf(hashes[ranked[end]!]!) === prefix) end++;
+		if (end - first > 1) ranked.subarray(first, end).sort(compare);
+		first = end;
 	}
 	return ranked;
 
-	function isAfter(a: number, b: number): boolean {
-		if (hashes[a] !== hashes[b]) return hashes[a]! > hashes[b]!;
+	function compare(a: number, b: number): number {
+		if (hashes[a] !== hashes[b]) return hashes[a]! - hashes[b]!;
 		const idA = idAt(a);
 		const idB = idAt(b);
-		for (let i = 0; i < 4; i++) if (traceId[idA + i] !== traceId[idB + i]) return traceId[idA + i]! > traceId[idB + i]!;
-		return false;
+		for (let i = 0; i < 4; i++) if (traceId[idA + i] !== traceId[idB + i]) return traceId[idA + i]! - traceId[idB + i]!;
+		return 0;
 	}
+}
+
+/** What of a hash stands in a sort key. */
+function prefixOf(hash: number): number {
+	return Math.floor(hash / 32_768);
 }
 
 function sortByTime(rows: Uint32Array, offset: Float64Array): void {

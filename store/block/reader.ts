@@ -4,6 +4,8 @@
 import type { RecordShape } from "../../model/columns.ts";
 import { ByteReader, ByteWriter, DamagedBlockError } from "./bytes.ts";
 import { BLOCK_FORMAT, type PartName, SHAPE_OF_SIGNAL, SLOT, traceHash } from "./format.ts";
+import { HeapReader } from "./heap.ts";
+import { StoredIndices } from "./indices.ts";
 import { openPart } from "./seal.ts";
 
 export interface StoredClass {
@@ -32,18 +34,10 @@ export interface StoredHead {
 	readonly wideRows: ReadonlyMap<number, { readonly time0: bigint; readonly time1: bigint }>;
 }
 
-export interface StoredHeap {
-	readonly count: number;
-	readonly bytes: Uint8Array;
-	/** Entry `i` (from 1) is `[starts[i], starts[i + 1])`. */
-	readonly starts: Uint32Array;
-}
-
 export interface StoredColumn {
 	/** Block entry numbers, in the order of the column's indices. */
 	readonly entries: Uint32Array;
-	/** Undefined where every row holds `entries[0]`. */
-	readonly indices: Uint32Array | undefined;
+	readonly indices: StoredIndices;
 }
 
 interface StoredTraces {
@@ -65,8 +59,8 @@ export class BlockReader {
 	private offsetsValue: Float64Array | undefined;
 	private durationsValue: Float64Array | undefined;
 	private classesValue: { readonly classes: Uint32Array; readonly layouts: Uint32Array } | undefined;
-	private idsValue: { readonly spans: Uint32Array; readonly parents: Uint32Array } | undefined;
-	private heapValue: StoredHeap | undefined;
+	private idsValue: Uint8Array | undefined;
+	private heapValue: HeapReader | undefined;
 	private columnsValue: readonly (readonly StoredColumn[])[] | undefined;
 	private layoutRowsValue: { readonly rows: readonly Uint32Array[]; readonly rank: Uint32Array } | undefined;
 	private filterValue: Uint8Array | null | undefined;
@@ -177,34 +171,57 @@ export class BlockReader {
 		return head.wideRows.get(row)?.time1 ?? head.baseNs + BigInt(this.offsets()[row]! + this.durations()[row]!);
 	}
 
-	/** Two words an id; all zero for none. */
+	/** Span id of a row, as two words. */
+	spanId(row: number): readonly [number, number] {
+		const bytes = this.idBytes();
+		return [wordAt(bytes, row * 8), wordAt(bytes, row * 8 + 4)];
+	}
+
+	/** Parent span id of a row, as two words; zeros for none. */
+	parentId(row: number): readonly [number, number] {
+		const bytes = this.idBytes();
+		const { rows } = this.head();
+		const codes = rows * 8;
+		const code = bytes[codes + row]!;
+		if (code === 0) return [0, 0];
+		if (code > 1) {
+			const { firstRow } = this.traces();
+			return this.spanId(firstRow[this.traceOfRow(row)]! + code - 2);
+		}
+		let literal = 0;
+		for (let i = codes, end = codes + row; i < end; i++) if (bytes[i] === 1) literal++;
+		const at = rows * 9 + literal * 8;
+		if (at + 8 > bytes.length) throw new DamagedBlockError("a parent id is missing");
+		return [wordAt(bytes, at), wordAt(bytes, at + 4)];
+	}
+
+	/** Ids of every row, two words each; all zero for none. */
 	ids(): { readonly spans: Uint32Array; readonly parents: Uint32Array } {
-		if (this.idsValue === undefined) {
-			const { rows } = this.head();
-			const reader = new ByteReader(this.part("ids"));
-			const spans = new Uint32Array(rows * 2);
-			const parents = new Uint32Array(rows * 2);
-			for (let i = 0; i < spans.length; i++) spans[i] = reader.word();
-			const { firstRow, count } = this.traces();
-			for (let trace = 0; trace < count; trace++) {
-				const first = firstRow[trace]!;
-				for (let row = first, end = firstRow[trace + 1]!; row < end; row++) {
-					const code = reader.varint();
-					if (code === 1) {
-						parents[row * 2] = reader.word();
-						parents[row * 2 + 1] = reader.word();
-					} else if (code > 1) {
-						const parent = first + code - 2;
-						if (parent >= end) throw new DamagedBlockError("a parent lies outside of its trace");
-						parents[row * 2] = spans[parent * 2]!;
-						parents[row * 2 + 1] = spans[parent * 2 + 1]!;
-					}
+		const bytes = this.idBytes();
+		const { rows } = this.head();
+		const spans = new Uint32Array(rows * 2);
+		const parents = new Uint32Array(rows * 2);
+		for (let i = 0; i < spans.length; i++) spans[i] = wordAt(bytes, i * 4);
+		const { firstRow, count } = this.traces();
+		let literal = rows * 9;
+		for (let trace = 0; trace < count; trace++) {
+			const first = firstRow[trace]!;
+			for (let row = first, end = firstRow[trace + 1]!; row < end; row++) {
+				const code = bytes[rows * 8 + row]!;
+				if (code === 1) {
+					if (literal + 8 > bytes.length) throw new DamagedBlockError("a parent id is missing");
+					parents[row * 2] = wordAt(bytes, literal);
+					parents[row * 2 + 1] = wordAt(bytes, literal + 4);
+					literal += 8;
+				} else if (code > 1) {
+					const parent = first + code - 2;
+					if (parent >= end) throw new DamagedBlockError("a parent lies outside of its trace");
+					parents[row * 2] = spans[parent * 2]!;
+					parents[row * 2 + 1] = spans[parent * 2 + 1]!;
 				}
 			}
-			this.idsValue = { spans, parents };
-			this.heldBytes += spans.byteLength * 2;
 		}
-		return this.idsValue;
+		return { spans, parents };
 	}
 
 	/** Copies ids of every row to row `first` on. */
@@ -218,20 +235,18 @@ export class BlockReader {
 				for (let i = 0; i < 4; i++) traceId[(first + row) * 4 + i] = ids[trace * 4 + i]!;
 	}
 
-	heap(): StoredHeap {
+	heap(): HeapReader {
 		if (this.heapValue === undefined) {
-			const heap = readHeap(this.part("heap"));
-			this.heapValue = heap;
-			this.heldBytes += heap.bytes.length + heap.starts.byteLength;
+			this.heapValue = new HeapReader(this.part("heap"));
+			// What unpacking adds is counted beforehand: searches by attribute do it.
+			this.heldBytes += this.heapValue.heldBytes * 2;
 		}
 		return this.heapValue;
 	}
 
 	/** The bytes of a dictionary entry; empty for 0. */
 	item(id: number): Uint8Array {
-		if (id === 0) return NO_BYTES;
-		const { bytes, starts } = this.heap();
-		return bytes.subarray(starts[id]!, starts[id + 1]!);
+		return id === 0 ? NO_BYTES : this.heap().item(id);
 	}
 
 	column(layout: number, position: number): StoredColumn {
@@ -246,7 +261,7 @@ export class BlockReader {
 	/** Dictionary entry at a position of a row. */
 	entry(row: number, position: number): number {
 		const column = this.column(this.rowLayouts()[row]!, position);
-		return column.entries[column.indices === undefined ? 0 : column.indices[this.layoutRows().rank[row]!]!]!;
+		return column.entries[column.indices.isConstant ? 0 : column.indices.at(this.layoutRows().rank[row]!)]!;
 	}
 
 	filter(): Uint8Array | undefined {
@@ -279,10 +294,10 @@ export class BlockReader {
 					break;
 				}
 				case SLOT.spanId:
-					writeId(out, shape.spanIdField, this.ids().spans, row);
+					writeId(out, shape.spanIdField, this.spanId(row));
 					break;
 				case SLOT.parentId:
-					writeId(out, shape.parentIdField, this.ids().parents, row);
+					writeId(out, shape.parentIdField, this.parentId(row));
 					break;
 				case SLOT.time0:
 					writeTime(out, shape.time0Field, this.time0(row));
@@ -307,6 +322,16 @@ export class BlockReader {
 		const out = new ByteWriter(1024);
 		this.writeRecord(row, out);
 		return out.view();
+	}
+
+	/** Span ids, eight bytes a row; then a code for the parent of each row; then the ids of parents that are given in full. */
+	private idBytes(): Uint8Array {
+		if (this.idsValue === undefined) {
+			this.idsValue = this.part("ids");
+			if (this.idsValue.length < this.head().rows * 9) throw new DamagedBlockError("ids are missing");
+			this.heldBytes += this.idsValue.length;
+		}
+		return this.idsValue;
 	}
 
 	private hashAt(ids: Uint32Array, trace: number): number {
@@ -366,8 +391,8 @@ export class BlockReader {
 		if (this.classesValue === undefined) {
 			const head = this.head();
 			const reader = new ByteReader(this.part("classes"));
-			const classes = readIndices(reader, head.rows, head.classes.length) ?? new Uint32Array(head.rows);
-			const layouts = readIndices(reader, head.rows, head.layouts.length) ?? new Uint32Array(head.rows);
+			const classes = new StoredIndices(reader, head.rows, head.classes.length).unpack();
+			const layouts = new StoredIndices(reader, head.rows, head.layouts.length).unpack();
 			this.classesValue = { classes, layouts };
 			this.heldBytes += classes.byteLength * 2;
 		}
@@ -384,7 +409,7 @@ export class BlockReader {
 					const distinct = reader.varint();
 					const entries = new Uint32Array(distinct);
 					for (let k = 0, previous = 0; k < distinct; k++) entries[k] = previous += reader.zigzag() + 1;
-					return { entries, indices: readIndices(reader, rows, distinct) };
+					return { entries, indices: new StoredIndices(reader, rows, distinct) };
 				});
 			});
 			this.heldBytes += bytes.length;
@@ -416,11 +441,15 @@ export class BlockReader {
 
 const NO_BYTES = new Uint8Array(0);
 
-function writeId(out: ByteWriter, field: number, ids: Uint32Array, row: number): void {
+function writeId(out: ByteWriter, field: number, [high, low]: readonly [number, number]): void {
 	out.byte((field << 3) | 2);
 	out.byte(8);
-	out.word(ids[row * 2]!);
-	out.word(ids[row * 2 + 1]!);
+	out.word(high);
+	out.word(low);
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+	return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }
 
 function writeTime(out: ByteWriter, field: number, time: bigint): void {
@@ -435,43 +464,4 @@ function list<T>(reader: ByteReader, read: () => T): T[] {
 	const count = reader.varint();
 	if (count > reader.bytes.length) throw new DamagedBlockError("a list is longer than its part");
 	return Array.from({ length: count }, read);
-}
-
-/** One type for every width, so that loops over indices stay monomorphic. */
-function readIndices(reader: ByteReader, count: number, distinct: number): Uint32Array | undefined {
-	if (distinct <= 1) return undefined;
-	if (distinct <= 256) return new Uint32Array(reader.raw(count));
-	const indices = new Uint32Array(count);
-	if (distinct <= 65_536) {
-		const halves = reader.raw(count * 2);
-		for (let i = 0; i < count; i++) indices[i] = halves[i]! | (halves[count + i]! << 8);
-	} else for (let i = 0; i < count; i++) indices[i] = reader.word();
-	return indices;
-}
-
-function readHeap(part: Uint8Array): StoredHeap {
-	const reader = new ByteReader(part);
-	const count = reader.varint();
-	const lengthsSize = reader.varint();
-	const shared = reader.raw(count);
-	const lengths = new ByteReader(reader.raw(lengthsSize));
-	const suffixes = reader.bytes.subarray(reader.at);
-	const starts = new Uint32Array(count + 2);
-	let total = 0;
-	for (let id = 1; id <= count; id++) {
-		starts[id] = total;
-		total += shared[id - 1]! + lengths.varint();
-	}
-	starts[count + 1] = total;
-	const bytes = new Uint8Array(total);
-	let from = 0;
-	for (let id = 1; id <= count; id++) {
-		const start = starts[id]!;
-		const same = shared[id - 1]!;
-		if (same > 0) bytes.copyWithin(start, starts[id - 1]!, starts[id - 1]! + same);
-		const size = starts[id + 1]! - start - same;
-		for (let i = start + same, end = i + size; i < end; i++) bytes[i] = suffixes[from++]!;
-	}
-	if (from > suffixes.length) throw new DamagedBlockError("the heap ends early");
-	return { count, bytes, starts };
 }

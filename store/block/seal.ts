@@ -6,8 +6,9 @@ import { DamagedBlockError } from "./bytes.ts";
 
 const RAW = 0;
 const ZSTD = 1;
-/** Envelope: kind byte, then the content, then crc32 over both, little-endian. */
-const OVERHEAD_BYTES = 5;
+/** Envelope: kind byte, length of the content before compression, the content, then crc32 over all of it; little-endian. */
+const HEADER_BYTES = 5;
+const OVERHEAD_BYTES = HEADER_BYTES + 4;
 /** Below this, a zstd frame's own header eats the gain. */
 const MIN_COMPRESSED_BYTES = 64;
 
@@ -28,24 +29,34 @@ export function sealPart(content: Uint8Array, level: number): Uint8Array<ArrayBu
 		}
 	}
 	const sealed = new Uint8Array(body.length + OVERHEAD_BYTES);
+	const view = new DataView(sealed.buffer);
+	const end = HEADER_BYTES + body.length;
 	sealed[0] = kind;
-	sealed.set(body, 1);
-	new DataView(sealed.buffer).setUint32(body.length + 1, crc32(sealed.subarray(0, body.length + 1)), true);
+	view.setUint32(1, content.length, true);
+	sealed.set(body, HEADER_BYTES);
+	view.setUint32(end, crc32(sealed.subarray(0, end)), true);
 	return sealed;
 }
 
 /** @throws DamagedBlockError when the checksum does not hold */
 export function openPart(sealed: Uint8Array): Uint8Array {
 	const end = sealed.length - 4;
-	if (end < 1) throw new DamagedBlockError("a part is shorter than its envelope");
-	const stored = new DataView(sealed.buffer, sealed.byteOffset, sealed.byteLength).getUint32(end, true);
-	if (crc32(sealed.subarray(0, end)) !== stored) throw new DamagedBlockError("a part's checksum does not match its bytes");
-	const body = sealed.subarray(1, end);
-	if (sealed[0] === RAW) return body;
-	if (sealed[0] !== ZSTD) throw new DamagedBlockError(`a part has the unknown kind ${sealed[0]}`);
+	if (end < HEADER_BYTES) throw new DamagedBlockError("a part is shorter than its envelope");
+	const view = new DataView(sealed.buffer, sealed.byteOffset, sealed.byteLength);
+	if (crc32(sealed.subarray(0, end)) !== view.getUint32(end, true))
+		throw new DamagedBlockError("a part's checksum does not match its bytes");
+	const length = view.getUint32(1, true);
+	const body = sealed.subarray(HEADER_BYTES, end);
+	const content = sealed[0] === ZSTD ? inflate(body, length) : body;
+	if (sealed[0]! > ZSTD || content.length !== length) throw new DamagedBlockError("a part is not what its envelope says");
+	return content;
+}
+
+function inflate(body: Uint8Array, length: number): Uint8Array {
 	try {
-		return zstdDecompressSync(body, { chunkSize: Math.min(1 << 22, Math.max(1024, body.length * 4)) });
+		// One output chunk of the right size: nothing is copied together, and a damaged length cannot ask for more than it says.
+		return zstdDecompressSync(body, { chunkSize: Math.max(length, 64), maxOutputLength: Math.max(length, 64) });
 	} catch (error) {
-		throw new DamagedBlockError("a part cannot be decompressed in spite of its checksum", { cause: error });
+		throw new DamagedBlockError(`a part cannot be decompressed: ${String(error)}`);
 	}
 }

@@ -129,7 +129,8 @@ function matchingScopes(block: BlockReader, test: AttributeTest): Uint8Array {
 }
 
 function matchingEntries(block: BlockReader, test: AttributeTest): EntryRows | undefined {
-	const { count, bytes, starts } = block.heap();
+	const { count } = block.heap();
+	const { bytes, starts } = block.heap().unpack();
 	// Numbers of attribute fields are below 16, so that a tag is one byte.
 	const tag = (block.shape.attributesField << 3) | WIRE_LENGTH;
 	const wanted = new Uint8Array(count + 1);

@@ -230,7 +230,8 @@ class BodyMatcher {
 	readonly possible: boolean;
 
 	constructor(block: BlockReader, needle: string) {
-		const { count, bytes, starts } = block.heap();
+		const { count } = block.heap();
+		const { bytes, starts } = block.heap().unpack();
 		const isBody = new Uint8Array(count + 1);
 		this.matching = new Uint8Array(count + 1);
 		for (let id = 1; id <= count; id++) {

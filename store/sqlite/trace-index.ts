@@ -10,7 +10,8 @@ import type { Connection } from "./database.ts";
 
 /** 48-bit hash, then the block's number in 32 bits. */
 const ENTRY_BYTES = 10;
-const ENTRIES_PER_PAGE = 2048;
+/** A lookup reads one page a run: small ones keep it cheap. */
+const ENTRIES_PER_PAGE = 256;
 const RUNS_PER_TIER = 8;
 
 export class TraceIndexWriter {

@@ -138,10 +138,10 @@ interface ScopeGroup {
 
 function summarySpan(block: BlockReader, row: number): SummarySpan {
 	const entry = block.head().classes[block.rowClasses()[row]!]!;
-	const { spans, parents } = block.ids();
+	const parent = block.parentId(row);
 	return {
-		spanId: wordHex(spans, row),
-		parentSpanId: (parents[row * 2]! | parents[row * 2 + 1]!) === 0 ? "" : wordHex(parents, row),
+		spanId: wordsHex(block.spanId(row)),
+		parentSpanId: (parent[0] | parent[1]) === 0 ? "" : wordsHex(parent),
 		kind: entry.kind,
 		statusCode: entry.status,
 		startNs: block.time0(row),
@@ -151,8 +151,8 @@ function summarySpan(block: BlockReader, row: number): SummarySpan {
 	};
 }
 
-export function wordHex(words: Uint32Array, row: number): string {
-	return words[row * 2]!.toString(16).padStart(8, "0") + words[row * 2 + 1]!.toString(16).padStart(8, "0");
+function wordsHex([high, low]: readonly [number, number]): string {
+	return high.toString(16).padStart(8, "0") + low.toString(16).padStart(8, "0");
 }
 
 export function traceIdAt(block: BlockReader, place: number): TraceId {

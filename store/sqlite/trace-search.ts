@@ -15,11 +15,6 @@ import { reaches, type WindowEntry, type WindowSet } from "./window-set.ts";
 const ENDLESS = 1n << 64n;
 const STATUS_CODES = { unset: 0, ok: 1, error: 2 } as const;
 
-interface Candidate {
-	readonly row: number;
-	readonly startNs: bigint;
-}
-
 export function searchTraces(windows: WindowSet, query: TraceQuery, deadlineMs: number, now: () => number): TraceSearchResult {
 	const search = new TraceSearch(windows, query, deadlineMs, now);
 	return search.run();
@@ -103,13 +98,17 @@ class TraceSearch {
 		const matcher = this.query.attributes.length > 0 ? new AttributeMatcher(block, this.query.attributes) : undefined;
 		if (matcher !== undefined && !matcher.possible()) return false;
 		this.spansScanned += head.rows;
-		const candidates = this.candidates(block, wanted, matcher);
-		for (const { row, startNs } of candidates) {
+		const offsets = block.offsets();
+		let lastPlace = -1;
+		for (const row of this.candidates(block, wanted, matcher)) {
+			const wide = head.wideRows.get(row);
+			const startNs = wide === undefined ? head.baseNs + BigInt(offsets[row]!) : wide.time0;
 			if (this.isFull && this.worst > startNs) break;
 			const place = block.traceOfRow(row);
+			if (place === lastPlace) continue;
+			lastPlace = place;
 			const id = traceIdAt(block, place);
 			if (this.seen.has(id)) continue;
-			if (matcher !== undefined && !matcher.matches(row)) continue;
 			this.seen.add(id);
 			this.summarise(id, window, all, damaged);
 			if (this.now() > this.deadlineMs) {
@@ -128,8 +127,8 @@ class TraceSearch {
 		return overlapsDurations(entry.minDuration, entry.maxDuration, this.query);
 	}
 
-	/** Rows that hold everything but the attributes, newest first, and no more a trace than its newest where that is enough. */
-	private candidates(block: BlockReader, wanted: Uint8Array, matcher: AttributeMatcher | undefined): Candidate[] {
+	/** Rows that match, the newest of each trace, newest first. */
+	private candidates(block: BlockReader, wanted: Uint8Array, matcher: AttributeMatcher | undefined): number[] {
 		const { query } = this;
 		const head = block.head();
 		const classes = block.rowClasses();
@@ -146,22 +145,30 @@ class TraceSearch {
 			const offset = offsets[row]!;
 			if (offset < from || offset >= to) continue;
 			if (durations !== undefined && (durations[row]! < minDuration || durations[row]! > maxDuration)) continue;
-			rows.push(row);
+			if (matcher === undefined || matcher.matches(row)) rows.push(row);
 		}
-		const found: Candidate[] = [];
-		// Wide rows are out of the columns' reach: judged by their true times.
-		const plain = head.wideRows.size === 0 ? rows : rows.filter((row) => !head.wideRows.has(row));
-		for (const [row, { time0, time1 }] of head.wideRows) {
+		if (head.wideRows.size === 0) return newestOfEachTrace(block, rows, offsets).sort((a, b) => offsets[b]! - offsets[a]!);
+		return this.withWideRows(block, rows, wanted, matcher);
+	}
+
+	/** Wide rows are out of the columns' reach: judged by their true times. */
+	private withWideRows(
+		block: BlockReader,
+		rows: readonly number[],
+		wanted: Uint8Array,
+		matcher: AttributeMatcher | undefined,
+	): number[] {
+		const { query } = this;
+		const { wideRows } = block.head();
+		const classes = block.rowClasses();
+		const found = rows.filter((row) => !wideRows.has(row));
+		for (const [row, { time0, time1 }] of wideRows) {
 			if (wanted[classes[row]!] === 0 || time0 < query.fromNs || time0 >= query.toNs) continue;
 			if (query.minDurationNs !== undefined && time1 - time0 < query.minDurationNs) continue;
 			if (query.maxDurationNs !== undefined && time1 - time0 > query.maxDurationNs) continue;
-			found.push({ row, startNs: time0 });
+			if (matcher === undefined || matcher.matches(row)) found.push(row);
 		}
-		const kept = matcher === undefined ? newestOfEachTrace(block, plain, offsets) : plain;
-		kept.sort((a, b) => offsets[b]! - offsets[a]!);
-		for (const row of kept) found.push({ row, startNs: head.baseNs + BigInt(offsets[row]!) });
-		if (head.wideRows.size > 0) found.sort((a, b) => compare(b.startNs, a.startNs));
-		return found;
+		return found.sort((a, b) => compare(block.time0(b), block.time0(a)));
 	}
 
 	/** Makes the summary of a whole trace and keeps it when it is among the newest. */

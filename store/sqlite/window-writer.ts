@@ -9,7 +9,7 @@ import type { Failpoint } from "./failpoint.ts";
 import type { WriteGroup } from "../store.ts";
 import { BlockTable, BlockTableWriter, type StoredBlock } from "./block-table.ts";
 import type { WindowCounts } from "./catalog.ts";
-import { type Connection, openForWriting } from "./database.ts";
+import { BUSY_TIMEOUT_MS, type Connection, openForWriting } from "./database.ts";
 import { type MergePlan, planMerge } from "./merge-plan.ts";
 import type { MergeJob } from "./merge-thread.ts";
 import { MetricWriter } from "./metric-store.ts";
@@ -19,8 +19,10 @@ import { TraceIndexWriter } from "./trace-index.ts";
 const FRESH_LEVEL = 1;
 const FINAL_LEVEL = 3;
 
-const CHECKPOINT_BYTES = 16 << 20;
-const CHECKPOINT_FORCED_BYTES = 48 << 20;
+/** Size of the log at which it is moved into the file; while readers are in the way, again after as much more. */
+const CHECKPOINT_BYTES = 32 << 20;
+/** How long a checkpoint waits for readers: commits wait with it. */
+const CHECKPOINT_WAIT_MS = 20;
 
 const builders = {
 	traces: new BlockBuilder(SHAPE_OF_SIGNAL.traces),
@@ -43,6 +45,7 @@ export class WindowWriter {
 	/** Blocks that a merge under way reads. */
 	private readonly merging = new Set<number>();
 	private nextBlock: number;
+	private checkpointAtBytes = CHECKPOINT_BYTES;
 	private spans = 0;
 	private logs = 0;
 	private metricPoints: number;
@@ -168,11 +171,20 @@ export class WindowWriter {
 		return statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
 	}
 
-	/** Moves the log into the file once it is worth it. A forced checkpoint waits for readers: passive ones starve under them. */
+	/**
+	 * Moves the log into the file once it is worth it, and starts the log anew: passive checkpoints starve under readers and leave it
+	 * growing. A reader that will not go away costs a short wait each time the log has grown by as much again.
+	 */
 	checkpoint(): void {
 		const bytes = this.walBytes;
-		if (bytes < CHECKPOINT_BYTES) return;
-		this.database.pragma(bytes < CHECKPOINT_FORCED_BYTES ? "wal_checkpoint(PASSIVE)" : "wal_checkpoint(TRUNCATE)");
+		if (bytes < this.checkpointAtBytes) return;
+		this.database.pragma(`busy_timeout = ${CHECKPOINT_WAIT_MS}`);
+		try {
+			const [result] = this.database.pragma("wal_checkpoint(TRUNCATE)") as { readonly busy: number }[];
+			this.checkpointAtBytes = result?.busy === 0 ? CHECKPOINT_BYTES : bytes + CHECKPOINT_BYTES;
+		} finally {
+			this.database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
+		}
 	}
 
 	counts(): WindowCounts {

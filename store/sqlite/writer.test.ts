@@ -63,7 +63,7 @@ function reader(t: TestContext, directory: string): StoreReader {
 }
 
 function traceId(number: number): TraceId {
-	return number.toString(16).padStart(32, "7") as TraceId;
+	return number.toString(16).padStart(32, "f") as TraceId;
 }
 
 /** One trace of `spans` spans, each with so many bytes that no two have in common. */
@@ -108,7 +108,7 @@ function spansOf(bench: Bench): number[] {
 /** Numbers of the traces that a search finds. */
 async function found(read: StoreReader): Promise<{ readonly traces: number[]; readonly damaged: readonly string[] }> {
 	const { traces, searched } = await read.searchTraces(EVERYTHING);
-	const numbers = traces.map((each) => Number.parseInt(each.traceId.replace(/^7+/, ""), 16));
+	const numbers = traces.map((each) => Number.parseInt(each.traceId.replace(/^f+/, ""), 16));
 	return { traces: numbers.sort((a, b) => a - b), damaged: searched.damagedWindows };
 }
 

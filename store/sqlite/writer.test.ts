@@ -312,6 +312,26 @@ test("a block damaged in the open window sets it aside when it is merged, and th
 	assert.deepEqual(await found(reader(t, bench.directory)), { traces: [30], damaged: [only!.name] });
 });
 
+test("a group that meets damage in the open window is stored in a new one: a sender must not drop it", async (t) => {
+	const bench = open(t);
+	append(bench, 1, NOW_MS);
+	const [only] = windows(bench);
+	bench.writer.close();
+	const path = pathOf(bench, only!.name);
+	const database = new Database(path);
+	const page = database.prepare<[], number>("SELECT rootpage FROM sqlite_schema WHERE name = 'commits'").pluck().get()!;
+	database.close();
+	overwrite(path, (page - 1) * 8_192, 8_192);
+	const again = open(t, { directory: bench.directory });
+	append(again, 2, NOW_MS);
+	assert.match(again.log.join("\n"), /is damaged and was set aside/);
+	assert.deepEqual(
+		windows(again).map(({ state }) => state),
+		["damaged", "open"],
+	);
+	assert.deepEqual((await found(reader(t, bench.directory))).traces, [2]);
+});
+
 for (const kind of ["deleted", "garbage", "truncated"] as const) {
 	test(`a catalog that is ${kind} is rebuilt from the windows, names and all`, async (t) => {
 		const bench = open(t);

@@ -98,6 +98,11 @@ class SqliteWriter implements StoreWriter {
 	}
 
 	append(group: WriteGroup): void {
+		this.appendTo(group, true);
+	}
+
+	/** @param again whether a damaged window may be set aside and the group given to a new one: nothing of it was kept */
+	private appendTo(group: WriteGroup, again: boolean): void {
 		if (this.closed) throw new MeshscopeError("shutting_down", "the store is closed");
 		let window: WindowWriter | undefined;
 		let operations: BlockOperation[];
@@ -107,8 +112,11 @@ class SqliteWriter implements StoreWriter {
 			this.diskFull = false;
 		} catch (error) {
 			if (!isDiskFull(error)) {
-				if (window !== undefined && isDamage(error)) this.setAside(window, error);
-				throw error;
+				if (window === undefined || !isDamage(error)) throw error;
+				this.setAside(window, error);
+				if (!again) throw error;
+				this.appendTo(group, false);
+				return;
 			}
 			this.makeRoom();
 			throw new MeshscopeError("store_full", "the disk is full; the oldest windows are being removed", {

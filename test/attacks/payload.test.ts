@@ -1,179 +1,24 @@
-/**
- * Attacks by what is inside a payload, each by name, against the real server in a process of its own. After each, that process still
- * runs, has logged no fault, has grown by less than 200 MB at its highest, and stores and serves the next request.
- */
+/** Attacks by what a payload says: nesting, names, ids, times, numbers, text. Each by name, against the real server. */
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile, readFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { after, before, test } from "node:test";
-import { gzipSync } from "node:zlib";
-import { callGrpc, callHttp, frame, type HttpAnswer, JSON_TYPE, PROTOBUF } from "../../collector/receivers/test-kit.ts";
+import { JSON_TYPE } from "../../collector/receivers/test-kit.ts";
 import { WireWriter } from "../../model/protobuf/writer.ts";
-import { protobufjsEncode } from "../../store/conformance/otlp-arbitraries.ts";
-import type { Signal } from "../../store/store.ts";
-import { decodeResponse, REJECTED } from "../conformance/otlp-messages.ts";
-import { askUntil, getJson, getLogs, getSpans, getStatus, getTrace, queryMetric, searchTraces } from "../interop/api.ts";
-import { type RunningServer, startServer } from "../interop/server.ts";
-
-const MAX_GROWTH_BYTES = 200e6;
-const isLong = process.env["MESHSCOPE_LONG"] === "1";
-
-let server: RunningServer;
-let directory: string;
-
-before(async () => {
-	directory = await mkdtemp(path.join(tmpdir(), "meshscope-payload-"));
-	server = await startServer({ dataDirectory: directory });
-	for (let i = 0; i < 20; i++) await assertServed();
-});
-
-after(async () => {
-	await server.stop();
-	await rm(directory, { recursive: true, force: true });
-});
-
-async function statusField(name: "VmRSS" | "VmHWM"): Promise<number> {
-	const text = await readFile(`/proc/${server.pid}/status`, "utf8");
-	return Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(text)?.[1]) * 1024;
-}
-
-function attack(title: string, run: () => Promise<void>, maxGrowthBytes = MAX_GROWTH_BYTES): void {
-	test(title, async () => {
-		const rssBytes = await statusField("VmRSS");
-		// Sets the high-water mark back to what is resident now.
-		await writeFile(`/proc/${server.pid}/clear_refs`, "5");
-		await run();
-		await assertServed();
-		const growth = (await statusField("VmHWM")) - rssBytes;
-		assert.ok(growth < maxGrowthBytes, `grew by ${(growth / 1e6).toFixed(0)} MB`);
-		assert.equal(server.ended(), undefined);
-		assert.doesNotMatch(server.said(), /"level":"?(?:50|60|error|fatal)|uncaught|unhandled|\berror:|\n\s+at /i);
-	});
-}
-
-let served = 0;
-
-/** A batch is acknowledged, and what it holds is found. */
-async function assertServed(): Promise<void> {
-	const id = traceId(++served, "5e17ed");
-	assert.deepEqual(await send(spansOf("served", [{ traceId: id }])), {});
-	assert.equal((await getSpans(server.addresses.http, id)).length, 1);
-}
-
-const NOW_NS = BigInt(Date.now()) * 1_000_000n;
-
-function traceId(number: number, prefix: string): string {
-	return prefix + number.toString(16).padStart(32 - prefix.length, "0");
-}
-
-function spanId(number: number): string {
-	return (number + 1).toString(16).padStart(16, "0");
-}
-
-type Json = Readonly<Record<string, unknown>>;
-
-/** Span `i` gets id, name and times of its own unless it says otherwise. */
-function spansOf(service: string, spans: readonly Json[]): Json {
-	const full = spans.map((span, i) => ({
-		spanId: spanId(i),
-		name: "op",
-		kind: 2,
-		startTimeUnixNano: String(NOW_NS),
-		endTimeUnixNano: String(NOW_NS + 1_000_000n),
-		...span,
-	}));
-	return { resourceSpans: [{ resource: { attributes: [text("service.name", service)] }, scopeSpans: [{ spans: full }] }] };
-}
-
-function text(key: string, value: string): Json {
-	return { key, value: { stringValue: value } };
-}
-
-const MESSAGE = { traces: "TracesData", logs: "LogsData", metrics: "MetricsData" } as const;
-
-function encode(signal: Signal, json: Json): Uint8Array {
-	return protobufjsEncode(MESSAGE[signal], json);
-}
-
-function post(
-	body: Uint8Array | string,
-	signal: Signal = "traces",
-	headers: Record<string, string> = PROTOBUF,
-): Promise<HttpAnswer> {
-	return callHttp({ address: server.addresses.otlpHttp, path: `/v1/${signal}`, headers, body });
-}
-
-/** The answer's fields; fails unless the batch was accepted. */
-async function sendBytes(body: Uint8Array, signal: Signal = "traces", headers: Record<string, string> = PROTOBUF): Promise<Json> {
-	const answer = await post(body, signal, headers);
-	assert.equal(answer.status, 200, answer.body.toString("latin1"));
-	return decodeResponse(signal, answer.body);
-}
-
-async function send(json: Json, signal: Signal = "traces"): Promise<Json> {
-	return sendBytes(encode(signal, json), signal);
-}
-
-/** As a browserless SDK would: the same message as JSON, ids in hex. */
-async function sendJson(json: Json, signal: Signal = "traces"): Promise<Json> {
-	const answer = await post(JSON.stringify(json), signal, JSON_TYPE);
-	assert.equal(answer.status, 200, answer.body.toString());
-	return JSON.parse(answer.body.toString()) as Json;
-}
-
-function assertRejected(answer: Json, count: number, reason: string, signal: Signal = "traces"): void {
-	const { partialSuccess } = answer as { readonly partialSuccess?: Readonly<Record<string, unknown>> };
-	assert.equal(String(partialSuccess?.[REJECTED[signal]]), String(count));
-	assert.match(String(partialSuccess?.["errorMessage"]), new RegExp(`${count} ${reason}`));
-}
-
-/** A request whose one scope group holds `unit` over and over. */
-function repeatedSpans(unitHex: string, count: number): Uint8Array {
-	const unit = Buffer.from(unitHex, "hex");
-	const spans = Buffer.alloc(unit.length * count);
-	for (let at = 0; at < spans.length; at += unit.length) unit.copy(spans, at);
-	const writer = new WireWriter(spans.length + 64);
-	const group = writer.begin(1);
-	const scope = writer.begin(2);
-	writer.raw(spans);
-	writer.end(scope);
-	writer.end(group);
-	return writer.finish();
-}
-
-const GZIP = { ...PROTOBUF, "content-encoding": "gzip" } as const;
-const EMPTY_SPANS = 4_000_000;
-
-attack("item amplification: 4 M empty spans in 8 KiB of gzip over HTTP are counted and left out", async () => {
-	const bomb = gzipSync(repeatedSpans("1200", EMPTY_SPANS), { level: 9 });
-	assert.ok(bomb.length < 16_384);
-	for (let i = 0; i < 3; i++) assertRejected(await sendBytes(bomb, "traces", GZIP), EMPTY_SPANS, "invalid_trace_id");
-});
-
-attack("item amplification: the same over gRPC", async () => {
-	const bomb = gzipSync(repeatedSpans("1200", EMPTY_SPANS), { level: 9 });
-	const answer = await callGrpc(server.addresses.otlpGrpc, {
-		headers: { "grpc-encoding": "gzip" },
-		chunks: [frame(bomb, true)],
-	});
-	assert.equal(answer.status, 0, answer.message);
-	assertRejected(decodeResponse("traces", answer.messages[0]!), EMPTY_SPANS, "invalid_trace_id");
-});
-
-attack("item amplification: empty resource and scope groups by the million hold nothing", async () => {
-	for (const unit of ["0a00", "0a021200", "0a0412021200"]) {
-		const body = Buffer.alloc(24 << 20, Buffer.from(unit, "hex"));
-		const whole = body.subarray(0, body.length - (body.length % (unit.length / 2)));
-		await sendBytes(gzipSync(whole, { level: 1 }), "traces", GZIP);
-	}
-});
-
-attack("item amplification: more spans than a batch may hold refuse it as too large", async () => {
-	const span = `121c0a10${"01".repeat(16)}1208${"02".repeat(8)}`;
-	const answer = await post(gzipSync(repeatedSpans(span, 1_000_001), { level: 1 }), "traces", GZIP);
-	assert.equal(answer.status, 413);
-});
+import { getJson, getLogs, getSpans, getStatus, queryMetric, searchTraces } from "../interop/api.ts";
+import {
+	assertRejected,
+	attack,
+	encode,
+	type Json,
+	NOW_NS,
+	post,
+	send,
+	sendBytes,
+	sendJson,
+	server,
+	spanId,
+	spansOf,
+	text,
+	traceId,
+} from "./payload-target.ts";
 
 /** `levels` lists inside one another, as an AnyValue's fields. */
 function nested(writer: WireWriter, levels: number): void {
@@ -258,44 +103,6 @@ attack(
 		);
 	},
 );
-
-attack("hash flooding: 200,000 distinct attributes in one batch are stored in seconds and found", async () => {
-	const id = traceId(1, "f100d");
-	const spans = Array.from({ length: 2_000 }, (_, i) => ({
-		traceId: id,
-		attributes: Array.from({ length: 100 }, (_, k) => text(`key.${i}.${k}`, `value ${i * 100 + k}`)),
-	}));
-	const startedMs = performance.now();
-	assert.deepEqual(await send(spansOf("flood", spans)), {});
-	assert.ok(performance.now() - startedMs < 15_000);
-	const found = await searchTraces(server.addresses.http, { attr: "key.1999.99=value 199999" });
-	assert.deepEqual(
-		found.map((trace) => trace.traceId),
-		[id],
-	);
-});
-
-attack("hash flooding: trace ids made to share one hash are acknowledged in seconds", async () => {
-	const ids = Array.from({ length: 20_000 }, (_, i) => {
-		const w0 = Math.imul(i, 0x9e3779b1) >>> 0;
-		const w3 = (Math.imul(w0 ^ 0x2545f491, 0x9e3779b1) ^ 0x12345678) >>> 0;
-		const w2 = (Math.imul(i ^ 0x6c8e9cf5, 0xc2b2ae35) ^ 0x09abcdef) >>> 0;
-		return [w0, i, w2, w3].map((word) => word.toString(16).padStart(8, "0")).join("");
-	});
-	const startedMs = performance.now();
-	assert.deepEqual(
-		await send(
-			spansOf(
-				"collide",
-				ids.map((id) => ({ traceId: id })),
-			),
-		),
-		{},
-	);
-	const tookMs = performance.now() - startedMs;
-	assert.equal((await getSpans(server.addresses.http, ids[12_345]!)).length, 1);
-	assert.ok(tookMs < 4_000, `${tookMs.toFixed(0)} ms`);
-});
 
 attack("ids of 0, 15, 17 and 32 bytes or all zero cost only their own span", async () => {
 	const good = traceId(1, "1d");
@@ -575,77 +382,3 @@ attack("invalid UTF-8 does not cost the batch, comes back as U+FFFD, and is coun
 	assert.equal((await queryMetric(http, { name: "utf8", attr: "k=\ufffd\ufffdA\ufffd(\ufffd" })).length, 1);
 	assert.ok((await counted()) >= beforeCount + 2);
 });
-
-/** Two batches of 10,000 names each: one service a span, then one operation a span. */
-async function sendNames(from: number): Promise<void> {
-	const id = traceId(from + 1, "ca4d");
-	const indices = Array.from({ length: 10_000 }, (_, i) => i);
-	const resourceSpans = indices.flatMap(
-		(i) => spansOf(`service ${from + i}`, [{ traceId: id, spanId: spanId(i) }])["resourceSpans"] as Json[],
-	);
-	assert.deepEqual(await send({ resourceSpans }), {});
-	const operations = indices.map((i) => ({ traceId: id, spanId: spanId(10_000 + i), name: `op ${from + i}` }));
-	assert.deepEqual(await send(spansOf("served", operations)), {});
-}
-
-attack(
-	"100,000 distinct services and operations end in one overflow entry, and memory is flat after the cap",
-	async () => {
-		const total = isLong ? 1_000_000 : 100_000;
-		const { http } = server.addresses;
-		for (let from = 0; from < total / 2; from += 10_000) await sendNames(from);
-		const rssAtHalf = await statusField("VmRSS");
-		for (let from = total / 2; from < total; from += 10_000) await sendNames(from);
-		const growth = (await statusField("VmRSS")) - rssAtHalf;
-		assert.ok(growth < MAX_GROWTH_BYTES, `grew by ${(growth / 1e6).toFixed(0)} MB after the cap`);
-		const { services } = (await getJson(http, "/api/v1/services")) as {
-			readonly services: readonly { readonly name: string }[];
-		};
-		assert.ok(services.length <= 10_001 && services.length >= 10_000, `${services.length} services`);
-		assert.ok(services.some(({ name }) => name === "(overflow)"));
-		const { operations } = (await getJson(http, "/api/v1/services/served/operations")) as {
-			readonly operations: readonly { readonly name: string }[];
-		};
-		assert.ok(operations.length <= 1_001, `${operations.length} operations`);
-		assert.ok(operations.some(({ name }) => name === "(overflow)"));
-		const last = await searchTraces(http, { service: `service ${total - 1}` });
-		assert.equal(last.length, 1, "a service that is in no list is found by a search all the same");
-	},
-	// Reaching the cap takes writer, merge thread and readers to the size of batches of 10,000 resources: 290 to 360 MB measured, and
-	// after 900,000 names no more than after 300,000.
-	450e6,
-);
-
-attack(
-	"a trace of 100,000 spans in ten batches is read back whole, each span once",
-	async () => {
-		const { http } = server.addresses;
-		const id = traceId(1, "b166e4");
-		for (let batch = 0; batch < 10; batch++) {
-			const spans = Array.from({ length: 10_000 }, (_, i) => ({
-				traceId: id,
-				spanId: spanId(batch * 10_000 + i),
-				...(batch + i === 0 ? {} : { parentSpanId: spanId((batch * 10_000 + i) >> 1) }),
-			}));
-			assert.deepEqual(await send(spansOf("wide", spans)), {});
-		}
-		const trace = await askUntil(
-			() => getTrace(http, id),
-			(each) => each !== undefined,
-			5_000,
-		);
-		const ids = new Set<string>();
-		let count = 0;
-		for (const { scopeSpans = [] } of trace?.resourceSpans ?? [])
-			for (const { spans = [] } of scopeSpans)
-				for (const span of spans) {
-					ids.add(span.spanId);
-					count++;
-				}
-		assert.deepEqual([count, ids.size], [100_000, 100_000]);
-		const [summary] = await searchTraces(http, { service: "wide" });
-		assert.equal(summary?.spanCount, 100_000);
-	},
-	// A reader holds the whole trace as objects and as JSON text: 250 to 410 MB measured.
-	500e6,
-);

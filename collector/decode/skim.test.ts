@@ -325,8 +325,8 @@ for (const [what, reason, fields] of BAD_LOGS) {
 	});
 }
 
-test("31 lists in one another, a kind beyond one byte and an unknown status pass", () => {
-	const deep = message(9, string(1, "k"), message(2, nested(31, "array")));
+test("32 lists in one another, a kind beyond one byte and an unknown status pass", () => {
+	const deep = message(9, string(1, "k"), message(2, nested(32, "array")));
 	const { columns, result } = skimNew(spans([...IDS, deep, varint(6, 300), message(15, varint(3, 7))]));
 	assert.equal(result.accepted, 1);
 	assert.deepEqual([columns.kind[0], columns.status[0]], [0, 0]);

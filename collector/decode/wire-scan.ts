@@ -86,7 +86,7 @@ function checkAnyValue(bytes: Uint8Array, start: number, end: number, depthLeft:
 		const expected = ANY_VALUE_WIRE[met.fieldNo];
 		if (expected !== undefined && expected !== met.wireType) return "malformed_record";
 		if (met.fieldNo !== 5 && met.fieldNo !== 6) continue;
-		if (depthLeft === 0) return "too_deep";
+		if (depthLeft < 0) return "too_deep";
 		const isList = met.fieldNo === 5;
 		const listEnd = at;
 		for (let inner = met.payloadStart; inner < listEnd;) {

@@ -123,6 +123,7 @@ function traceSink(sink: IngestSink, tracer: Tracer): IngestSink {
 		},
 		reserve: (bytes) => sink.reserve(bytes),
 		release: (bytes) => sink.release(bytes),
+		spare: (bytes) => sink.spare?.(bytes),
 		countRefused: (signal, code) => sink.countRefused(signal, code),
 	};
 }

@@ -68,6 +68,7 @@ function bench(t: TestContext, store = new FakeStore()): Bench {
 		store: store as unknown as StoreWriter,
 		limits: DEFAULT_LIMITS,
 		now: () => 1_800_000_000_000,
+		release: () => {},
 		answer: (results) => {
 			for (const result of results) {
 				assert.ok(!answers.has(result.id), `batch ${result.id} is answered once`);

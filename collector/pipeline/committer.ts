@@ -26,6 +26,8 @@ export interface CommitterOptions {
 	readonly limits: DecodeLimits;
 	readonly now: () => number;
 	readonly answer: (results: readonly BatchResult[]) => void;
+	/** Takes the memory of payloads that are answered. */
+	readonly release: (buffers: readonly ArrayBuffer[]) => void;
 	readonly log: (level: "info" | "warn" | "error", message: string) => void;
 }
 
@@ -98,8 +100,7 @@ export class Committer {
 		if (failure === undefined) this.options.answer(group.results.slice());
 		else if (failure.retryable || batches.length === 1) this.refuse(group.results, failure);
 		else this.commitOneByOne(batches);
-		// Detached, a payload's memory need not wait for a collection: they come faster than those.
-		for (const batch of batches) batch.bytes.buffer.transfer(0);
+		this.options.release(batches.map((batch) => batch.bytes.buffer));
 		this.maintenanceWake.soon();
 	}
 

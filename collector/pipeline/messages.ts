@@ -46,6 +46,8 @@ export type FromWriter =
 	| { readonly kind: "ready" }
 	| { readonly kind: "failed"; readonly message: string; readonly locked: boolean }
 	| { readonly kind: "results"; readonly results: readonly BatchResult[] }
+	/** Memory of answered payloads, to be used again; transferred. */
+	| { readonly kind: "spares"; readonly buffers: readonly ArrayBuffer[] }
 	| { readonly kind: "stats"; readonly id: number; readonly stats: StoreStats; readonly commits: number }
 	| { readonly kind: "backup"; readonly id: number; readonly files: number; readonly bytes: number; readonly error?: string }
 	| { readonly kind: "log"; readonly level: "info" | "warn" | "error"; readonly message: string }

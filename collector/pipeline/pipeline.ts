@@ -9,6 +9,7 @@ import type { BackupReport, Signal, StoreStats } from "../../store/store.ts";
 import type { IncomingBatch, IngestOutcome, IngestSink } from "../ingest.ts";
 import { IngestCounters } from "./counters.ts";
 import type { BatchResult, FromWriter, ToWriter, WriterSettings } from "./messages.ts";
+import { SpareBuffers } from "./spare-buffers.ts";
 
 export interface PipelineOptions extends WriterSettings {
 	/** Payload bytes between receipt and commit; beyond it receivers refuse, retryably. */
@@ -36,6 +37,10 @@ export interface Pipeline {
 /** How long a client should wait before it sends again what was refused. */
 const RETRY_AFTER_MS = 1_000;
 
+/** Some ten payloads of the usual size: as many as are under way at full load. */
+const SPARE_BYTES = 24 * 1024 * 1024;
+const SPARES_IDLE_MS = 10_000;
+
 interface Waiting {
 	readonly signal: Signal;
 	readonly bytes: number;
@@ -61,6 +66,9 @@ class WriterClient implements Pipeline {
 	private readonly now: () => number;
 	private readonly log: PipelineOptions["log"];
 	private readonly counters = new IngestCounters();
+	private readonly spares = new SpareBuffers(SPARE_BYTES);
+	/** A server that has been quiet gives its spares back. */
+	private readonly sparesIdle = setTimeout(() => this.spares.clear(), SPARES_IDLE_MS).unref();
 	private readonly waiting = new Map<number, Waiting>();
 	private readonly asked = new Map<number, (message: FromWriter) => void>();
 	private nextId = 1;
@@ -93,6 +101,7 @@ class WriterClient implements Pipeline {
 			release: (bytes) => {
 				this.reservedBytes -= bytes;
 			},
+			spare: (bytes) => this.spares.take(bytes),
 			countRefused: (signal, code) => this.counters.refused(signal, code),
 		};
 	}
@@ -127,6 +136,7 @@ class WriterClient implements Pipeline {
 		const closed = new Promise<void>((resolve) => {
 			this.onClosed = resolve;
 		});
+		clearTimeout(this.sparesIdle);
 		this.send({ kind: "close" });
 		await closed;
 		await this.worker.terminate();
@@ -169,6 +179,10 @@ class WriterClient implements Pipeline {
 				break;
 			case "results":
 				for (const result of message.results) this.settle(result);
+				break;
+			case "spares":
+				this.spares.give(message.buffers);
+				this.sparesIdle.refresh();
 				break;
 			case "stats":
 			case "backup":

@@ -4,6 +4,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { Committer } from "./committer.ts";
 import type { FromWriter, ToWriter, WriterSettings } from "./messages.ts";
+import { MAX_SPARE_BYTES, MIN_SPARE_BYTES } from "./spare-buffers.ts";
 import { createFailpoint } from "../../store/sqlite/failpoint.ts";
 import { createMergeThread } from "../../store/sqlite/merge-thread.ts";
 import { DirectoryLockedError } from "../../store/sqlite/lock.ts";
@@ -14,6 +15,16 @@ const settings = workerData as WriterSettings;
 
 function send(message: FromWriter): void {
 	port.postMessage(message);
+}
+
+/** Detached at once, a payload's memory need not wait for a collection: they come faster than those. Large ones serve again. */
+function giveBack(payloads: readonly ArrayBuffer[]): void {
+	const buffers: ArrayBuffer[] = [];
+	for (const buffer of payloads) {
+		if (buffer.byteLength >= MIN_SPARE_BYTES && buffer.byteLength <= MAX_SPARE_BYTES) buffers.push(buffer);
+		else buffer.transfer(0);
+	}
+	if (buffers.length > 0) port.postMessage({ kind: "spares", buffers } satisfies FromWriter, buffers);
 }
 
 function log(level: "info" | "warn" | "error", message: string): void {
@@ -42,6 +53,7 @@ function start(): void {
 		limits: settings.limits,
 		now: Date.now,
 		answer: (results) => send({ kind: "results", results }),
+		release: giveBack,
 		log,
 	});
 	port.on("message", (message: ToWriter) => {

@@ -46,6 +46,11 @@ export class Reservation {
 	release(): void {
 		this.shrinkTo(0);
 	}
+
+	/** Memory for at least `bytes`, used before where the sink has some; the first `bytes` of it. */
+	memory(bytes: number): Uint8Array<ArrayBuffer> {
+		return this.#sink.spare?.(bytes) ?? Buffer.allocUnsafeSlow(bytes);
+	}
 }
 
 export class PayloadBuffer {
@@ -70,7 +75,7 @@ export class PayloadBuffer {
 		this.#claim(expected ?? FIRST_STEP_BYTES);
 		this.#granted = Math.min(this.#granted, FIRST_STEP_BYTES);
 		reservation.shrinkTo(this.#granted);
-		this.#bytes = Buffer.allocUnsafeSlow(Math.min(expected ?? UNKNOWN_START_BYTES, TRUSTED_CAPACITY_BYTES));
+		this.#bytes = reservation.memory(Math.min(expected ?? UNKNOWN_START_BYTES, TRUSTED_CAPACITY_BYTES));
 	}
 
 	get length(): number {
@@ -114,7 +119,7 @@ export class PayloadBuffer {
 	}
 
 	#grow(needed: number): void {
-		const grown = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(this.#bytes.length * 2, this.#ceiling())));
+		const grown = this.reservation.memory(Math.max(needed, Math.min(this.#bytes.length * 2, this.#ceiling())));
 		grown.set(this.#bytes.subarray(0, this.#used));
 		freeMemory(this.#bytes);
 		this.#bytes = grown;

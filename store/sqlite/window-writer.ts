@@ -17,7 +17,7 @@ import { TraceIndexWriter } from "./trace-index.ts";
 
 /** zstd level of blocks that will be merged again, and of final ones. */
 const FRESH_LEVEL = 1;
-const FINAL_LEVEL = 3;
+const FINAL_LEVEL = 1;
 
 /** Size of the log at which it is moved into the file; while readers are in the way, again after as much more. */
 const CHECKPOINT_BYTES = 32 << 20;

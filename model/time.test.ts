@@ -1,11 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { durationNs, formatDuration, msFromTimeNs, parseDuration, parseMoment, timeNs, timeNsFromMs } from "./time.ts";
+import {
+	durationNs,
+	formatDuration,
+	MAX_TIME_NS,
+	msFromTimeNs,
+	parseDuration,
+	parseMoment,
+	timeNs,
+	timeNsFromMs,
+} from "./time.ts";
 
 const NOW_MS = Date.UTC(2024, 1, 29, 12, 0, 0);
-/** Milliseconds of years 0 to 9999, which RFC 3339 can write. */
-const rfcMs = fc.date({ min: new Date("0001-01-01T00:00:00Z"), max: new Date("9999-12-31T23:59:59Z"), noInvalidDate: true });
+/** What 64 bits of nanoseconds hold, to the whole day. */
+const rfcMs = fc.date({ min: new Date("1677-09-22T00:00:00Z"), max: new Date("2262-04-11T00:00:00Z"), noInvalidDate: true });
 
 test("milliseconds survive the way to nanoseconds and back", () => {
 	fc.assert(fc.property(fc.integer({ min: 0, max: 8.64e15 }), (ms) => assert.equal(msFromTimeNs(timeNsFromMs(ms)), ms)));
@@ -74,6 +83,11 @@ test("what is no moment is refused", () => {
 		"2024-02-29T12:00:00",
 		"2024-13-01T00:00:00Z",
 		"2024-02-29T12:00:61Z",
+		"2024-02-30T00:00:00Z",
+		"2023-02-29T00:00:00+01:00",
+		"2024-04-31T00:00:00Z",
+		"2024-02-29T24:00:00Z",
+		"2024-02-29T12:00:00+24:00",
 		"-5",
 		"1.5",
 	];
@@ -86,12 +100,29 @@ test("what is no moment is refused", () => {
 	);
 });
 
+test("a moment that 64 bits of nanoseconds do not hold is refused", () => {
+	assert.equal(parseMoment("9223372036854", NOW_MS), 9_223_372_036_854_000_000n);
+	assert.equal(parseMoment("2262-04-11T23:47:16.854775807Z", NOW_MS), MAX_TIME_NS);
+	const texts = [
+		"9223372036855",
+		"9999999999999999",
+		"2262-04-11T23:47:16.854775808Z",
+		"9999-12-31T23:59:59Z",
+		"now+99999999d",
+	];
+	for (const text of [...texts, "1677-09-21T00:12:43Z", "now-99999999d"])
+		assert.equal(parseMoment(text, NOW_MS), undefined, text);
+});
+
 test("a duration is shown in the unit that keeps it readable", () => {
 	assert.equal(formatDuration(0), "0 ns");
 	assert.equal(formatDuration(999), "999 ns");
 	assert.equal(formatDuration(1_204_000), "1.2 ms");
 	assert.equal(formatDuration(340_400), "340 µs");
 	assert.equal(formatDuration(3_050_000_000), "3.05 s");
+	assert.equal(formatDuration(999_499), "999 µs");
+	assert.equal(formatDuration(999_999), "1 ms");
+	assert.equal(formatDuration(-999_999_999), "-1 s");
 	assert.equal(formatDuration(-1_500_000), "-1.5 ms");
 });
 

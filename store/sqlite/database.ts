@@ -135,6 +135,14 @@ export function isDamage(error: unknown): boolean {
 	);
 }
 
+/**
+ * A file that a reader names and passes over: damaged, or of a schema that this version does not read. The second is no fault of
+ * the file, so nothing may set it aside.
+ */
+export function isUnreadable(error: unknown): boolean {
+	return isDamage(error) || error instanceof SchemaVersionError;
+}
+
 /** No room on the disk. SQLite reports it as FULL or, on some file systems, as a failed write or sync. */
 export function isDiskFull(error: unknown): boolean {
 	const code = sqliteCode(error);

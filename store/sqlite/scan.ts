@@ -14,7 +14,7 @@ import { DamagedBlockError } from "../block/bytes.ts";
 import type { BlockReader } from "../block/reader.ts";
 import type { LogEntry, MetricPoint, MetricSeries, ScanQuery, SpanRow, StoreScanner, VerifyReport } from "../store.ts";
 import { BlockTable } from "./block-table.ts";
-import { type Connection, isDamage, openForReading } from "./database.ts";
+import { type Connection, isDamage, isUnreadable, openForReading } from "./database.ts";
 import { LogDecoder } from "./logs.ts";
 import { eachPoint } from "./metric-store.ts";
 import { verifyDirectory, windowFiles } from "./verify.ts";
@@ -93,7 +93,7 @@ class SqliteScanner implements StoreScanner {
 			} catch (error) {
 				// Retention may have removed it since it was listed.
 				if (!existsSync(path)) continue;
-				if (!isDamage(error)) throw error;
+				if (!isUnreadable(error)) throw error;
 				this.options.onDamaged?.(name, error instanceof Error ? error.message : String(error));
 			}
 		}

@@ -1,11 +1,11 @@
 /**
  * The windows of a data directory, for reading: which there are (from the catalog), each opened when a query needs it. A window that
- * turns out damaged is named in the answer and passed over.
+ * turns out damaged, or of another schema, is named in the answer and passed over.
  */
 import { join } from "node:path";
 import { MAX_TIME_NS, type TimeNs } from "../../model/time.ts";
 import { BlockCache } from "./block-cache.ts";
-import { type Connection, isDamage, openForReading } from "./database.ts";
+import { type Connection, isUnreadable, openForReading } from "./database.ts";
 import { WindowReader } from "./window-reader.ts";
 
 /** Open files a reader keeps. */
@@ -97,7 +97,7 @@ export class WindowSet {
 				if (window === undefined) continue;
 				if (window.snapshot(() => work(window)) === "stop") break;
 			} catch (error) {
-				if (!isDamage(error)) throw error;
+				if (!isUnreadable(error)) throw error;
 				this.closeWindow(entry.name);
 				damaged.push(entry.name);
 			}

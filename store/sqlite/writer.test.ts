@@ -405,3 +405,31 @@ test("a directory of a newer meshscope is refused with a clear message, and left
 		after.close();
 	}
 });
+
+test("a window of another schema is named to readers and left as it is, and the others are served", async (t) => {
+	const bench = open(t);
+	for (let i = 1; i <= 3; i++) append(bench, i, NOW_MS + i * HOUR_MS);
+	const [, other] = windows(bench);
+	bench.writer.close();
+	for (const version of [SCHEMA_VERSION + 1, SCHEMA_VERSION - 1].filter((each) => each > 0)) {
+		const database = new Database(pathOf(bench, other!.name));
+		database.pragma(`user_version = ${version}`);
+		database.close();
+		const read = reader(t, bench.directory);
+		assert.deepEqual(await found(read), { traces: [1, 3], damaged: [other!.name] }, `schema ${version}`);
+		const logs = await read.searchLogs(EVERYTHING);
+		assert.deepEqual(logs.searched.damagedWindows, [other!.name]);
+		const points = await read.metricPoints({
+			name: "up",
+			attributes: [],
+			limit: 10,
+			maxPoints: 10,
+			fromNs: EVERYTHING.fromNs,
+			toNs: EVERYTHING.toNs,
+		});
+		assert.deepEqual(points.damagedWindows, [other!.name]);
+		assert.equal((await read.trace(traceId(3), "json"))?.summary.spanCount, 10);
+		assert.equal(await read.trace(traceId(2), "json"), undefined);
+	}
+	assert.ok(existsSync(pathOf(bench, other!.name)));
+});

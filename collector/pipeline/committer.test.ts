@@ -284,3 +284,20 @@ test("close commits what waits, then closes the store", (t) => {
 	assert.equal(answers.get(1)?.records, 1);
 	assert.deepEqual([store.stored.length, store.closed], [1, true]);
 });
+
+test("invalid UTF-8 in the attributes of a metric is counted once, on the wire and in JSON", (t) => {
+	const { committer, answers, push } = bench(t);
+	const attributes = [{ key: "k", value: { stringValue: "MARK" } }];
+	const metrics = [{ name: "m", gauge: { dataPoints: [{ timeUnixNano: "1", asInt: "1", attributes }] } }];
+	const request = { resourceMetrics: [{ scopeMetrics: [{ metrics }] }] };
+	for (const [id, bytes] of [protobufjsEncode("MetricsData", request), Buffer.from(JSON.stringify(request))].entries()) {
+		const spoiled = Buffer.from(bytes);
+		spoiled.set([0xff, 0xfe], spoiled.indexOf("MARK"));
+		push(id, spoiled, "metrics", id === 0 ? "otlp-protobuf" : "otlp-json");
+	}
+	committer.drain();
+	assert.deepEqual(
+		[0, 1].map((id) => answers.get(id)?.invalidUtf8Strings),
+		[1, 1],
+	);
+});

@@ -121,7 +121,9 @@ export class Group {
 	private decodeMetrics(batch: BatchMessage, plain: Plain): BatchResult {
 		const decoded = decodeMetrics(plain.bytes, this.limits);
 		const dropped = added(plain.dropped, decoded.dropped);
-		const invalidUtf8Strings = plain.invalidUtf8Strings + decoded.invalidUtf8Strings;
+		// What was replaced in JSON was counted there, and is U+FFFD by now.
+		const fromJson = batch.encoding === "otlp-json";
+		const { invalidUtf8Strings } = fromJson ? plain : decoded;
 		const messages = [...plain.messages, ...decoded.messages];
 		const result = resultOf(batch.id, decoded.batch.points.length, dropped, messages, invalidUtf8Strings);
 		if (decoded.batch.points.length === 0) return result;

@@ -40,7 +40,7 @@ export interface SqliteWriterOptions {
 /** A lookup reads the directory of each unmerged block: some hundred cost a few milliseconds. */
 const MAX_UNMERGED_BLOCKS = 400;
 /** Merges of fewer rows cost less than handing them over. */
-const INLINE_MERGE_ROWS = 8_192;
+const INLINE_MERGE_ROWS = 1_024;
 
 interface FinishedMerge {
 	readonly window: WindowWriter;

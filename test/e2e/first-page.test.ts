@@ -1,118 +1,33 @@
-/**
- * The first page in a real browser, against canned answers under the real policy headers. What every page must hold (no console
- * error, no request to another host, nothing of a sender run as markup) is asserted after every test.
- */
+/** The pages in a real browser, against canned answers, and on the real API; the trace page has a file of its own. */
 import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, afterEach, before, beforeEach, test } from "node:test";
+import { beforeEach, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { startCannedApi } from "../../api/canned-server.ts";
-import type { LogEntry } from "../../api/contract/logs.ts";
 import { buildUiIfStale } from "../../ui/build.ts";
-import { findBrowser, launchBrowser } from "./browser.ts";
-import { startFixtureServer } from "./fixture-server.ts";
 import type { FixtureServer } from "./fixture-server.ts";
-import { checkoutTrace, hexId, HOSTILE, hostileTrace, largeTrace } from "./fixture-traces.ts";
-import type { FixtureTrace } from "./fixture-traces.ts";
+import { checkoutTrace, hexId, HOSTILE, hostileTrace } from "./fixture-traces.ts";
+import {
+	bench,
+	checkouts,
+	forgive,
+	nowNs,
+	options,
+	rows,
+	SECOND,
+	serve,
+	spanRows,
+	waitForAddress,
+	waitForRows,
+} from "./page-bench.ts";
 
-const found = await findBrowser();
-if (found.kind === "none" && process.env.CI === "true") throw new Error(`page tests must run in CI: ${found.reason}`);
-const skip = found.kind === "none" ? found.reason : false;
-const options = { skip, timeout: 60_000 };
-
-const SECOND = 1_000_000_000n;
-
-let dist: string;
-let browser: Browser;
-let server: FixtureServer;
-let context: BrowserContext;
 let page: Page;
-let faults: string[];
-/** Of this server: whatever else is asked for is foreign. */
-let origins: string[];
-
-before(async () => {
-	if (found.kind === "none") return;
-	dist = await buildUiIfStale();
-	browser = await launchBrowser(found.executable);
+let server: FixtureServer;
+beforeEach(() => {
+	({ page, server } = bench);
 });
-
-after(async () => {
-	await browser?.close();
-});
-
-beforeEach(async () => {
-	if (found.kind === "none") return;
-	server = await startFixtureServer(dist);
-	faults = [];
-	origins = [server.url];
-	context = await browser.newContext({ viewport: { width: 1_280, height: 800 } });
-	await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: server.url });
-	page = await context.newPage();
-	page.setDefaultTimeout(10_000);
-	page.on("console", (message) => {
-		if (message.type() === "error" || message.type() === "warning") faults.push(`console: ${message.text()}`);
-	});
-	page.on("pageerror", (error) => faults.push(`page error: ${error.message}`));
-	page.on("dialog", (dialog) => {
-		faults.push(`dialog: ${dialog.message()}`);
-		void dialog.dismiss();
-	});
-	page.on("request", (request) => {
-		if (!origins.some((origin) => request.url().startsWith(`${origin}/`))) faults.push(`foreign request: ${request.url()}`);
-	});
-});
-
-afterEach(async () => {
-	if (found.kind === "none") return;
-	const hacked = await page.evaluate("window.hacked");
-	await context.close();
-	await server.close();
-	assert.equal(hacked, undefined, "a sender's text ran as code");
-	assert.deepEqual(faults, []);
-});
-
-function nowNs(): bigint {
-	return BigInt(Date.now()) * 1_000_000n;
-}
-
-function serve(...traces: readonly FixtureTrace[]): void {
-	server.traces.push(...traces);
-}
-
-/** `count` checkouts, a second apart, the last one now. */
-function checkouts(count: number): FixtureTrace[] {
-	return Array.from({ length: count }, (_, i) => checkoutTrace(i, nowNs() - BigInt(count - i) * SECOND));
-}
-
-function rows(): ReturnType<Page["locator"]> {
-	return page.locator(".trace-table tbody tr");
-}
-
-function spanRows(): ReturnType<Page["locator"]> {
-	return page.locator(".span-row");
-}
-
-/** Not `waitForFunction`: that evaluates inside the page, which its policy forbids. */
-async function waitForRows(test: (count: number) => boolean): Promise<void> {
-	const deadlineMs = performance.now() + 10_000;
-	while (!test(await rows().count())) {
-		if (performance.now() > deadlineMs) assert.fail(`still ${await rows().count()} rows`);
-		await page.waitForTimeout(50);
-	}
-}
-
-async function waitForAddress(test: (url: URL) => boolean): Promise<void> {
-	await page.waitForURL((url) => test(url));
-}
-
-async function openTrace(trace: FixtureTrace, query = ""): Promise<void> {
-	serve(trace);
-	await page.goto(`${server.url}/trace/${trace.traceId}${query}`);
-	await spanRows().first().waitFor();
-}
 
 test("the list shows each trace's root, duration, spans, errors and services, newest first", options, async () => {
 	serve(...checkouts(5));
@@ -260,8 +175,7 @@ test("an unknown ID is answered with code, message and what to do", options, asy
 		await alert.innerText(),
 		/There is no trace of this ID here\.\s+not_found[\s\S]*no trace[\s\S]*Check the ID and the retention/,
 	);
-	// The browser itself reports the 404; it is what this test is about.
-	faults = faults.filter((fault) => !fault.includes("404"));
+	forgive(/404/);
 });
 
 test("a refusal is shown with its code and goes away by itself", options, async () => {
@@ -274,7 +188,7 @@ test("a refusal is shown with its code and goes away by itself", options, async 
 	assert.equal(await rows().count(), 2, "what was read stays");
 	server.failing = undefined;
 	await page.getByRole("alert").waitFor({ state: "detached" });
-	faults = faults.filter((fault) => !fault.includes("503"));
+	forgive(/503/);
 });
 
 test("a server with a read token asks for it, and takes it into no address", options, async () => {
@@ -295,117 +209,7 @@ test("a server with a read token asks for it, and takes it into no address", opt
 	const stream = await download.createReadStream();
 	assert.equal((await stream.toArray()).join("").includes(trace.spans[3]!.spanId), true);
 	assert.ok(!server.calls.some((call) => call.includes("let-me-in")));
-	faults = faults.filter((fault) => !fault.includes("401"));
-});
-
-test("the waterfall shows every span in tree order, with its duration and place in time", options, async () => {
-	const trace = checkoutTrace(4, nowNs());
-	await openTrace(trace);
-	const names = await spanRows().locator(".span-operation").allInnerTexts();
-	assert.deepEqual(
-		names,
-		trace.spans.map((span) => span.name),
-	);
-	const levels = await spanRows().evaluateAll((all) => all.map((row) => Number(row.getAttribute("aria-level"))));
-	assert.deepEqual(levels, [1, 2, 3, 4, 5, 6, 7, 4, 5]);
-	assert.equal(await page.locator(".span-bar-failed").count(), 3);
-	assert.match(
-		await page.locator(".trace-facts").innerText(),
-		new RegExp(`${trace.traceId}[\\s\\S]*Spans\\s+9\\s+Errors\\s+3\\s+Services\\s+4`),
-	);
-	const bars = await page.locator(".span-bar").evaluateAll((all) => all.map((bar) => bar.getBoundingClientRect().left));
-	assert.deepEqual(
-		bars.slice(0, 7),
-		bars.slice(0, 7).toSorted((a, b) => a - b),
-		"each nested call starts after its caller",
-	);
-});
-
-test("a span's details hold attributes, events, links, resource, status and logs", options, async () => {
-	const trace = checkoutTrace(4, nowNs());
-	const span = trace.spans[8]!;
-	const log: LogEntry = {
-		timeUnixNano: String(span.startNs),
-		observedTimeUnixNano: String(span.startNs),
-		service: span.service,
-		severityNumber: 17,
-		severityText: "",
-		traceId: trace.traceId,
-		spanId: span.spanId,
-		body: "POST /charges 503 UF",
-		attributes: {},
-		resource: {},
-		scope: "",
-	};
-	server.logs.push(log);
-	await openTrace(trace);
-	await spanRows().nth(8).click();
-	const detail = page.getByRole("complementary", { name: "Span details" });
-	const text = await detail.innerText();
-	for (const part of [
-		"payment",
-		"ingress POST /charges",
-		"server",
-		"upstream connect error",
-		"response_flags",
-		"UF,URX",
-		span.spanId,
-	]) {
-		assert.ok(text.includes(part), part);
-	}
-	await detail.getByText("POST /charges 503 UF").waitFor();
-	await detail.getByText("Resource (2)").click();
-	await detail.getByText("k8s.namespace.name").waitFor();
-	await waitForAddress((url) => url.searchParams.get("span") === span.spanId);
-	assert.equal(await detail.getByRole("link").getAttribute("href"), `/trace/${hexId(5, 32)}?span=${hexId(80, 16)}`);
-
-	await page.reload();
-	await detail.waitFor();
-	assert.ok((await detail.innerText()).includes("ingress POST /charges"), "the address opens the span again");
-	await page.getByRole("link", { name: "Logs (1)" }).click();
-	await page.locator(".trace-logs").getByText("POST /charges 503 UF").waitFor();
-	const download = await page
-		.getByRole("link", { name: "JSON" })
-		.evaluate((link) => [link.getAttribute("href"), link.getAttribute("download")]);
-	assert.deepEqual(download, [`/api/v1/traces/${trace.traceId}`, `trace-${trace.traceId}.json`]);
-	await page.getByRole("button", { name: "Copy the trace ID" }).click();
-	await page.getByText("Copied").waitFor();
-	assert.equal(await page.evaluate("navigator.clipboard.readText()"), trace.traceId);
-});
-
-test("the waterfall is worked by keyboard alone", options, async () => {
-	await openTrace(checkoutTrace(4, nowNs()));
-	const grid = page.getByRole("treegrid");
-	const current = async (): Promise<string> => (await page.locator(".span-current .span-operation").innerText()).trim();
-	await grid.focus();
-	await page.keyboard.press("ArrowDown");
-	await page.keyboard.press("ArrowDown");
-	assert.equal(await current(), "ingress POST /orders");
-	assert.equal(await grid.getAttribute("aria-activedescendant"), "span-row-2");
-	await page.keyboard.press("ArrowLeft");
-	assert.equal(await spanRows().count(), 3, "left collapses");
-	assert.equal(await page.locator(".span-current").getAttribute("aria-expanded"), "false");
-	await page.keyboard.press("ArrowRight");
-	assert.equal(await spanRows().count(), 9, "right expands");
-	await page.keyboard.press("ArrowRight");
-	assert.equal(await current(), "reserve items");
-	await page.keyboard.press("ArrowLeft");
-	await page.keyboard.press("ArrowLeft");
-	assert.equal(await current(), "ingress POST /orders", "left of a closed row goes to its parent");
-	await page.keyboard.press("e");
-	assert.equal(await current(), "egress payment", "e goes to the next failed span");
-	await page.keyboard.press("End");
-	assert.equal(await current(), "ingress POST /charges");
-	await page.keyboard.press("Enter");
-	await page.getByRole("complementary", { name: "Span details" }).waitFor();
-	await page.keyboard.press("Escape");
-	await page.getByRole("complementary", { name: "Span details" }).waitFor({ state: "detached" });
-	const widthBefore = (await page.locator(".span-current .span-bar").boundingBox())!.width;
-	await page.keyboard.press("f");
-	const widthAfter = (await page.locator(".span-current .span-bar").boundingBox())!.width;
-	assert.ok(widthAfter > widthBefore * 1.5, "f zooms to the span");
-	await page.keyboard.press("f");
-	assert.equal((await page.locator(".span-current .span-bar").boundingBox())!.width, widthBefore);
+	forgive(/401/);
 });
 
 test("keys lead to every page and to every trace of the list", options, async () => {
@@ -470,36 +274,6 @@ test("names, keys and values of senders are text, wherever they are shown", opti
 	);
 });
 
-test("20,000 spans are drawn row by row, fast", options, async (t) => {
-	const trace = largeTrace(20_000, nowNs() - 60n * SECOND);
-	serve(trace);
-	const startedMs = performance.now();
-	await page.goto(`${server.url}/trace/${trace.traceId}`);
-	await spanRows().first().waitFor();
-	const firstPaintMs = performance.now() - startedMs;
-	assert.ok((await spanRows().count()) < 120, "only rows on screen exist");
-	assert.equal(await page.getByRole("treegrid").getAttribute("aria-rowcount"), "20001");
-	await page.getByRole("treegrid").focus();
-	await page.keyboard.press("End");
-	await page.locator('.span-current[data-row="19999"]').waitFor();
-	const collapseMs = Number(
-		await page.evaluate(`new Promise((resolve) => {
-			const button = [...document.querySelectorAll(".waterfall-tools button")].find((b) => b.textContent === "Collapse all");
-			const start = performance.now();
-			button.click();
-			requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - start)));
-		})`),
-	);
-	assert.equal(await spanRows().count(), 1);
-	await page.getByLabel("Find spans by any text").fill("step 12345");
-	await page.getByText("1 match").waitFor();
-	await page.keyboard.press("Enter");
-	await page.locator(".span-current").getByText("step 12345").waitFor();
-	t.diagnostic(`first paint ${firstPaintMs.toFixed(0)} ms, collapse all ${collapseMs.toFixed(0)} ms`);
-	assert.ok(firstPaintMs < 5_000, `first paint took ${firstPaintMs.toFixed(0)} ms`);
-	assert.ok(collapseMs < 500, `collapsing took ${collapseMs.toFixed(0)} ms`);
-});
-
 test("the theme is the system's until it is chosen, and the choice stays", options, async () => {
 	serve(...checkouts(1));
 	const ground = (): Promise<unknown> => page.evaluate("getComputedStyle(document.documentElement).backgroundColor");
@@ -542,9 +316,9 @@ test("status shows rates, losses with their reasons, and damaged windows", optio
 });
 
 test("the pages work on the real API, under its own headers, with its token", options, async (t) => {
-	const api = await startCannedApi(t, { uiDirectory: dist, readTokens: ["let-me-in"] });
+	const api = await startCannedApi(t, { uiDirectory: bench.dist, readTokens: ["let-me-in"] });
 	const url = api.address.startsWith("http") ? api.address : `http://${api.address}`;
-	origins.push(url);
+	bench.origins.push(url);
 	await page.goto(`${url}/?from=now-6h`);
 	await page.getByLabel("Read token").fill("let-me-in");
 	await page.keyboard.press("Enter");
@@ -561,7 +335,7 @@ test("the pages work on the real API, under its own headers, with its token", op
 	await page.getByRole("heading", { name: "Windows" }).waitFor();
 	await page.goto(`${url}/?minDuration=5`);
 	await page.getByRole("alert").getByText("invalid_argument").waitFor();
-	faults = faults.filter((fault) => !/40[01]/.test(fault));
+	forgive(/40[01]/);
 });
 
 test("everything that can be worked has a name, and every page one heading and no overflow", options, async () => {

@@ -36,7 +36,8 @@ export type IngestOutcome =
 
 export interface IngestSink {
 	/**
-	 * Resolves only when the batch is durable, or when nothing of it was kept. Never rejects.
+	 * Resolves only when the batch is durable, or when nothing of it was kept. Never rejects. Where the writer itself has failed, the
+	 * refusal is retryable and the batch may have been kept: sent again, it is recognised.
 	 */
 	submit(batch: IncomingBatch): Promise<IngestOutcome>;
 	/**
@@ -46,8 +47,8 @@ export interface IngestSink {
 	reserve(bytes: number): boolean;
 	release(bytes: number): void;
 	/**
-	 * Memory of a committed payload, to read the next one into: at least `bytes` long and the sole view of its ArrayBuffer; undefined
-	 * when there is none of about that size. Fresh megabytes a hundred times a second cost more in page faults and collections than
+	 * Memory to read a payload into, that of a committed one where there is some: at least `bytes` long and the sole view of its
+	 * ArrayBuffer; undefined for sizes that are not kept. Fresh megabytes a hundred times a second cost more in page faults and collections than
 	 * reading them from the socket.
 	 */
 	spare?(bytes: number): Uint8Array<ArrayBuffer> | undefined;

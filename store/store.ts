@@ -35,14 +35,18 @@ export interface StoreWriter {
 	 * once room was made.
 	 */
 	append(group: WriteGroup): void;
-	/** Fingerprints of the newest batches, newest last, at most `max`. */
+	/**
+	 * Fingerprints of the newest batches, newest last, at most `max`. MAY leave out batches that came hours before the newest: senders
+	 * have given up on them.
+	 */
 	recentFingerprints(max: number): Uint8Array;
 	/**
-	 * One bounded step (about 50 ms) of background work: merging, retention, checkpoints. Returns true while there is more to do now.
-	 * MUST be safe to stop between any two steps and at any point inside one.
+	 * One bounded step of background work: merging, retention, checkpoints. Batches that arrive meanwhile wait for its end, so longer
+	 * work belongs in a thread of the engine's. Returns true while there is more to do now. MUST be safe to stop between any two steps
+	 * and at any point inside one.
 	 */
 	maintain(nowMs: number): boolean;
-	/** Copies a consistent state of everything acknowledged so far into an empty or absent directory. */
+	/** Copies everything appended before the call, whole groups only, into an empty or absent directory. */
 	backup(directory: string): Promise<BackupReport>;
 	stats(): StoreStats;
 	/** Finishes what is under way and releases every file. MUST NOT lose anything appended. */
@@ -172,6 +176,7 @@ export interface LogQuery {
 	/** A substring of the body's text, case-insensitive. */
 	readonly text?: string;
 	readonly attributes: readonly AttributeFilter[];
+	/** A record's time, or when it was observed where it has none; inclusive and exclusive. */
 	readonly fromNs: TimeNs;
 	readonly toNs: TimeNs;
 	/** Records; 1 to 1,000. */
@@ -296,7 +301,7 @@ export interface VerifyReport {
 
 /**
  * Reading. Every answer MUST see whole groups only, and every trace once, however its blocks are being merged. A window that cannot
- * be read MUST be reported in `damagedWindows` and MUST NOT keep the others from being served.
+ * be read MUST NOT keep the others from being served, and MUST be named in `damagedWindows` where the answer has it.
  */
 export interface StoreReader {
 	/** MUST find spans of the trace whatever group, window or file they lie in; undefined when there is none. */

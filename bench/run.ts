@@ -1,6 +1,5 @@
 /**
- * `npm run bench`: every figure of docs/architecture.md that concerns ingest, memory, disk, acknowledgement, lookup, search and start,
- * in one run, beside its bar. Owns the order of the scenarios and the file that the results go to.
+ * `npm run bench`: ingest, memory, disk, acknowledgement, lookup, search and start, in one run, each figure beside its bar. Owns the order of the scenarios and the file that the results go to.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -48,8 +48,8 @@ export interface IngestSink {
 	release(bytes: number): void;
 	/**
 	 * Memory to read a payload into, that of a committed one where there is some: at least `bytes` long and the sole view of its
-	 * ArrayBuffer; undefined for sizes that are not kept. Fresh megabytes a hundred times a second cost more in page faults and collections than
-	 * reading them from the socket.
+	 * ArrayBuffer; undefined for sizes that are not kept. Fresh megabytes a hundred times a second cost more in page faults and
+	 * collections than reading them from the socket.
 	 */
 	spare?(bytes: number): Uint8Array<ArrayBuffer> | undefined;
 	/** Counts a refusal that a receiver made by itself (size, media type, credentials). */

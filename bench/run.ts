@@ -1,5 +1,6 @@
 /**
- * `npm run bench`: ingest, memory, disk, acknowledgement, lookup, search and start, in one run, each figure beside its bar. Owns the order of the scenarios and the file that the results go to.
+ * `npm run bench`: ingest, memory, disk, acknowledgement, lookup, search and start, in one run, each figure beside its
+ * bar. Owns the order of the scenarios and the file that the results go to.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

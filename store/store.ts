@@ -34,7 +34,7 @@ export interface StoreWriter {
 	 * @throws MeshscopeError `store_full` when there is no room; reads MUST go on, and a later append MUST succeed
 	 * once room was made.
 	 */
-	append(group: WriteGroup): void;
+	append(group: WriteGroup): AppendReport;
 	/**
 	 * Fingerprints of the newest batches, newest last, at most `max`. MAY leave out batches that came hours before the newest: senders
 	 * have given up on them.
@@ -51,6 +51,14 @@ export interface StoreWriter {
 	stats(): StoreStats;
 	/** Finishes what is under way and releases every file. MUST NOT lose anything appended. */
 	close(): void;
+}
+
+export interface AppendReport {
+	/**
+	 * Names, attribute keys and values, and log bodies of the group that are not UTF-8 and are read with U+FFFD. MUST be 0 when there
+	 * are none and above 0 when there are; a text that repeats in the group MAY count once.
+	 */
+	readonly invalidUtf8Strings: number;
 }
 
 export interface BackupReport {

@@ -3,7 +3,7 @@ import { test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { MeshscopeError } from "../../model/errors.ts";
 import { protobufjsEncode } from "../../store/conformance/otlp-arbitraries.ts";
-import type { Signal, StoreWriter } from "../../store/store.ts";
+import type { AppendReport, Signal, StoreWriter } from "../../store/store.ts";
 import { DEFAULT_LIMITS } from "../decode/limits.ts";
 import type { PayloadEncoding } from "../ingest.ts";
 import { Committer } from "./committer.ts";
@@ -22,12 +22,13 @@ class FakeStore {
 	readonly stored: Stored[] = [];
 	appends = 0;
 	maintained = 0;
+	invalid = 0;
 	closed = false;
 	fail: (append: number) => unknown = () => undefined;
 	recent = new Uint8Array(0);
 	maintainAnswer: () => boolean = () => false;
 
-	append({ spans, logs, metrics, fingerprints }: Parameters<StoreWriter["append"]>[0]): void {
+	append({ spans, logs, metrics, fingerprints }: Parameters<StoreWriter["append"]>[0]): AppendReport {
 		const failure = this.fail(this.appends++);
 		if (failure !== undefined) throw failure;
 		this.stored.push({
@@ -37,6 +38,7 @@ class FakeStore {
 			fingerprints: fingerprints.length / 16,
 		});
 		this.recent = Buffer.concat([this.recent, fingerprints]);
+		return { invalidUtf8Strings: this.invalid };
 	}
 
 	recentFingerprints(): Uint8Array {
@@ -299,5 +301,20 @@ test("invalid UTF-8 in the attributes of a metric is counted once, on the wire a
 	assert.deepEqual(
 		[0, 1].map((id) => answers.get(id)?.invalidUtf8Strings),
 		[1, 1],
+	);
+});
+
+test("invalid UTF-8 that the store found in a group is counted once, at a batch that was stored", (t) => {
+	const { committer, answers, store, push } = bench(t);
+	push(1, traces(1));
+	committer.drain();
+	store.invalid = 3;
+	push(2, traces(1));
+	push(3, traces(2));
+	push(4, traces(3));
+	committer.drain();
+	assert.deepEqual(
+		[1, 2, 3, 4].map((id) => answers.get(id)?.invalidUtf8Strings),
+		[0, 0, 3, 0],
 	);
 });

@@ -141,8 +141,9 @@ export class Committer {
 		const { group } = this;
 		if (!group.hasRecords) return undefined;
 		try {
-			this.options.store.append(group.toWrite(this.options.now()));
+			const { invalidUtf8Strings } = this.options.store.append(group.toWrite(this.options.now()));
 			group.remember();
+			if (invalidUtf8Strings > 0) group.noteInvalidUtf8(invalidUtf8Strings);
 			this.commits++;
 			return undefined;
 		} catch (error) {

@@ -98,6 +98,13 @@ export class Group {
 		for (const fingerprint of this.fingerprints) this.known.add(fingerprint);
 	}
 
+	/** What the store found in the group as a whole, in the first result that counts: whose it was nobody asks. */
+	noteInvalidUtf8(strings: number): void {
+		const index = this.results.findIndex(({ refused, duplicate }) => refused === undefined && !duplicate);
+		const result = this.results[index];
+		if (result !== undefined) this.results[index] = { ...result, invalidUtf8Strings: result.invalidUtf8Strings + strings };
+	}
+
 	private decode(batch: BatchMessage): BatchResult {
 		const plain = plainProtobuf(batch.signal, batch.encoding, batch.bytes, this.limits);
 		if (batch.signal === "metrics") return this.decodeMetrics(batch, plain);

@@ -41,3 +41,30 @@ function sameAscii(text: string, bytes: Uint8Array, start: number): boolean {
 	}
 	return true;
 }
+
+/** Whether a range of bytes is UTF-8 as the standard has it: no overlong forms, no surrogates, nothing above U+10FFFF. */
+export function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
+	let at = start;
+	while (at < end) {
+		const first = bytes[at++]!;
+		if (first < 0x80) continue;
+		// The second byte's range is what keeps out the forms that are not allowed.
+		let low = 0x80;
+		let high = 0xbf;
+		let more: number;
+		if (first >= 0xc2 && first <= 0xdf) more = 1;
+		else if (first >= 0xe0 && first <= 0xef) {
+			more = 2;
+			if (first === 0xe0) low = 0xa0;
+			else if (first === 0xed) high = 0x9f;
+		} else if (first >= 0xf0 && first <= 0xf4) {
+			more = 3;
+			if (first === 0xf0) low = 0x90;
+			else if (first === 0xf4) high = 0x8f;
+		} else return false;
+		if (at + more > end || bytes[at]! < low || bytes[at]! > high) return false;
+		for (let i = 1; i < more; i++) if ((bytes[at + i]! & 0xc0) !== 0x80) return false;
+		at += more;
+	}
+	return true;
+}

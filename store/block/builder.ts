@@ -3,6 +3,7 @@
  * trace, and encodes the parts. One builder is reused; its arrays only grow.
  */
 import type { RecordColumns, RecordShape } from "../../model/columns.ts";
+import { invalidTexts } from "../../model/otlp/invalid-text.ts";
 import { ByteWriter } from "./bytes.ts";
 import { ItemDictionary } from "./dictionary.ts";
 import { encodeBlock } from "./encode.ts";
@@ -164,6 +165,17 @@ export class BlockBuilder {
 		this.parentId.set(columns.parentId.subarray(0, count * 2), this.rows * 2);
 		this.itemsUsed = used;
 		this.rows += count;
+	}
+
+	/** Texts of the rows added that are not UTF-8 (names, attributes, bodies of logs), each once however often it repeats. */
+	invalidTexts(): number {
+		let invalid = 0;
+		const { dictionary, shape } = this;
+		dictionary.forEachNonAscii((id) => {
+			const start = dictionary.starts[id]!;
+			invalid += invalidTexts(shape, dictionary.heap, start, start + dictionary.lengths[id]!);
+		});
+		return invalid;
 	}
 
 	/** Adds every row of a stored block. */

@@ -71,3 +71,22 @@ test("runs of megabytes and 300,000 small ones keep their bytes while the dictio
 	assert.equal(intern(dictionary, Buffer.from("value 7")), 1, "nothing of the block before is known");
 	assert.equal(intern(dictionary, huge[0]!), 2);
 });
+
+test("exactly the entries with a byte above 0x7f are visited, each once, wherever the byte lies", () => {
+	const byte = fc.oneof({ weight: 9, arbitrary: fc.nat(0x7f) }, { weight: 1, arbitrary: fc.integer({ min: 0x80, max: 0xff }) });
+	const dictionary = new ItemDictionary();
+	fc.assert(
+		fc.property(fc.array(fc.array(byte, { maxLength: 20 }), { maxLength: 50 }), (runs) => {
+			// Bytes of the entries before lie on behind the new ones.
+			dictionary.reset();
+			for (const run of runs) intern(dictionary, Uint8Array.from(run));
+			const visited: number[] = [];
+			dictionary.forEachNonAscii((id) => visited.push(id));
+			const expected = Array.from({ length: dictionary.count }, (_, i) => i + 1).filter((id) =>
+				dictionary.item(id).some((each) => each > 0x7f),
+			);
+			assert.deepEqual(visited, expected);
+		}),
+		{ numRuns: 500 },
+	);
+});

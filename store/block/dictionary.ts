@@ -9,6 +9,7 @@
 const MAX_PROBES = 64;
 /** A hostile sender that could foresee the hash could make every lookup walk one chain. */
 const SEED = crypto.getRandomValues(new Uint32Array(2));
+const HIGH_BITS = 0x80808080 | 0;
 const SEED_0 = SEED[0]! | 0;
 const SEED_1 = SEED[1]! | 0;
 
@@ -62,6 +63,29 @@ export class ItemDictionary {
 	item(id: number): Uint8Array<ArrayBuffer> {
 		const start = this.starts[id]!;
 		return this.heap.subarray(start, start + this.lengths[id]!);
+	}
+
+	/** Calls back for every entry with a byte above 0x7f; looks at four bytes in about half a nanosecond. */
+	forEachNonAscii(visit: (id: number) => void): void {
+		const { heap, heapUsed, starts, lengths } = this;
+		const words = new Int32Array(heap.buffer, 0, heapUsed >> 2);
+		let id = 1;
+		let at = 0;
+		while (at < heapUsed) {
+			let word = at >> 2;
+			if (at === word << 2) {
+				while (word < words.length && (words[word]! & HIGH_BITS) === 0) word++;
+				at = word << 2;
+			}
+			if (at >= heapUsed) return;
+			if (heap[at]! < 0x80) {
+				at++;
+				continue;
+			}
+			while (starts[id]! + lengths[id]! <= at) id++;
+			visit(id);
+			at = starts[id]! + lengths[id]!;
+		}
 	}
 
 	private equals(id: number, source: Uint8Array, view: DataView, start: number, length: number): boolean {

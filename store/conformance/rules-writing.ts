@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { MetricBatch } from "../../model/metric.ts";
 import type { Rule, StoreUnderTest } from "./kit.ts";
-import { ALL_TIME, from, logsFrom, NOW_MS, span, T0, traceId, type Workbench } from "./workbench.ts";
+import { ALL_TIME, from, logsFrom, NOW_MS, span, string, T0, traceId, type Workbench } from "./workbench.ts";
 
 function fingerprint(number: number): Uint8Array {
 	return new Uint8Array(16).fill(number);
@@ -18,6 +18,32 @@ function oneOfEach(number: number): Parameters<Workbench["append"]>[0] {
 		logs: [logsFrom("a", [{ timeUnixNano: String(T0), body: { stringValue: `log ${number}` }, traceId: traceId(number) }])],
 		metrics: [{ resourceMetrics: [{ scopeMetrics: [{ metrics: [{ name: `metric ${number}`, gauge }] }] }] }],
 		fingerprints: fingerprint(number),
+	};
+}
+
+/** A span and a log with the text in nine places: name, keys, values and body, some of them nested. */
+function textGroup(text: string): Parameters<Workbench["append"]>[0] {
+	const nested = {
+		arrayValue: { values: [{ kvlistValue: { values: [{ key: `n${text}`, value: { stringValue: `v${text}` } }] } }] },
+	};
+	const attributes = [string(`k${text}`, "plain"), string("plain", `s${text}`), { key: "nested", value: nested }];
+	const numbers = [
+		{ key: "double", value: { doubleValue: -1.7e308 } },
+		{ key: "int", value: { intValue: "-1" } },
+	];
+	const log = {
+		timeUnixNano: String(T0),
+		body: { stringValue: `b${text}` },
+		attributes: [string("other", `o${text}`), ...numbers],
+	};
+	return {
+		traces: [from("a", [span(1, 1, { name: `o${text}`, attributes: [...attributes, ...numbers] })])],
+		logs: [
+			logsFrom("a", [
+				{ ...log, eventName: `e${text}` },
+				{ ...log, body: { stringValue: "x".repeat(200) }, attributes: [string("last", text)] },
+			]),
+		],
 	};
 }
 
@@ -208,6 +234,27 @@ export const WRITING_RULES: readonly Rule[] = [
 				["a"],
 			);
 			assert.equal((await bench.reader.metricSeries({ attributes: [], limit: 100 })).length, 7);
+		},
+	},
+	{
+		title: "names, attributes and bodies that are not UTF-8 are stored and counted, valid ones of any script are not",
+		async run(bench) {
+			const { invalidUtf8Strings: none } = bench.writer.append(bench.group(textGroup("naïve 名前 🦀 \ufffd")));
+			assert.equal(none, 0);
+			// Far apart, so that each is told from its neighbours: the surrogates of UTF-8's forerunner, and a sequence cut short.
+			for (const bad of [
+				[0xed, 0xa0, 0x80],
+				[0xf0, 0x9f, 0xa6],
+			]) {
+				const group = bench.group(textGroup("MARKER"));
+				for (const { bytes } of [group.spans, group.logs]) {
+					const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+					for (let at = view.indexOf("MARKER"); at >= 0; at = view.indexOf("MARKER"))
+						view.set([...bad, 0x41, 0x42, 0x43], at);
+				}
+				assert.equal(bench.writer.append(group).invalidUtf8Strings, 9);
+			}
+			assert.equal((await bench.found({})).length, 1);
 		},
 	},
 	{

@@ -3,8 +3,10 @@
  * against, and a store for tests. Its size is bounded; the oldest groups make room.
  */
 import { MeshscopeError } from "../../model/errors.ts";
+import { type RecordColumns, SLOT } from "../../model/columns.ts";
+import { invalidTexts } from "../../model/otlp/invalid-text.ts";
 import type { MetricSeriesKey } from "../../model/metric.ts";
-import type { StoreReader, StoreScanner, StoreStats, StoreWriter, WriteGroup } from "../store.ts";
+import type { AppendReport, StoreReader, StoreScanner, StoreStats, StoreWriter, WriteGroup } from "../store.ts";
 import { MemoryReader } from "./reader.ts";
 import { logsOf, spansOf, type StoredLog, type StoredSpan } from "./records.ts";
 import { MemoryScanner } from "./scanner.ts";
@@ -42,7 +44,7 @@ class MemoryWriter implements StoreWriter {
 		this.options = options;
 	}
 
-	append(group: WriteGroup): void {
+	append(group: WriteGroup): AppendReport {
 		const { state } = this;
 		const spans = spansOf(group.spans);
 		const logs = logsOf(group.logs);
@@ -78,6 +80,7 @@ class MemoryWriter implements StoreWriter {
 		state.groups.push(stored);
 		state.bytes += bytes;
 		this.evict(() => state.bytes > this.options.maxBytes);
+		return { invalidUtf8Strings: invalidIn(group.spans) + invalidIn(group.logs) };
 	}
 
 	recentFingerprints(max: number): Uint8Array {
@@ -147,6 +150,14 @@ class MemoryWriter implements StoreWriter {
 		if (timeNs > entry.lastTimeNs) entry.lastTimeNs = timeNs;
 		return entry;
 	}
+}
+
+function invalidIn(columns: RecordColumns): number {
+	let invalid = 0;
+	const { shape, bytes, fieldStart, fieldSlot } = columns;
+	for (let field = 0; field < columns.fieldCount; field++)
+		if (fieldSlot[field] !== SLOT.end) invalid += invalidTexts(shape, bytes, fieldStart[field]!, fieldStart[field + 1]!);
+	return invalid;
 }
 
 function bytesOf(group: WriteGroup, spans: readonly StoredSpan[], logs: readonly StoredLog[]): number {

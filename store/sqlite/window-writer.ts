@@ -6,7 +6,7 @@ import type { RecordColumns } from "../../model/columns.ts";
 import { BlockBuilder } from "../block/builder.ts";
 import { type BlockOperation, type EncodedBlock, SHAPE_OF_SIGNAL } from "../block/format.ts";
 import type { Failpoint } from "./failpoint.ts";
-import type { WriteGroup } from "../store.ts";
+import type { AppendReport, WriteGroup } from "../store.ts";
 import { BlockTable, BlockTableWriter, type StoredBlock } from "./block-table.ts";
 import type { WindowCounts } from "./catalog.ts";
 import { BUSY_TIMEOUT_MS, type Connection, openForWriting } from "./database.ts";
@@ -86,8 +86,9 @@ export class WindowWriter {
 	}
 
 	/** One durable transaction. Returns the names inside. */
-	append(group: WriteGroup): BlockOperation[] {
-		const blocks = [encodeFresh(group.spans), encodeFresh(group.logs)].filter((block) => block !== undefined);
+	append(group: WriteGroup): AppendReport & { readonly operations: BlockOperation[] } {
+		const encoded = [encodeFresh(group.spans), encodeFresh(group.logs)].filter((block) => block !== undefined);
+		const blocks = encoded.map(({ block }) => block);
 		const stored: StoredBlock[] = [];
 		const firstBlock = this.nextBlock;
 		let points = 0;
@@ -109,7 +110,10 @@ export class WindowWriter {
 			this.count(block.summary.signal, stored[i]!);
 		});
 		this.metricPoints += points;
-		return blocks.flatMap((block) => (block.summary.signal === "traces" ? block.operations : []));
+		return {
+			operations: blocks.flatMap((block) => (block.summary.signal === "traces" ? block.operations : [])),
+			invalidUtf8Strings: encoded.reduce((sum, each) => sum + each.invalidUtf8Strings, 0),
+		};
 	}
 
 	/** What should be merged next, if anything, beside what is being merged. @param sealing once nothing more will be appended */
@@ -243,10 +247,11 @@ export function readFingerprints(database: Connection, maxCommits: number): Uint
 	return rows.reverse();
 }
 
-function encodeFresh(columns: RecordColumns): EncodedBlock | undefined {
+function encodeFresh(columns: RecordColumns): (AppendReport & { readonly block: EncodedBlock }) | undefined {
 	if (columns.count === 0) return undefined;
 	const builder = builders[columns.shape.signal];
 	builder.reset();
 	builder.addColumns(columns);
-	return builder.finish({ level: FRESH_LEVEL, withFilter: false });
+	const invalidUtf8Strings = builder.invalidTexts();
+	return { block: builder.finish({ level: FRESH_LEVEL, withFilter: false }), invalidUtf8Strings };
 }

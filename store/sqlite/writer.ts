@@ -9,7 +9,7 @@ import { DamagedBlockError } from "../block/bytes.ts";
 import type { BlockOperation } from "../block/format.ts";
 import { mergeBlocks } from "../block/merge.ts";
 import type { Failpoint } from "./failpoint.ts";
-import type { BackupReport, StoreStats, StoreWriter, WindowInfo, WriteGroup } from "../store.ts";
+import type { AppendReport, BackupReport, StoreStats, StoreWriter, WindowInfo, WriteGroup } from "../store.ts";
 import { backupDirectory } from "./backup.ts";
 import { Catalog, type CatalogWindow, windowBytes } from "./catalog.ts";
 import { isDamage, isDiskFull, openForReading } from "./database.ts";
@@ -97,26 +97,25 @@ class SqliteWriter implements StoreWriter {
 		}
 	}
 
-	append(group: WriteGroup): void {
-		this.appendTo(group, true);
+	append(group: WriteGroup): AppendReport {
+		return this.appendTo(group, true);
 	}
 
 	/** @param again whether a damaged window may be set aside and the group given to a new one: nothing of it was kept */
-	private appendTo(group: WriteGroup, again: boolean): void {
+	private appendTo(group: WriteGroup, again: boolean): AppendReport {
 		if (this.closed) throw new MeshscopeError("shutting_down", "the store is closed");
 		let window: WindowWriter | undefined;
-		let operations: BlockOperation[];
+		let appended: ReturnType<WindowWriter["append"]>;
 		try {
 			window = this.windowFor(group.arrivedMs);
-			operations = window.append(group);
+			appended = window.append(group);
 			this.diskFull = false;
 		} catch (error) {
 			if (!isDiskFull(error)) {
 				if (window === undefined || !isDamage(error)) throw error;
 				this.setAside(window, error);
 				if (!again) throw error;
-				this.appendTo(group, false);
-				return;
+				return this.appendTo(group, false);
 			}
 			this.makeRoom();
 			throw new MeshscopeError("store_full", "the disk is full; the oldest windows are being removed", {
@@ -124,7 +123,8 @@ class SqliteWriter implements StoreWriter {
 				cause: error,
 			});
 		}
-		this.noteNames(operations, group);
+		this.noteNames(appended.operations, group);
+		return { invalidUtf8Strings: appended.invalidUtf8Strings };
 	}
 
 	recentFingerprints(max: number): Uint8Array {

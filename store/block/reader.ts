@@ -50,6 +50,8 @@ interface StoredTraces {
 
 const decoder = new TextDecoder();
 
+const LITERAL_STEP = 64;
+
 export class BlockReader {
 	private readonly load: (part: PartName) => Uint8Array | undefined;
 	/** Bytes that this reader keeps in memory, for whoever caches readers. */
@@ -60,6 +62,7 @@ export class BlockReader {
 	private durationsValue: Float64Array | undefined;
 	private classesValue: { readonly classes: Uint32Array; readonly layouts: Uint32Array } | undefined;
 	private idsValue: Uint8Array | undefined;
+	private literalsValue: Uint32Array | undefined;
 	private heapValue: HeapReader | undefined;
 	private columnsValue: readonly (readonly StoredColumn[])[] | undefined;
 	private layoutRowsValue: { readonly rows: readonly Uint32Array[]; readonly rank: Uint32Array } | undefined;
@@ -188,11 +191,25 @@ export class BlockReader {
 			const { firstRow } = this.traces();
 			return this.spanId(firstRow[this.traceOfRow(row)]! + code - 2);
 		}
-		let literal = 0;
-		for (let i = codes, end = codes + row; i < end; i++) if (bytes[i] === 1) literal++;
+		const step = Math.floor(row / LITERAL_STEP);
+		let literal = this.literalsBefore(bytes, codes, rows)[step]!;
+		for (let i = codes + step * LITERAL_STEP, end = codes + row; i < end; i++) if (bytes[i] === 1) literal++;
 		const at = rows * 9 + literal * 8;
 		if (at + 8 > bytes.length) throw new DamagedBlockError("a parent id is missing");
 		return [wordAt(bytes, at), wordAt(bytes, at + 4)];
+	}
+
+	/** How many parents are written out before each {@link LITERAL_STEP}th row: counting from the first would be quadratic in a trace. */
+	private literalsBefore(bytes: Uint8Array, codes: number, rows: number): Uint32Array {
+		if (this.literalsValue !== undefined) return this.literalsValue;
+		const counts = new Uint32Array(Math.ceil(rows / LITERAL_STEP));
+		let literals = 0;
+		for (let row = 0; row < rows; row++) {
+			if (row % LITERAL_STEP === 0) counts[row / LITERAL_STEP] = literals;
+			if (bytes[codes + row] === 1) literals++;
+		}
+		this.heldBytes += counts.byteLength;
+		return (this.literalsValue = counts);
 	}
 
 	/** Ids of every row, two words each; all zero for none. */

@@ -467,3 +467,24 @@ test("service names that begin with the same 1,024 bytes stay apart", () => {
 	const columns = skimAll(SPAN_SHAPE, [requestOf(`${long}tail`, [plainSpan(0)]), requestOf(long, [plainSpan(1)])]);
 	assertHolds(build(columns), rowsOfColumns(columns));
 });
+
+test("in a trace of 3,000 spans each row alone names the parent that all rows together name, known or not", () => {
+	const hexOf = (number: number): string => number.toString(16).padStart(16, "0");
+	// Some without a parent, some below the first spans, some far down, some below one that never came.
+	const parentOf = (i: number): number => [0, 1 + (i % 200), i, 1_000_000 + i][(i * 7) % 4]!;
+	const spans = Array.from({ length: 3_000 }, (_, i) => ({
+		traceId: "7a5c3e1f9b8d6e4c0000000000000001",
+		spanId: hexOf(i + 1),
+		...(parentOf(i) === 0 ? {} : { parentSpanId: hexOf(parentOf(i)) }),
+		name: "op",
+		startTimeUnixNano: String(1_800_000_000_000_000_000n + BigInt(i)),
+	}));
+	const request = protobufjsEncode("TracesData", { resourceSpans: [{ scopeSpans: [{ spans }] }] });
+	const reader = readerOf(build(skimAll(SPAN_SHAPE, [request])));
+	const { parents } = reader.ids();
+	for (let row = spans.length - 1; row >= 0; row--) {
+		const expected = [parents[row * 2], parents[row * 2 + 1]];
+		assert.deepEqual([...reader.parentId(row)], expected, `row ${row}`);
+		assert.deepEqual(expected, [0, parentOf(row)], `row ${row}`);
+	}
+});

@@ -29,7 +29,7 @@ const REPEATABLE = { repeatable: true };
 
 export const OPTIONS: readonly OptionSpec[] = [
 	option("data", "DIR", "data directory", "./meshscope-data"),
-	option("http", "ADDR", "UI, API and query compatibility", "127.0.0.1:4300"),
+	option("http", "ADDR", "UI and API", "127.0.0.1:4300"),
 	option("otlp-grpc", "ADDR|off", "OTLP over gRPC", "127.0.0.1:4317"),
 	option("otlp-http", "ADDR|off", "OTLP over HTTP, protobuf and JSON", "127.0.0.1:4318"),
 	option("zipkin", "ADDR|off", "Zipkin v2", "127.0.0.1:9411"),

@@ -49,8 +49,11 @@ interface FinishedMerge {
 }
 
 const RETENTION_CHECK_MS = 1_000;
+const SIZE_CHECK_MS = 250;
 /** Clients give up on a batch long before: fingerprints of windows that ended earlier than this are not read at start. */
 const REMEMBERED_MS = 2 * 3_600_000;
+/** With more free than this, a write that found no room met a limit of its file. */
+const PLENTY_BYTES = 32 << 20;
 /** Windows are also cut by size, so that retention by bytes has something to remove. */
 const WINDOWS_PER_BUDGET = 8;
 const MIN_WINDOW_BYTES = 8 << 20;
@@ -73,6 +76,7 @@ class SqliteWriter implements StoreWriter {
 	private mergingWindow: WindowWriter | undefined;
 	private merged: FinishedMerge | undefined;
 	private lastRetentionMs = 0;
+	private lastSizeCheckMs = 0;
 	private diskFull = false;
 	private closed = false;
 
@@ -229,18 +233,11 @@ class SqliteWriter implements StoreWriter {
 		return window;
 	}
 
-	private lastSizeCheckMs = 0;
-	private tooLarge = false;
-
 	private isTooLarge(window: WindowWriter): boolean {
 		const nowMs = this.options.now();
-		if (nowMs - this.lastSizeCheckMs > 250) {
-			this.lastSizeCheckMs = nowMs;
-			this.tooLarge = window.counts().bytes > this.maxWindowBytes;
-		}
-		const { tooLarge } = this;
-		this.tooLarge = false;
-		return tooLarge;
+		if (nowMs - this.lastSizeCheckMs < SIZE_CHECK_MS) return false;
+		this.lastSizeCheckMs = nowMs;
+		return window.counts().bytes > this.maxWindowBytes;
 	}
 
 	/** Names sort by time; the number counts windows of one hour and breaks ties with any older window. */
@@ -433,23 +430,34 @@ class SqliteWriter implements StoreWriter {
 	}
 
 	/**
-	 * The disk is full. The reserve is given back first, since even a removal has to be written down; then the oldest window goes
-	 * that takes no more groups. When there is none, the open window is closed, so that it can go at the next refusal: new data is
-	 * worth more than the oldest.
+	 * A write found no room. Where the disk has some all the same, it was a limit on the file: the window is closed and the next one
+	 * begins small. Else the reserve is given back first, since even a removal has to be written down, and then the oldest window goes
+	 * that takes no more groups. When there is none, the open one is closed, so that it can go at the next refusal: new data is worth
+	 * more than the oldest.
 	 */
 	private makeRoom(): void {
-		if (!this.diskFull) this.options.log("error", "the disk is full; batches are refused until there is room");
-		this.diskFull = true;
-		this.reserve.release();
-		const oldest = this.catalog.windows().find((window) => window.name !== this.window?.name);
-		if (oldest !== undefined) {
-			this.removeWindow(oldest.name, "the disk is full");
-			return;
+		try {
+			if (freeBytes(this.options.directory) > PLENTY_BYTES) {
+				this.closeOpenWindow();
+				return;
+			}
+			if (!this.diskFull) this.options.log("error", "the disk is full; batches are refused until there is room");
+			this.diskFull = true;
+			this.reserve.release();
+			const oldest = this.catalog.windows().find((window) => window.name !== this.window?.name);
+			if (oldest !== undefined) this.removeWindow(oldest.name, "the disk is full");
+			else if (this.window !== undefined && this.window.counts().bytes >= MIN_WINDOW_BYTES) this.closeOpenWindow();
+		} catch (error) {
+			// Even this found no room; the next refusal tries again.
+			this.options.log("error", `no room could be made: ${error instanceof Error ? error.message : String(error)}`);
 		}
+	}
+
+	private closeOpenWindow(): void {
 		const open = this.window;
-		if (open === undefined || open.counts().bytes < MIN_WINDOW_BYTES) return;
-		this.window = undefined;
+		if (open === undefined) return;
 		this.catalog.seal(open.name, open.counts());
+		this.window = undefined;
 		open.close();
 	}
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { outlineOf, spanIdentity, type SummarySpan } from "./trace-summary.ts";
+import { outlineOf, spanIdentity, SpanSet, type SummarySpan } from "./trace-summary.ts";
 
 function span(spanId: string, parentSpanId: string, startNs: bigint, rest: Partial<SummarySpan> = {}): SummarySpan {
 	return { spanId, parentSpanId, startNs, endNs: startNs + 10n, kind: 2, statusCode: 0, service: "s", name: spanId, ...rest };
@@ -75,4 +75,30 @@ test("identity is span id, kind, start, end, service and name, and no two of the
 	];
 	for (const change of others) assert.notEqual(spanIdentity(one), spanIdentity({ ...one, ...change }));
 	assert.notEqual(spanIdentity({ ...one, service: "a|b", name: "c" }), spanIdentity({ ...one, service: "a", name: "b|c" }));
+});
+
+test("of any records, a set keeps the first of each identity, in order", () => {
+	const few = fc.record({
+		spanId: fc.constantFrom("0000000000000001", "0000000000000002"),
+		parentSpanId: fc.constant(""),
+		kind: fc.nat(1),
+		statusCode: fc.nat(2),
+		startNs: fc.bigInt(0n, 1n),
+		endNs: fc.bigInt(1n, 2n),
+		service: fc.constantFrom("a", "a|"),
+		name: fc.constantFrom("|b", "b"),
+	});
+	fc.assert(
+		fc.property(fc.array(few, { maxLength: 60 }), (spans) => {
+			const set = new SpanSet();
+			const known = new Set<string>();
+			const kept = spans.filter((span) => {
+				const isNew = !known.has(spanIdentity(span));
+				known.add(spanIdentity(span));
+				assert.equal(set.add(span), isNew);
+				return isNew;
+			});
+			assert.deepEqual(set.spans, kept);
+		}),
+	);
 });

@@ -36,6 +36,18 @@ export function spanIdentity(span: SummarySpan): string {
 	return `${span.spanId}|${span.kind}|${span.startNs}|${span.endNs}|${span.service.length}|${span.service}|${span.name}`;
 }
 
+/** As comparing {@link spanIdentity}. */
+function isSameSpan(a: SummarySpan, b: SummarySpan): boolean {
+	return (
+		a.spanId === b.spanId &&
+		a.kind === b.kind &&
+		a.startNs === b.startNs &&
+		a.endNs === b.endNs &&
+		a.service === b.service &&
+		a.name === b.name
+	);
+}
+
 /** @param spans at least one, each once */
 export function outlineOf(spans: readonly SummarySpan[]): TraceOutline {
 	const ids = new Set<string>();
@@ -80,4 +92,27 @@ function comesBefore(a: SummarySpan, b: SummarySpan, ids: ReadonlySet<string>): 
 function rootRank(span: SummarySpan, ids: ReadonlySet<string>): number {
 	if (span.parentSpanId === "" || /^0+$/.test(span.parentSpanId)) return 0;
 	return ids.has(span.parentSpanId) ? 2 : 1;
+}
+
+/** The spans of a trace, each once. Identities are written out only for ids that come more than once: hardly any do. */
+export class SpanSet {
+	/** In the order in which they were added. */
+	readonly spans: SummarySpan[] = [];
+	private readonly firstOfId = new Map<string, SummarySpan>();
+	/** Of those that share an id with another. */
+	private readonly identities = new Set<string>();
+
+	/** False when the span is there already. */
+	add(span: SummarySpan): boolean {
+		const first = this.firstOfId.get(span.spanId);
+		if (first === undefined) this.firstOfId.set(span.spanId, span);
+		else {
+			if (isSameSpan(first, span)) return false;
+			const identity = spanIdentity(span);
+			if (this.identities.has(identity)) return false;
+			this.identities.add(identity);
+		}
+		this.spans.push(span);
+		return true;
+	}
 }

@@ -3,7 +3,7 @@
  * trace as OTLP.
  */
 import type { TraceId } from "../../model/ids.ts";
-import { outlineOf, spanIdentity, type SummarySpan } from "../../model/otlp/trace-summary.ts";
+import { outlineOf, SpanSet, type SummarySpan } from "../../model/otlp/trace-summary.ts";
 import { WireWriter } from "../../model/protobuf/writer.ts";
 import { ByteWriter } from "../block/bytes.ts";
 import { traceHash } from "../block/format.ts";
@@ -46,7 +46,7 @@ export function forEachBlockOfTrace(
 /** Gathers a trace's spans for its summary, from columns alone: no record is rebuilt. */
 export class TraceGatherer {
 	private readonly words: TraceWords;
-	private readonly spans = new Map<string, SummarySpan>();
+	private readonly gathered = new SpanSet();
 
 	constructor(words: TraceWords) {
 		this.words = words;
@@ -54,24 +54,20 @@ export class TraceGatherer {
 
 	add(window: WindowReader): void {
 		forEachBlockOfTrace(window, this.words, (block, first, end) => {
-			for (let row = first; row < end; row++) {
-				const span = summarySpan(block, row);
-				const identity = spanIdentity(span);
-				if (!this.spans.has(identity)) this.spans.set(identity, span);
-			}
+			for (let row = first; row < end; row++) this.gathered.add(summarySpan(block, row));
 		});
 	}
 
 	summary(): TraceSummary | undefined {
-		if (this.spans.size === 0) return undefined;
-		return { traceId: this.words.id, ...outlineOf([...this.spans.values()]) };
+		const { spans } = this.gathered;
+		return spans.length === 0 ? undefined : { traceId: this.words.id, ...outlineOf(spans) };
 	}
 }
 
 /** Gathers a trace whole: its records as they came, grouped by resource and scope. */
 export class TraceAssembler {
 	private readonly words: TraceWords;
-	private readonly spans = new Map<string, SummarySpan>();
+	private readonly gathered = new SpanSet();
 	/** Resource and scope bytes (as text of one byte a character) to the records below them. */
 	private readonly groups = new Map<string, { readonly resource: Uint8Array; readonly scopes: Map<string, ScopeGroup> }>();
 	private readonly record = new ByteWriter(4096);
@@ -87,10 +83,7 @@ export class TraceAssembler {
 	}
 
 	private addRow(block: BlockReader, row: number): void {
-		const span = summarySpan(block, row);
-		const identity = spanIdentity(span);
-		if (this.spans.has(identity)) return;
-		this.spans.set(identity, span);
+		if (!this.gathered.add(summarySpan(block, row))) return;
 		const head = block.head();
 		const scope = head.scopes[head.classes[block.rowClasses()[row]!]!.scope]!;
 		const resource = block.item(scope.resourceItem);
@@ -114,7 +107,8 @@ export class TraceAssembler {
 
 	/** The summary, and the spans as `TracesData`; undefined when the trace is nowhere. */
 	finish(): { readonly summary: TraceSummary; readonly tracesData: Uint8Array } | undefined {
-		if (this.spans.size === 0) return undefined;
+		const { spans } = this.gathered;
+		if (spans.length === 0) return undefined;
 		const writer = new WireWriter();
 		for (const { resource, scopes } of this.groups.values()) {
 			const resourceSpans = writer.begin(1);
@@ -127,7 +121,7 @@ export class TraceAssembler {
 			}
 			writer.end(resourceSpans);
 		}
-		return { summary: { traceId: this.words.id, ...outlineOf([...this.spans.values()]) }, tracesData: writer.finish() };
+		return { summary: { traceId: this.words.id, ...outlineOf(spans) }, tracesData: writer.finish() };
 	}
 }
 

@@ -24,6 +24,8 @@ import { searchTraces } from "./trace-search.ts";
 import { TraceAssembler, traceWords } from "./trace-rows.ts";
 import { WindowSet } from "./window-set.ts";
 
+const REMOVAL_CHECK_MS = 500;
+
 export interface SqliteReaderOptions {
 	readonly directory: string;
 	readonly cacheBytes: number;
@@ -39,10 +41,12 @@ export function openSqliteReader(options: SqliteReaderOptions): StoreReader {
 class SqliteReader implements StoreReader {
 	private readonly options: SqliteReaderOptions;
 	private readonly windows: WindowSet;
+	private readonly removals: NodeJS.Timeout;
 
 	constructor(options: SqliteReaderOptions) {
 		this.options = options;
 		this.windows = new WindowSet(options.directory, options.cacheBytes);
+		this.removals = setInterval(() => this.windows.closeRemoved(), REMOVAL_CHECK_MS).unref();
 	}
 
 	async trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult | undefined> {
@@ -90,6 +94,7 @@ class SqliteReader implements StoreReader {
 	}
 
 	async close(): Promise<void> {
+		clearInterval(this.removals);
 		this.windows.close();
 	}
 

@@ -2,6 +2,7 @@
  * The windows of a data directory, for reading: which there are (from the catalog), each opened when a query needs it. A window that
  * turns out damaged, or of another schema, is named in the answer and passed over.
  */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { MAX_TIME_NS, type TimeNs } from "../../model/time.ts";
 import { BlockCache } from "./block-cache.ts";
@@ -104,6 +105,15 @@ export class WindowSet {
 		}
 		this.cache.trim();
 		return damaged;
+	}
+
+	/**
+	 * Lets go of windows whose files were removed: held open, they would keep their room on the disk, and a full disk needs it before
+	 * it can even write their removal down.
+	 */
+	closeRemoved(): void {
+		for (const [name, window] of this.open)
+			if (!window.database.inTransaction && !existsSync(windowPath(this.directory, name))) this.closeWindow(name);
 	}
 
 	close(): void {

@@ -19,8 +19,6 @@ import { TraceIndexWriter } from "./trace-index.ts";
 const FRESH_LEVEL = 1;
 const FINAL_LEVEL = 1;
 
-/** Size of the log at which it is moved into the file; while readers are in the way, again after as much more. */
-const CHECKPOINT_BYTES = 32 << 20;
 /** How long a checkpoint waits for readers: commits wait with it. */
 const CHECKPOINT_WAIT_MS = 20;
 
@@ -45,7 +43,8 @@ export class WindowWriter {
 	/** Blocks that a merge under way reads. */
 	private readonly merging = new Set<number>();
 	private nextBlock: number;
-	private checkpointAtBytes = CHECKPOINT_BYTES;
+	/** Where a checkpoint found readers in its way, the size of the log at which to try again. */
+	private retryCheckpointBytes = 0;
 	private spans = 0;
 	private logs = 0;
 	private metricPoints: number;
@@ -179,13 +178,13 @@ export class WindowWriter {
 	 * Moves the log into the file once it is worth it, and starts the log anew: passive checkpoints starve under readers and leave it
 	 * growing. A reader that will not go away costs a short wait each time the log has grown by as much again.
 	 */
-	checkpoint(): void {
+	checkpoint(maxLogBytes: number): void {
 		const bytes = this.walBytes;
-		if (bytes < this.checkpointAtBytes) return;
+		if (bytes < Math.max(maxLogBytes, this.retryCheckpointBytes)) return;
 		this.database.pragma(`busy_timeout = ${CHECKPOINT_WAIT_MS}`);
 		try {
 			const [result] = this.database.pragma("wal_checkpoint(TRUNCATE)") as { readonly busy: number }[];
-			this.checkpointAtBytes = result?.busy === 0 ? CHECKPOINT_BYTES : bytes + CHECKPOINT_BYTES;
+			this.retryCheckpointBytes = result?.busy === 0 ? 0 : bytes + maxLogBytes;
 		} finally {
 			this.database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
 		}

@@ -2,7 +2,7 @@
  * The SQLite engine's writer: group commits into the window of their arrival, merges, retention, checkpoints. One a data directory,
  * held by a lock; everything here runs in the writer thread, one call at a time.
  */
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { MeshscopeError } from "../../model/errors.ts";
 import { DamagedBlockError } from "../block/bytes.ts";
@@ -52,6 +52,10 @@ const RETENTION_CHECK_MS = 1_000;
 const SIZE_CHECK_MS = 250;
 /** Clients give up on a batch long before: fingerprints of windows that ended earlier than this are not read at start. */
 const REMEMBERED_MS = 2 * 3_600_000;
+/** A smaller window is not what fills the disk. */
+const MIN_REMOVABLE_BYTES = 1 << 20;
+/** Size of the log at which it is moved into the file; on a small disk earlier. */
+const CHECKPOINT_BYTES = 32 << 20;
 /** With more free than this, a write that found no room met a limit of its file. */
 const PLENTY_BYTES = 32 << 20;
 /** Windows are also cut by size, so that retention by bytes has something to remove. */
@@ -165,7 +169,7 @@ class SqliteWriter implements StoreWriter {
 				this.retain(nowMs);
 			}
 			const more = this.mergeStep();
-			this.window?.checkpoint();
+			this.window?.checkpoint(Math.min(CHECKPOINT_BYTES, this.maxWindowBytes / 4));
 			return more;
 		} catch (error) {
 			if (!isDiskFull(error)) throw error;
@@ -282,6 +286,8 @@ class SqliteWriter implements StoreWriter {
 	}
 
 	private adoptUnlisted(): void {
+		for (const { name, state } of this.catalog.windows())
+			if (state === "sealed" && !existsSync(windowPath(this.options.directory, name))) this.catalog.remove(name);
 		for (const name of this.catalog.unlisted()) {
 			const fromMs = parseWindowName(name);
 			if (fromMs === undefined) continue;
@@ -446,7 +452,7 @@ class SqliteWriter implements StoreWriter {
 			this.reserve.release();
 			const oldest = this.catalog.windows().find((window) => window.name !== this.window?.name);
 			if (oldest !== undefined) this.removeWindow(oldest.name, "the disk is full");
-			else if (this.window !== undefined && this.window.counts().bytes >= MIN_WINDOW_BYTES) this.closeOpenWindow();
+			else if (this.window !== undefined && this.window.counts().bytes >= MIN_REMOVABLE_BYTES) this.closeOpenWindow();
 		} catch (error) {
 			// Even this found no room; the next refusal tries again.
 			this.options.log("error", `no room could be made: ${error instanceof Error ? error.message : String(error)}`);
@@ -464,9 +470,10 @@ class SqliteWriter implements StoreWriter {
 	private removeWindow(name: string, why: string): void {
 		const at = this.sealing.findIndex((window) => window.name === name);
 		if (at >= 0) this.sealing.splice(at, 1)[0]!.close();
-		this.catalog.remove(name);
-		this.options.failpoint("mid-unlink");
+		// The files first: on a full disk that is what makes room to write the removal down. A row without a file is removed at start.
 		removeWindowFiles(this.options.directory, name);
+		this.options.failpoint("mid-unlink");
+		this.catalog.remove(name);
 		this.options.log("info", `window ${name} was removed: ${why}`);
 	}
 

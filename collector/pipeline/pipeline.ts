@@ -39,6 +39,8 @@ const RETRY_AFTER_MS = 1_000;
 
 /** Some ten payloads of the usual size: as many as are under way at full load. */
 const SPARE_BYTES = 24 * 1024 * 1024;
+/** The writer makes few short-lived objects; the default of three times 16 MB would only be held. */
+const YOUNG_GENERATION_MB = 12;
 const SPARES_IDLE_MS = 10_000;
 
 interface Waiting {
@@ -51,7 +53,10 @@ interface Waiting {
 /** @throws Error when the store cannot be opened: the message says why */
 export async function startPipeline(options: PipelineOptions): Promise<Pipeline> {
 	const { writerModule, now, log, maxQueuedBytes, ...settings } = options;
-	const worker = new Worker(writerModule, { workerData: settings });
+	const worker = new Worker(writerModule, {
+		workerData: settings,
+		resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+	});
 	const pipeline = new WriterClient(worker, maxQueuedBytes, now, log);
 	await pipeline.opened;
 	return pipeline;

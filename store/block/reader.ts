@@ -48,6 +48,8 @@ interface StoredTraces {
 	readonly firstRow: Uint32Array;
 }
 
+/** An empty reader's own size, about. */
+const READER_BYTES = 512;
 const decoder = new TextDecoder();
 
 const LITERAL_STEP = 64;
@@ -55,7 +57,8 @@ const LITERAL_STEP = 64;
 export class BlockReader {
 	private readonly load: (part: PartName) => Uint8Array | undefined;
 	/** Bytes that this reader keeps in memory, for whoever caches readers. */
-	heldBytes = 512;
+	heldBytes = READER_BYTES;
+	private headBytes = 0;
 	private headValue: StoredHead | undefined;
 	private tracesValue: StoredTraces | undefined;
 	private offsetsValue: Float64Array | undefined;
@@ -75,6 +78,21 @@ export class BlockReader {
 
 	head(): StoredHead {
 		return (this.headValue ??= this.readHead());
+	}
+
+	/** Lets go of everything but the head; parts are loaded again when they are asked for. */
+	forgetParts(): void {
+		this.tracesValue = undefined;
+		this.offsetsValue = undefined;
+		this.durationsValue = undefined;
+		this.classesValue = undefined;
+		this.idsValue = undefined;
+		this.literalsValue = undefined;
+		this.heapValue = undefined;
+		this.columnsValue = undefined;
+		this.layoutRowsValue = undefined;
+		this.filterValue = undefined;
+		this.heldBytes = READER_BYTES + this.headBytes;
 	}
 
 	get shape(): RecordShape {
@@ -400,7 +418,8 @@ export class BlockReader {
 		const wideRows = new Map(
 			list(reader, () => [reader.varint(), { time0: reader.bigint64(), time1: reader.bigint64() }] as const),
 		);
-		this.heldBytes += reader.bytes.length * 4;
+		this.headBytes = reader.bytes.length * 4;
+		this.heldBytes += this.headBytes;
 		return { shape, rows, baseNs, scopes, classes, layouts, wideRows };
 	}
 

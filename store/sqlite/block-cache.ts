@@ -24,6 +24,13 @@ export class BlockCache {
 	trim(): void {
 		let total = 0;
 		for (const reader of this.readers.values()) total += reader.heldBytes;
+		// Heads last: they are small, and most searches pass over most blocks by their heads alone.
+		for (const reader of this.readers.values()) {
+			if (total <= this.maxBytes) return;
+			const held = reader.heldBytes;
+			reader.forgetParts();
+			total -= held - reader.heldBytes;
+		}
 		for (const [key, reader] of this.readers) {
 			if (total <= this.maxBytes) return;
 			total -= reader.heldBytes;

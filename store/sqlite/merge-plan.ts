@@ -7,7 +7,7 @@
 import type { StoredBlock } from "./block-table.ts";
 
 /** Rows of a final block: large enough that dictionaries pay, small enough that one trace is decoded from it in milliseconds. */
-export const FINAL_ROWS = 32_768;
+export const FINAL_ROWS = 16_384;
 /** No merge reads more than this. */
 const MAX_MERGE_ROWS = FINAL_ROWS * 2;
 const BLOCKS_PER_TIER = 16;

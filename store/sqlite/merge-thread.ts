@@ -14,6 +14,9 @@ export interface MergeJob {
 
 export type MergeAnswer = { readonly block: EncodedBlock } | { readonly error: string; readonly damaged: boolean };
 
+/** Merging makes few short-lived objects. */
+const YOUNG_GENERATION_MB = 12;
+
 /** Runs one merge at a time; `done` is called in a later turn of the event loop. */
 export type MergeRunner = {
 	start(job: MergeJob, done: (answer: MergeAnswer) => void): void;
@@ -51,7 +54,7 @@ export function createMergeThread(module: URL, idleMs: number): MergeRunner {
 			if (pending !== undefined) throw new Error("a merge is under way");
 			if (idle !== undefined) clearTimeout(idle);
 			if (worker === undefined) {
-				const started = new Worker(module);
+				const started = new Worker(module, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB } });
 				worker = started;
 				started.on("message", finish);
 				started.on("error", (error) => lost(started, String(error)));

@@ -26,16 +26,23 @@ export const SIGNAL_NUMBER = { traces: 0, logs: 1 } as const;
 
 type BlockRow = [bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, string];
 
+/** Rows of blocks that were merged away are forgotten once there are this many. */
+const MAX_KNOWN_BLOCKS = 4_096;
+
 export class BlockTable {
-	private readonly list;
+	private readonly listIds;
+	private readonly describe;
+	/** A block's row never changes, and its number is never used again. */
+	private readonly known = new Map<number, StoredBlock>();
 	private readonly listUnmerged;
 	private readonly load;
 
 	constructor(database: Connection) {
-		this.list = database
+		this.listIds = database.prepare<[number], number>("SELECT id FROM blocks WHERE signal = ? ORDER BY id").pluck();
+		this.describe = database
 			.prepare<[number], BlockRow>(
 				`SELECT id, final, record_count, trace_count, min_time, max_time, min_duration, max_duration, bytes, services
-				FROM blocks WHERE signal = ? ORDER BY id`,
+				FROM blocks WHERE id = ?`,
 			)
 			.raw()
 			.safeIntegers();
@@ -47,18 +54,16 @@ export class BlockTable {
 
 	/** In the order of commits. */
 	blocks(signal: BlockSummary["signal"]): StoredBlock[] {
-		return (this.list.all(SIGNAL_NUMBER[signal]) as unknown as BlockRow[]).map((row) => ({
-			id: Number(row[0]),
-			final: row[1] !== 0n,
-			rows: Number(row[2]),
-			traces: Number(row[3]),
-			minTimeNs: row[4],
-			maxTimeNs: row[5],
-			minDurationNs: Number(row[6]),
-			maxDurationNs: Number(row[7]),
-			bytes: Number(row[8]),
-			services: JSON.parse(row[9]) as string[],
-		}));
+		const ids = this.listIds.all(SIGNAL_NUMBER[signal]);
+		if (this.known.size > MAX_KNOWN_BLOCKS + ids.length) this.known.clear();
+		return ids.map((id) => {
+			let block = this.known.get(id);
+			if (block === undefined) {
+				block = storedBlock(this.describe.get(id) as unknown as BlockRow);
+				this.known.set(id, block);
+			}
+			return block;
+		});
 	}
 
 	unmerged(signal: BlockSummary["signal"]): number[] {
@@ -88,6 +93,21 @@ export class BlockTable {
 			return pack === undefined ? this.load.get(id * PARTS_PER_BLOCK + PART[part]) : unpackPart(pack, part);
 		});
 	}
+}
+
+function storedBlock(row: BlockRow): StoredBlock {
+	return {
+		id: Number(row[0]),
+		final: row[1] !== 0n,
+		rows: Number(row[2]),
+		traces: Number(row[3]),
+		minTimeNs: row[4],
+		maxTimeNs: row[5],
+		minDurationNs: Number(row[6]),
+		maxDurationNs: Number(row[7]),
+		bytes: Number(row[8]),
+		services: JSON.parse(row[9]) as string[],
+	};
 }
 
 export class BlockTableWriter {

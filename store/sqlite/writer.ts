@@ -52,8 +52,8 @@ const RETENTION_CHECK_MS = 1_000;
 const SIZE_CHECK_MS = 250;
 /** Clients give up on a batch long before: fingerprints of windows that ended earlier than this are not read at start. */
 const REMEMBERED_MS = 2 * 3_600_000;
-/** A smaller window is not what fills the disk. */
-const MIN_REMOVABLE_BYTES = 1 << 20;
+/** A smaller open window is not what fills the disk, and its data is the newest there is. */
+const MIN_REMOVABLE_BYTES = MIN_WINDOW_BYTES;
 /** Size of the log at which it is moved into the file; on a small disk earlier. */
 const CHECKPOINT_BYTES = 32 << 20;
 /** With more free than this, a write that found no room met a limit of its file. */

@@ -52,8 +52,6 @@ const RETENTION_CHECK_MS = 1_000;
 const SIZE_CHECK_MS = 250;
 /** Clients give up on a batch long before: fingerprints of windows that ended earlier than this are not read at start. */
 const REMEMBERED_MS = 2 * 3_600_000;
-/** A smaller open window is not what fills the disk, and its data is the newest there is. */
-const MIN_REMOVABLE_BYTES = MIN_WINDOW_BYTES;
 /** Size of the log at which it is moved into the file; on a small disk earlier. */
 const CHECKPOINT_BYTES = 32 << 20;
 /** With more free than this, a write that found no room met a limit of its file. */
@@ -452,7 +450,7 @@ class SqliteWriter implements StoreWriter {
 			this.reserve.release();
 			const oldest = this.catalog.windows().find((window) => window.name !== this.window?.name);
 			if (oldest !== undefined) this.removeWindow(oldest.name, "the disk is full");
-			else if (this.window !== undefined && this.window.counts().bytes >= MIN_REMOVABLE_BYTES) this.closeOpenWindow();
+			else if (this.window !== undefined && this.window.counts().bytes >= MIN_WINDOW_BYTES) this.closeOpenWindow();
 		} catch (error) {
 			// Even this found no room; the next refusal tries again.
 			this.options.log("error", `no room could be made: ${error instanceof Error ? error.message : String(error)}`);

@@ -80,6 +80,7 @@ class SqliteWriter implements StoreWriter {
 	private lastRetentionMs = 0;
 	private lastSizeCheckMs = 0;
 	private diskFull = false;
+	private fullSinceMs = 0;
 	private closed = false;
 
 	constructor(options: SqliteWriterOptions) {
@@ -446,15 +447,22 @@ class SqliteWriter implements StoreWriter {
 				return;
 			}
 			if (!this.diskFull) this.options.log("error", "the disk is full; batches are refused until there is room");
+			if (!this.diskFull) this.fullSinceMs = this.options.now();
 			this.diskFull = true;
 			this.reserve.release();
 			const oldest = this.catalog.windows().find((window) => window.name !== this.window?.name);
 			if (oldest !== undefined) this.removeWindow(oldest.name, "the disk is full");
-			else if (this.window !== undefined && this.window.counts().bytes >= MIN_WINDOW_BYTES) this.closeOpenWindow();
+			else if (this.window !== undefined && this.mayGiveUp(this.window)) this.closeOpenWindow();
 		} catch (error) {
 			// Even this found no room; the next refusal tries again.
 			this.options.log("error", `no room could be made: ${error instanceof Error ? error.message : String(error)}`);
 		}
+	}
+
+	/** A small open window holds the newest data there is: it goes only when room does not come back by itself. */
+	private mayGiveUp(window: WindowWriter): boolean {
+		const { bytes } = window.counts();
+		return bytes >= MIN_WINDOW_BYTES || (bytes >= 1 << 20 && this.options.now() - this.fullSinceMs > 4_000);
 	}
 
 	private closeOpenWindow(): void {

@@ -54,6 +54,9 @@ const SIZE_CHECK_MS = 250;
 const REMEMBERED_MS = 2 * 3_600_000;
 /** Size of the log at which it is moved into the file; on a small disk earlier. */
 const CHECKPOINT_BYTES = 32 << 20;
+/** How long the disk must be full before the open window is given up, when there is no older one; a smaller one is not what fills it. */
+const GIVE_UP_AFTER_MS = 4_000;
+const MIN_GIVEN_UP_BYTES = 1 << 20;
 /** With more free than this, a write that found no room met a limit of its file. */
 const PLENTY_BYTES = 32 << 20;
 /** Windows are also cut by size, so that retention by bytes has something to remove. */
@@ -437,8 +440,8 @@ class SqliteWriter implements StoreWriter {
 	/**
 	 * A write found no room. Where the disk has some all the same, it was a limit on the file: the window is closed and the next one
 	 * begins small. Else the reserve is given back first, since even a removal has to be written down, and then the oldest window goes
-	 * that takes no more groups. When there is none, the open one is closed, so that it can go at the next refusal: new data is worth
-	 * more than the oldest.
+	 * that takes no more groups. When there is none and room does not come back, the open one is closed, so that it can go at the next
+	 * refusal: new data is worth more than the oldest.
 	 */
 	private makeRoom(): void {
 		try {
@@ -446,8 +449,10 @@ class SqliteWriter implements StoreWriter {
 				this.closeOpenWindow();
 				return;
 			}
-			if (!this.diskFull) this.options.log("error", "the disk is full; batches are refused until there is room");
-			if (!this.diskFull) this.fullSinceMs = this.options.now();
+			if (!this.diskFull) {
+				this.options.log("error", "the disk is full; batches are refused until there is room");
+				this.fullSinceMs = this.options.now();
+			}
 			this.diskFull = true;
 			this.reserve.release();
 			const oldest = this.catalog.windows().find((window) => window.name !== this.window?.name);
@@ -459,18 +464,19 @@ class SqliteWriter implements StoreWriter {
 		}
 	}
 
-	/** A small open window holds the newest data there is: it goes only when room does not come back by itself. */
+	/** The open window holds the newest data there is: it goes only when room does not come back by itself. */
 	private mayGiveUp(window: WindowWriter): boolean {
-		const { bytes } = window.counts();
-		return bytes >= MIN_WINDOW_BYTES || (bytes >= 1 << 20 && this.options.now() - this.fullSinceMs > 4_000);
+		return this.options.now() - this.fullSinceMs >= GIVE_UP_AFTER_MS && window.counts().bytes >= MIN_GIVEN_UP_BYTES;
 	}
 
 	private closeOpenWindow(): void {
 		const open = this.window;
 		if (open === undefined) return;
-		this.catalog.seal(open.name, open.counts());
+		const counts = open.counts();
+		// The catalog last: where even that write finds no room, the window is no longer ours and can be removed, which makes some.
 		this.window = undefined;
 		open.close();
+		this.catalog.seal(open.name, counts);
 	}
 
 	private removeWindow(name: string, why: string): void {

@@ -170,56 +170,50 @@ test("on a full disk senders are told to retry, reads go on, and ingest resumes 
 	}
 });
 
-test(
-	"on a disk that stays full the oldest window makes room by itself",
-	{ skip: "known gap: with one small open window, closing it can itself find no room, and ingest stays refused (retryably)" },
-	async (context: TestContext) => {
-		await using folder = await temporaryFolder("full-windows");
-		const disk = await mountSmallDisk(folder.path, 192 * MIB);
-		if (disk === undefined) {
-			context.skip("mounting a tmpfs takes root");
-			return;
-		}
-		await using _unmount = disk;
-		const server = await startServer({ dataDirectory: `${disk.path}/data`, flags: ["--window", "2s"] });
-		try {
-			using senders = openSenders(server);
-			await disk.fillExcept(40 * MIB);
-			const acked: Batch[] = [];
-			const reading = startReading(server, acked, true);
-			const figures = { refused: 0, acked: 0, reads: 0, "longest refusal ms": 0 };
-			// Some 15 MB/s: the disk is full several times over while windows of 2 s come and go.
-			const untilMs = performance.now() + 12_000;
-			while (performance.now() < untilMs) {
-				const batch = template.make(Date.now());
-				const startedMs = performance.now();
-				const delivery = await deliver(senders.http, batch, RESUME_BAR_MS * 2, 50);
-				assert.equal(delivery.outcome.kind, "acked", JSON.stringify(delivery));
-				if (delivery.attempts > 1) {
-					figures.refused += delivery.attempts - 1;
-					figures["longest refusal ms"] = Math.max(figures["longest refusal ms"], performance.now() - startedMs);
-				}
-				acked.push({ ...batch, bytes: new Uint8Array(0) });
-				figures.acked++;
-				await delay(20);
+test("on a disk that stays full the oldest window makes room by itself", async (context: TestContext) => {
+	await using folder = await temporaryFolder("full-windows");
+	const disk = await mountSmallDisk(folder.path, 192 * MIB);
+	if (disk === undefined) {
+		context.skip("mounting a tmpfs takes root");
+		return;
+	}
+	await using _unmount = disk;
+	const server = await startServer({ dataDirectory: `${disk.path}/data`, flags: ["--window", "2s"] });
+	try {
+		using senders = openSenders(server);
+		await disk.fillExcept(40 * MIB);
+		const acked: Batch[] = [];
+		const reading = startReading(server, acked, true);
+		const figures = { refused: 0, acked: 0, reads: 0, "longest refusal ms": 0 };
+		// Some 15 MB/s: the disk is full several times over while windows of 2 s come and go.
+		const untilMs = performance.now() + 12_000;
+		while (performance.now() < untilMs) {
+			const batch = template.make(Date.now());
+			const startedMs = performance.now();
+			const delivery = await deliver(senders.http, batch, RESUME_BAR_MS * 2, 50);
+			assert.equal(delivery.outcome.kind, "acked", JSON.stringify(delivery));
+			if (delivery.attempts > 1) {
+				figures.refused += delivery.attempts - 1;
+				figures["longest refusal ms"] = Math.max(figures["longest refusal ms"], performance.now() - startedMs);
 			}
-			figures.reads = await reading.stop();
-			assert.ok(
-				figures["longest refusal ms"] <= RESUME_BAR_MS + 2_000,
-				`refused for ${figures["longest refusal ms"].toFixed(0)} ms`,
-			);
-			// The newest data is what must not have gone.
-			assertClean(
-				await verify(server.addresses.http, { acked: acked.slice(-5), refused: [], unknown: acked.slice(0, -5) }),
-			);
-			const { store } = await getStatus(server.addresses.http);
-			assert.ok(store.spans < acked.length * template.records, "no window was removed: the disk was not full");
-			printFigures(context, "full disk, windows removed", figures);
-		} finally {
-			await server.stop();
+			acked.push({ ...batch, bytes: new Uint8Array(0) });
+			figures.acked++;
+			await delay(20);
 		}
-	},
-);
+		figures.reads = await reading.stop();
+		assert.ok(
+			figures["longest refusal ms"] <= RESUME_BAR_MS + 2_000,
+			`refused for ${figures["longest refusal ms"].toFixed(0)} ms`,
+		);
+		// The newest data is what must not have gone.
+		assertClean(await verify(server.addresses.http, { acked: acked.slice(-5), refused: [], unknown: acked.slice(0, -5) }));
+		const { store } = await getStatus(server.addresses.http);
+		assert.ok(store.spans < acked.length * template.records, "no window was removed: the disk was not full");
+		printFigures(context, "full disk, windows removed", figures);
+	} finally {
+		await server.stop();
+	}
+});
 
 test("a file that may not grow is a full disk: refusals are retryable, reads go on, the next window takes what comes", async (context: TestContext) => {
 	await using folder = await temporaryFolder("file-limit");

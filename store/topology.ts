@@ -1,0 +1,102 @@
+/**
+ * The contract of what the topology stage keeps: roll-ups of series by bucket of time, the series' meanings, exemplars, certificates,
+ * and how far into the committed groups all of it reaches. One flush is one transaction, so that a crash counts nothing twice.
+ *
+ * Words in capitals are requirements on an engine.
+ */
+import type { CertificateSighting, Exemplar, ResolutionMs } from "../model/topology/series.ts";
+
+/** A committed group's place in the order of commits. Compare by window, then by commit. */
+export interface CommitRef {
+	/** Name of the window; names sort in the order of time. */
+	readonly window: string;
+	readonly commit: number;
+}
+
+/** Whether `a` was committed after `b`; everything is after undefined. */
+export function isAfter(a: CommitRef, b: CommitRef | undefined): boolean {
+	if (b === undefined) return true;
+	return a.window === b.window ? a.commit > b.commit : a.window > b.window;
+}
+
+export interface SeriesRow {
+	/** Given by the caller, counting up from 1. */
+	readonly id: number;
+	/** Canonical JSON of SeriesDims (model/topology/rollup.ts). */
+	readonly dims: string;
+}
+
+/** Sums to be added to one bucket, for any number of series (model/topology/rollup.ts gives the bytes their meaning). */
+export interface RollupDelta {
+	readonly resolutionMs: ResolutionMs;
+	/** Start of the bucket, epoch ms. */
+	readonly bucketMs: number;
+	readonly data: Uint8Array;
+}
+
+export interface TopologyFlush {
+	/** Every group up to this one is in what was flushed so far, this flush included. */
+	readonly cursor: CommitRef | undefined;
+	/** Opaque: what the stage must know to go on behind the cursor. Replaces the last one. */
+	readonly state: Uint8Array;
+	readonly series: readonly SeriesRow[];
+	readonly rollups: readonly RollupDelta[];
+	readonly exemplars: readonly Exemplar[];
+	readonly certificates: readonly CertificateSighting[];
+	/** Last values of cumulative metric series by the stage's own key; an undefined value removes. */
+	readonly counters: readonly { readonly key: string; readonly value: Uint8Array | undefined }[];
+}
+
+export interface TopologyLoad {
+	readonly cursor: CommitRef | undefined;
+	/** Empty where there was no flush. */
+	readonly state: Uint8Array;
+	readonly series: readonly SeriesRow[];
+	readonly counters: readonly { readonly key: string; readonly value: Uint8Array }[];
+}
+
+/** Owned by the topology thread alone. */
+export interface TopologyWriter {
+	load(): TopologyLoad;
+	/** All or nothing, and durable on return. @throws MeshscopeError `store_full` */
+	flush(flush: TopologyFlush): void;
+	/** One bounded step: joins the deltas of buckets that are past, and removes what is older than its retention. True while there is more. */
+	maintain(nowMs: number): boolean;
+	bytesOnDisk(): number;
+	close(): void;
+}
+
+/** All deltas of one bucket; readers add them up. */
+export interface RollupBucket {
+	readonly bucketMs: number;
+	readonly data: readonly Uint8Array[];
+}
+
+/** Reading, in a reader's thread; every call sees whole flushes only. */
+export interface TopologyReader {
+	/** Buckets of that width that begin in `[fromMs, toMs)`, in order. */
+	rollups(resolutionMs: ResolutionMs, fromMs: number, toMs: number): Iterable<RollupBucket>;
+	/** Changes with every flush: what was computed from roll-ups holds while it stays the same. */
+	version(): number;
+	/** Start of the oldest bucket of that width; undefined when there is none. */
+	oldest(resolutionMs: ResolutionMs): number | undefined;
+	/** Meaning of the series; ids that are not known are left out. */
+	series(): ReadonlyMap<number, string>;
+	/** Of these series in the range, at most `limit`, newest first. */
+	exemplars(series: readonly number[], fromMs: number, toMs: number, limit: number): readonly Exemplar[];
+	/** Seen in the range; for each principal, expiry and edge the last sighting. */
+	certificates(fromMs: number, toMs: number): readonly CertificateSighting[];
+	/** Cursor of the last flush and when it was, epoch ms. */
+	progress(): { readonly cursor: CommitRef | undefined; readonly flushedMs: number } | undefined;
+}
+
+/** Committed groups as the topology stage reads them again after a crash. */
+export interface ReplayGroup {
+	readonly ref: CommitRef;
+	readonly arrivedMs: number;
+	/** `opentelemetry.proto.trace.v1.TracesData` and `logs.v1.LogsData`; empty where the group had none. */
+	readonly traces: Uint8Array<ArrayBuffer>;
+	readonly logs: Uint8Array<ArrayBuffer>;
+	/** What was given as `topologyMetrics` with the group; empty where nothing was. */
+	readonly metrics: Uint8Array;
+}

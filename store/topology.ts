@@ -4,7 +4,7 @@
  *
  * Words in capitals are requirements on an engine.
  */
-import type { CertificateSighting, Exemplar, ResolutionMs } from "../model/topology/series.ts";
+import type { AddressSighting, CertificateSighting, Exemplar, ResolutionMs } from "../model/topology/series.ts";
 
 /** A committed group's place in the order of commits. Compare by window, then by commit. */
 export interface CommitRef {
@@ -43,6 +43,7 @@ export interface TopologyFlush {
 	readonly rollups: readonly RollupDelta[];
 	readonly exemplars: readonly Exemplar[];
 	readonly certificates: readonly CertificateSighting[];
+	readonly addresses: readonly AddressSighting[];
 	/** Last values of cumulative metric series by the stage's own key; an undefined value removes. */
 	readonly counters: readonly { readonly key: string; readonly value: Uint8Array | undefined }[];
 }
@@ -86,6 +87,8 @@ export interface TopologyReader {
 	exemplars(series: readonly number[], fromMs: number, toMs: number, limit: number): readonly Exemplar[];
 	/** Seen in the range; for each principal, expiry and edge the last sighting. */
 	certificates(fromMs: number, toMs: number): readonly CertificateSighting[];
+	/** The last sighting of each address; at most some 100,000 are kept. */
+	addresses(): ReadonlyMap<string, AddressSighting>;
 	/** Cursor of the last flush and when it was, epoch ms. */
 	progress(): { readonly cursor: CommitRef | undefined; readonly flushedMs: number } | undefined;
 }

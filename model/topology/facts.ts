@@ -74,10 +74,13 @@ export const NO_TLS_FACTS: LegTls = {
 	failure: "",
 };
 
-/** The other end as one side names it, and how far to believe it. */
+/**
+ * The other end as one side names it, and how far to believe it. A bare IP address is an endpoint of kind `unknown` with the address as
+ * its service: graphs replace it by whom the address is known to belong to, or gather it under `unknown`.
+ */
 export interface PeerHint {
 	readonly endpoint: Endpoint;
-	/** `identity`: verified certificate. `declared`: the proxy's own configuration or the app. `address`: host or IP. */
+	/** `identity`: verified certificate. `declared`: the proxy's own configuration or the app. `address`: host name or IP. */
 	readonly from: "identity" | "declared" | "address";
 }
 
@@ -89,6 +92,9 @@ export interface SpanFacts {
 	readonly kind: number;
 	/** Where the span was recorded. */
 	readonly local: Endpoint;
+	/** Own and peer's IP address without a port, where the span says; they teach which address is whose. Empty otherwise. */
+	readonly localAddress: string;
+	readonly peerAddress: string;
 	/** Callee of CLIENT and PRODUCER, caller of SERVER and CONSUMER; undefined where the span does not say. */
 	readonly peer: PeerHint | undefined;
 	/** Rule 2: a span that names both ends. */

@@ -95,6 +95,9 @@ export interface SeriesSums {
 	/** Latency in ns at the caller and at the callee, as histogram buckets (histogram.ts), weighted like `count`. */
 	readonly sourceLatency: Map<number, number>;
 	readonly destinationLatency: Map<number, number>;
+	/** Earliest and latest observation, epoch ms; kept when a correction takes observations back. */
+	firstMs: number;
+	lastMs: number;
 	/** Sums of the latencies in ns, for means. */
 	sourceLatencyNs: number;
 	destinationLatencyNs: number;
@@ -115,6 +118,8 @@ export function emptySums(): SeriesSums {
 		flags: new Map(),
 		sourceLatency: new Map(),
 		destinationLatency: new Map(),
+		firstMs: Infinity,
+		lastMs: -Infinity,
 		sourceLatencyNs: 0,
 		destinationLatencyNs: 0,
 	};
@@ -140,6 +145,13 @@ export interface CertificateSighting {
 	readonly source: Endpoint;
 	readonly target: Endpoint;
 	readonly side: "source" | "destination";
+}
+
+/** Whose an IP address was, from spans that named both. */
+export interface AddressSighting {
+	readonly address: string;
+	readonly endpoint: Endpoint;
+	readonly seenMs: number;
 }
 
 /** Widths of the buckets that are kept, finest first, in ms. */

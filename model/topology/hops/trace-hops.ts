@@ -11,6 +11,9 @@ import type { Evidence } from "../series.ts";
 import type { HopShapes } from "./hop-shape.ts";
 import { buildSpanTree, type Half, isSameWorkload, type SpanTree } from "./span-tree.ts";
 
+/** Of one request id, servers that are looked through for a caller. */
+const MAX_SERVERS_A_REQUEST = 64;
+
 /** @param watermarkMs halves whose span ended later than this (epoch ms) wait for their other half; Infinity for none */
 export function traceHops(spans: TraceSpans, watermarkMs: number, shapes: HopShapes): TraceHops {
 	return new HopFinder(spans, watermarkMs, shapes).find();
@@ -41,6 +44,10 @@ class HopFinder {
 	private nextMaturityMs = Infinity;
 	/** Halves that a hop accounts for. */
 	private readonly isStated: boolean[];
+	/** Halves directly below each half. */
+	private readonly below: readonly (readonly number[])[];
+	/** What {@link firstTry} found, by parent, workload and callee: thousands of tries must not each look at all the others. */
+	private readonly firstTries = new Map<string, number>();
 
 	constructor(spans: TraceSpans, watermarkMs: number, shapes: HopShapes) {
 		this.spans = spans;
@@ -48,6 +55,11 @@ class HopFinder {
 		this.shapes = shapes;
 		this.tree = buildSpanTree(spans);
 		this.isStated = this.tree.halves.map(() => false);
+		const below: number[][] = this.tree.halves.map(() => []);
+		this.tree.halves.forEach((half, i) => {
+			if (half.parent >= 0) below[half.parent]!.push(i);
+		});
+		this.below = below;
 	}
 
 	find(): TraceHops {
@@ -82,13 +94,13 @@ class HopFinder {
 			this.topFacts(above).both === undefined &&
 			isSameWorkload(this.topFacts(above).local, source);
 		if (isCaller) this.isStated[half.parent] = true;
-		const below = halves.findIndex(
-			(other, i) =>
-				other.parent === index &&
-				other.direction === "in" &&
-				!this.isStated[i] &&
-				isSameWorkload(this.topFacts(other).local, destination),
-		);
+		const below =
+			this.below[index]!.find((i) => {
+				const facts = this.topFacts(halves[i]!);
+				// An app behind a waypoint is its destination, also where it calls itself otherwise.
+				const isCallee = isSameWorkload(facts.local, destination) || !facts.proxy;
+				return halves[i]!.direction === "in" && !this.isStated[i] && isCallee;
+			}) ?? -1;
 		if (below >= 0) this.isStated[below] = true;
 		const sourceRow = isCaller ? this.networkRow(above) : -1;
 		const destinationRow = below >= 0 ? halves[below]!.rows[0]! : -1;
@@ -167,11 +179,17 @@ class HopFinder {
 		const { halves } = this.tree;
 		const { parent } = halves[index]!;
 		if (parent < 0) return -1;
-		return halves.findIndex((other, i) => {
-			if (i === index || other.parent !== parent || other.direction !== "out" || this.isStated[i]) return false;
-			const first = this.spans.facts[this.networkRow(other)]!;
-			return first.retry === 0 && isSameWorkload(first.local, facts.local) && isSamePeer(first, facts);
-		});
+		const key = `${parent}.${facts.local.service}.${facts.peer?.endpoint.service ?? ""}`;
+		let first = this.firstTries.get(key);
+		if (first === undefined) {
+			first = this.below[parent]!.findIndex((i) => {
+				if (i === index || halves[i]!.direction !== "out" || this.isStated[i]) return false;
+				const other = this.spans.facts[this.networkRow(halves[i]!)]!;
+				return other.retry === 0 && isSameWorkload(other.local, facts.local) && isSamePeer(other, facts);
+			});
+			this.firstTries.set(key, first);
+		}
+		return first < 0 ? -1 : this.below[parent]![first]!;
 	}
 
 	/** Rules 3 and 4, and messages. True when the call is accounted for. */
@@ -249,17 +267,35 @@ class HopFinder {
 	/** Rule 5: parentage broke, but proxies passed one request id on. Of several candidates the earliest, named callee first. */
 	private stateByRequestId(calls: Call[], servers: readonly number[]): void {
 		if (calls.length === 0 || servers.length === 0) return;
+		const byId = new Map<number, number[]>();
+		for (const i of servers) {
+			const id = this.requestKey(this.tree.halves[i]!.rows[0]!);
+			if (id === 0) continue;
+			const others = byId.get(id);
+			if (others === undefined) byId.set(id, [i]);
+			else if (others.length < MAX_SERVERS_A_REQUEST) others.push(i);
+		}
+		if (byId.size === 0) return;
+		const paired = new Set<Call>();
 		for (const isNamed of [true, false]) {
-			for (let c = 0; c < calls.length; c++) {
-				const call = calls[c]!;
-				const index = servers.find((i) => !this.isStated[i] && this.isSameRequest(call, i, isNamed));
+			for (const call of calls) {
+				if (paired.has(call)) continue;
+				const candidates = byId.get(this.requestKey(call.networkRow)) ?? [];
+				const index = candidates.find((i) => !this.isStated[i] && this.isSameRequest(call, i, isNamed));
 				if (index === undefined) continue;
 				this.isStated[index] = true;
-				calls.splice(c--, 1);
+				paired.add(call);
 				const half = this.tree.halves[index]!;
 				this.addCall(call, { evidence: "request-id", destinationRow: half.rows[0]!, calleeHalf: half });
 			}
 		}
+		const left = calls.filter((call) => !paired.has(call));
+		calls.splice(0, calls.length, ...left);
+	}
+
+	/** 0 for none. */
+	private requestKey(row: number): number {
+		return this.spans.requestId[row * 2]! * 4_294_967_296 + this.spans.requestId[row * 2 + 1]!;
 	}
 
 	private isSameRequest(call: Call, server: number, isNamed: boolean): boolean {
@@ -288,8 +324,8 @@ class HopFinder {
 	private stateLoneServer(index: number): void {
 		const half = this.tree.halves[index]!;
 		const row = half.rows[0]!;
-		const { requestId, facts } = this.spans;
-		const hasId = (requestId[row * 2]! | requestId[row * 2 + 1]!) !== 0;
+		const { facts } = this.spans;
+		const hasId = this.requestKey(row) !== 0;
 		const peer = facts[row]!.peer?.endpoint;
 		const queue = facts[row]!.protocol === "messaging" ? peer : undefined;
 		if ((half.dangling || hasId) && queue === undefined && !this.isMature(row)) return;

@@ -22,7 +22,7 @@ export function isAfter(a: CommitRef, b: CommitRef | undefined): boolean {
 export interface SeriesRow {
 	/** Given by the caller, counting up from 1. */
 	readonly id: number;
-	/** Canonical JSON of SeriesDims (model/topology/rollup.ts). */
+	/** Canonical JSON of SeriesDims (model/topology/dims.ts). */
 	readonly dims: string;
 }
 

@@ -19,6 +19,8 @@ export interface ExtractorOptions {
 	readonly weightOf: (traceState: string) => number;
 	/** Attributes of a log record that holds them as a JSON text. */
 	readonly attributesOfBody?: (body: string) => readonly (readonly [string, string])[] | undefined;
+	/** Number of the first profile; 1 where absent. */
+	readonly firstProfile?: number;
 	/** Two random words: nobody outside can make hashes meet. */
 	readonly seed: readonly [number, number];
 }
@@ -32,7 +34,7 @@ const LOG_BODY_TAG = (5 << 3) | 2;
 export class RecordExtractor {
 	private readonly options: ExtractorOptions;
 	private readonly keys: KeyTable;
-	private nextProfile = 1;
+	private nextProfile: number;
 	private known = 0;
 	/** Open addressing: two words of hash, and the profile's number; 0 where free. */
 	private readonly hashes = new Uint32Array(TABLE_SIZE * 2);
@@ -49,6 +51,7 @@ export class RecordExtractor {
 	constructor(options: ExtractorOptions) {
 		this.options = options;
 		this.keys = new KeyTable(options.keys);
+		this.nextProfile = options.firstProfile ?? 1;
 	}
 
 	/** The group's records, in their order; undefined when none matters. */

@@ -1,5 +1,5 @@
 /**
- * Which traces were seen before and are no longer at hand. A member is always found; about one other trace in a million is taken for
+ * Which traces were seen before and are no longer at hand. A member is always found; one other trace in some thousand is taken for
  * one, which costs a look into the store and nothing else. When it is full, the older half is forgotten.
  */
 const SLOTS_A_GENERATION = 1 << 21;
@@ -40,9 +40,9 @@ function isIn(table: Uint32Array, hash: number): boolean {
 	return false;
 }
 
-/** 48 bits of hash: 21 choose the slot, 32 others (the low ones) are kept. */
+/** The hash is 32 mixed bits: multiplied, its upper ones choose the slot, and all of it is kept. */
 function slotOf(hash: number): number {
-	return Math.floor(hash / 134_217_728) & (SLOTS_A_GENERATION - 1);
+	return Math.imul(hash, 0x9e3779b1) >>> 11;
 }
 
 function markOf(hash: number): number {

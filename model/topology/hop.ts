@@ -63,6 +63,9 @@ export interface Hop {
 	/** -1 where that end did not report. */
 	readonly sourceLatencyNs: number;
 	readonly destinationLatencyNs: number;
+	/** Of the callee: its app's own span, and what its proxy's took longer; -1 where not both were seen. */
+	readonly appNs: number;
+	readonly proxyNs: number;
 	readonly attempts: number;
 	readonly requestBytes: number;
 	readonly responseBytes: number;

@@ -388,13 +388,15 @@ class HopFinder {
 				? spans.durationNs[sourceRow]!
 				: latencyOf(parts.callerSpan, callerHalf!, spans);
 		const measured = isCallerSeen ? sourceRow : measuredRow;
+		const destinationAppRow = calleeHalf === undefined ? -1 : appRow(spans, calleeHalf);
+		const appNs = destinationAppRow < 0 ? -1 : spans.durationNs[destinationAppRow]!;
 		const rows = [measured, destinationRow].filter((row) => row >= 0 && (row !== destinationRow || isCalleeSeen));
 		this.hops.push({
 			shape,
 			sourceRow,
 			destinationRow: isCalleeSeen ? destinationRow : -1,
 			sourceAppRow: callerHalf !== undefined && sourceRow >= 0 ? appRow(spans, callerHalf) : -1,
-			destinationAppRow: calleeHalf === undefined ? -1 : appRow(spans, calleeHalf),
+			destinationAppRow,
 			startMs: parts.callerSpan?.startMs ?? spans.startMs[measured]!,
 			sourceLatencyNs,
 			destinationLatencyNs: isCalleeSeen
@@ -402,6 +404,8 @@ class HopFinder {
 				: parts.waypoint !== undefined
 					? spans.durationNs[measuredRow]!
 					: -1,
+			appNs,
+			proxyNs: appNs < 0 ? -1 : Math.max(0, spans.durationNs[calleeHalf!.rows[0]!]! - appNs),
 			attempts: parts.attempts,
 			requestBytes: firstOf(rows, spans.requestBytes),
 			responseBytes: firstOf(rows, spans.responseBytes),

@@ -1,0 +1,68 @@
+/**
+ * Facts of profiles, each distinct one once, so that rows name them by a number and hop shapes by identity. What no row names any more
+ * is let go when the table has grown.
+ */
+import type { Profile } from "./record-rows.ts";
+
+/** Profiles of the writer's that may still be named: it remembers as many, and newer ones. */
+const MAX_PROFILES = 1 << 16;
+/** Own profiles are numbered from here. */
+export const FIRST_OWN_PROFILE = 0x8000_0000;
+
+export class FactsTable<Facts> {
+	/** By number. */
+	facts: Facts[] = [];
+	private readonly make: (profile: Profile) => Facts;
+	private byText = new Map<string, number>();
+	/** The writer's profiles, and those of the stage's own reading, whose numbers have the high bit. */
+	private readonly byProfile: readonly [Map<number, number>, Map<number, number>] = [new Map(), new Map()];
+
+	constructor(make: (profile: Profile) => Facts) {
+		this.make = make;
+	}
+
+	learn(profiles: readonly Profile[]): void {
+		for (const profile of profiles) {
+			const known = this.byProfile[profile.id >>> 31]!;
+			known.set(profile.id, this.intern(this.make(profile)));
+			if (known.size > MAX_PROFILES) known.delete(known.keys().next().value!);
+		}
+	}
+
+	/** Number of a profile's facts; undefined for a profile that was never told. */
+	numberOf(profile: number): number | undefined {
+		return this.byProfile[profile >>> 31]!.get(profile);
+	}
+
+	/** Keeps those in use and those of profiles. `eachUse` gives the numbers that are named elsewhere, and gets their new ones. */
+	compact(eachUse: (move: (number: number) => number) => void): void {
+		const { facts, byText } = this;
+		const textOf = new Map<number, string>([...byText].map(([text, number]) => [number, text]));
+		const moved = new Map<number, number>();
+		this.facts = [];
+		this.byText = new Map();
+		const move = (number: number): number => {
+			let to = moved.get(number);
+			if (to === undefined) {
+				to = this.facts.length;
+				this.facts.push(facts[number]!);
+				this.byText.set(textOf.get(number)!, to);
+				moved.set(number, to);
+			}
+			return to;
+		};
+		eachUse(move);
+		for (const known of this.byProfile) for (const [profile, number] of known) known.set(profile, move(number));
+	}
+
+	private intern(facts: Facts): number {
+		const text = JSON.stringify(facts);
+		let number = this.byText.get(text);
+		if (number === undefined) {
+			number = this.facts.length;
+			this.facts.push(facts);
+			this.byText.set(text, number);
+		}
+		return number;
+	}
+}

@@ -1,0 +1,418 @@
+/**
+ * The topology stage: committed groups in, roll-ups out, each observation counted once.
+ *
+ * What a trace's spans state is a pure function of them and of the maturity watermark (model/topology/hops/), so a trace that gets more
+ * spans is evaluated again, and the difference to what it stated before is written. A flush makes the differences, the watermark and
+ * the cursor durable in one transaction; what comes behind the cursor after a crash is read again from the store. Free of threads and
+ * clocks: topology-worker.ts runs it.
+ */
+import type { LogFacts, SpanFacts } from "../../model/topology/facts.ts";
+import type { SeriesDims, SeriesSums } from "../../model/topology/series.ts";
+import type { TraceId } from "../../model/ids.ts";
+import { timeNsFromMs } from "../../model/time.ts";
+import type { Hop, TraceHops } from "../../model/topology/hop.ts";
+import { HopShapes } from "../../model/topology/hops/hop-shape.ts";
+import { traceHops } from "../../model/topology/hops/trace-hops.ts";
+import { MeshscopeError } from "../../model/errors.ts";
+import type { CommitRef, CommittedTraces, TopologyFlush, TopologyLoad, TopologyWriter } from "../../store/topology.ts";
+import { FactsTable } from "./facts-table.ts";
+import { HopWriter } from "./hop-writer.ts";
+import { Ledger } from "./ledger.ts";
+import { LogWriter } from "./log-writer.ts";
+import { NUMBER, NUMBERS_A_ROW, type Profile, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
+import { SeriesRegistry, type SeriesLimits } from "./series-registry.ts";
+import { decodeStageState, encodeStageState } from "./stage-state.ts";
+import { TraceFilter } from "./trace-filter.ts";
+import { TraceTable } from "./trace-table.ts";
+
+export interface StageGroup {
+	readonly ref: CommitRef;
+	readonly arrivedMs: number;
+	readonly spans: RecordRows | undefined;
+	readonly logs: RecordRows | undefined;
+	/** As `WriteGroup.topologyMetrics`. */
+	readonly metrics: Uint8Array;
+}
+
+export interface StageLimits extends SeriesLimits {
+	/** How long a half waits for its other half. Envoy sends after 5 s at most, Linkerd after 10. */
+	readonly maturityMs: number;
+	/** Spans kept; beyond it complete traces go, then halves are stated before their time. */
+	readonly maxRows: number;
+	/** How long a complete trace stays, in case more of it comes. */
+	readonly holdMs: number;
+	readonly maxRowsPerTrace: number;
+	/** Traces a flush that are read from the store because more of them came after they had gone. */
+	readonly maxReloads: number;
+}
+
+export const DEFAULT_STAGE_LIMITS: StageLimits = {
+	maturityMs: 30_000,
+	maxRows: 1_000_000,
+	holdMs: 20_000,
+	maxRowsPerTrace: 100_000,
+	maxReloads: 200,
+	maxEndpoints: 20_000,
+	maxSeries: 60_000,
+};
+
+/** Turns committed metric points into observations; keeps what it must know of each series between two points. */
+export interface MetricSource {
+	/** @param sumsOf where the observations of a series at a time are added up */
+	observe(metrics: Uint8Array, arrivedMs: number, sumsOf: (dims: SeriesDims, timeMs: number) => SeriesSums): void;
+	takeChanged(): TopologyFlush["counters"];
+}
+
+export interface StageOptions {
+	readonly store: TopologyWriter;
+	readonly committed: CommittedTraces;
+	/** Rows of a `TracesData` message; profiles numbered from FIRST_OWN_PROFILE. */
+	readonly rowsOf: (tracesData: Uint8Array<ArrayBuffer>) => RecordRows | undefined;
+	readonly spanFacts: (profile: Profile) => SpanFacts;
+	readonly logFacts: (profile: Profile) => LogFacts | undefined;
+	readonly metrics: (load: TopologyLoad["counters"]) => MetricSource;
+	readonly limits: StageLimits;
+	readonly log: (level: "info" | "warn" | "error", message: string) => void;
+}
+
+/** What was left out, and why; counted since the start. */
+export interface StageDrops {
+	/** Spans more than a week before or a day after their arrival. */
+	implausibleTime: number;
+	/** Spans of a trace that has too many. */
+	traceTooLarge: number;
+	/** Halves stated before their time, for want of room. */
+	statedEarly: number;
+	/** Traces that got more spans than could be joined with what had gone to the store. */
+	notRejoined: number;
+	/** Series beyond the cap on names. */
+	overflowed: number;
+}
+
+const FLAG = { dirty: 1, hasStated: 2, mustReload: 4 } as const;
+const PAST_MS = 7 * 86_400_000;
+const FUTURE_MS = 86_400_000;
+/** Spans that ended so long before the watermark may still be joined by request id after a restart. */
+const REBUILD_MARGIN_MS = 30_000;
+/** Facts and shapes are compacted beyond it. */
+const MAX_FACTS = 1 << 16;
+/** Of the rows, what is freed at once when there are too many. */
+const MAKE_ROOM = 0.25;
+/** Traces of the past that a start notes as seen. */
+const MAX_REMEMBERED = 1 << 20;
+const MATURITY_STEP_MS = 1_000;
+
+export class TopologyStage {
+	readonly drops: StageDrops = { implausibleTime: 0, traceTooLarge: 0, statedEarly: 0, notRejoined: 0, overflowed: 0 };
+	/** The last group that was taken in, and the last one whose effects are on disk. */
+	accepted: CommitRef | undefined;
+	flushed: CommitRef | undefined;
+	private readonly options: StageOptions;
+	private readonly table = new TraceTable();
+	private readonly filter = new TraceFilter();
+	private readonly shapes = new HopShapes();
+	private readonly facts: FactsTable<SpanFacts>;
+	private readonly logFacts: FactsTable<LogFacts | undefined>;
+	private readonly registry: SeriesRegistry;
+	private readonly hops: HopWriter;
+	private readonly logs: LogWriter;
+	private readonly metrics: MetricSource;
+	private ledger = new Ledger();
+	private dirty: number[] = [];
+	/** Traces by the second in which a half of theirs becomes mature. Entries may be out of date. */
+	private readonly maturing = new Map<number, number[]>();
+	private watermarkMs: number;
+	private lastArrivedMs = 0;
+	private unwritten: TopologyFlush | undefined;
+
+	constructor(options: StageOptions) {
+		this.options = options;
+		const { store, limits } = options;
+		const loaded = store.load();
+		this.facts = new FactsTable(options.spanFacts);
+		this.logFacts = new FactsTable(options.logFacts);
+		this.registry = new SeriesRegistry(limits, loaded.series);
+		this.hops = new HopWriter(this.registry);
+		this.logs = new LogWriter(this.registry);
+		this.metrics = options.metrics(loaded.counters);
+		this.watermarkMs = decodeStageState(loaded.state);
+		this.accepted = this.flushed = loaded.cursor;
+		if (loaded.cursor !== undefined) this.rebuild(loaded.cursor);
+	}
+
+	get rows(): number {
+		return this.table.rows;
+	}
+
+	/** Whether anything waits that only time will settle. */
+	get isWaiting(): boolean {
+		return this.maturing.size > 0 || this.unwritten !== undefined;
+	}
+
+	accept(group: StageGroup): void {
+		const { ref, arrivedMs, spans, logs, metrics } = group;
+		this.lastArrivedMs = Math.max(this.lastArrivedMs, arrivedMs);
+		if (spans !== undefined) {
+			this.facts.learn(spans.profiles);
+			for (let row = 0; row < spans.count; row++) this.acceptSpan(spans, row, arrivedMs);
+		}
+		if (logs !== undefined) {
+			this.logFacts.learn(logs.profiles);
+			this.acceptLogs(logs, arrivedMs);
+		}
+		if (metrics.length > 0)
+			this.metrics.observe(metrics, arrivedMs, (dims, timeMs) => this.ledger.sumsOf(this.registry.idOf(dims), timeMs));
+		this.accepted = ref;
+	}
+
+	/**
+	 * Writes what is known by now. False when the disk has no room: nothing is lost, and the next call tries again.
+	 * @param isCaughtUp whether every committed group was accepted, so that time passes without groups
+	 */
+	flush(nowMs: number, isCaughtUp: boolean): boolean {
+		if (this.unwritten !== undefined && !this.write(this.unwritten)) return false;
+		const clockMs = isCaughtUp || this.lastArrivedMs === 0 ? nowMs : this.lastArrivedMs;
+		const watermarkMs = this.nextWatermark(clockMs);
+		this.reload();
+		this.addMature(watermarkMs);
+		if (this.dirty.length === 0 && this.ledger.isEmpty && this.accepted === this.flushed) {
+			this.watermarkMs = watermarkMs;
+			this.evict(clockMs);
+			return true;
+		}
+		for (const trace of this.dirty) this.evaluate(trace, watermarkMs);
+		this.dirty = [];
+		this.watermarkMs = watermarkMs;
+		this.hops.takeSightings(this.ledger);
+		this.logs.takeSightings(this.ledger);
+		this.drops.overflowed = this.registry.overflowed;
+		const flush: TopologyFlush = {
+			cursor: this.accepted,
+			state: encodeStageState(watermarkMs),
+			series: this.registry.takeFresh(),
+			rollups: this.ledger.deltas(),
+			exemplars: this.ledger.takeExemplars(),
+			certificates: this.ledger.certificates,
+			addresses: this.ledger.addresses,
+			counters: this.metrics.takeChanged(),
+		};
+		this.ledger = new Ledger();
+		this.evict(clockMs);
+		this.compact();
+		return this.write(flush);
+	}
+
+	private write(flush: TopologyFlush): boolean {
+		try {
+			this.options.store.flush(flush);
+		} catch (error) {
+			if (!(error instanceof MeshscopeError) || !error.retryable) throw error;
+			this.unwritten = flush;
+			return false;
+		}
+		this.unwritten = undefined;
+		this.flushed = flush.cursor;
+		return true;
+	}
+
+	private acceptSpan(rows: RecordRows, row: number, arrivedMs: number): void {
+		const number = this.facts.numberOf(rows.words[row * WORDS_A_ROW + WORD.profile]!);
+		if (number === undefined || this.facts.facts[number]!.ignored !== undefined) return;
+		if (!isPlausible(rows.numbers[row * NUMBERS_A_ROW + NUMBER.startMs]!, arrivedMs)) {
+			this.drops.implausibleTime++;
+			return;
+		}
+		const trace = this.traceFor(rows, row, arrivedMs);
+		if (this.table.rowsOf(trace) >= this.options.limits.maxRowsPerTrace) {
+			this.drops.traceTooLarge++;
+			return;
+		}
+		this.table.addRow(trace, rows, row, number, false);
+		if ((this.table.flags[trace]! & FLAG.dirty) !== 0) return;
+		this.table.flags[trace] = this.table.flags[trace]! | FLAG.dirty;
+		this.dirty.push(trace);
+	}
+
+	private traceFor(rows: RecordRows, row: number, nowMs: number): number {
+		const at = row * WORDS_A_ROW + WORD.traceId;
+		let trace = this.table.find(rows.words, at);
+		if (trace < 0) {
+			trace = this.table.add(rows.words, at);
+			const { words } = rows;
+			const hash = this.options.committed.hash(words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!);
+			if (this.filter.has(hash)) this.table.flags[trace] = FLAG.mustReload;
+		}
+		this.table.touch(trace, nowMs);
+		return trace;
+	}
+
+	private acceptLogs(rows: RecordRows, arrivedMs: number): void {
+		for (let row = 0; row < rows.count; row++) {
+			const number = this.logFacts.numberOf(rows.words[row * WORDS_A_ROW + WORD.profile]!);
+			const facts = number === undefined ? undefined : this.logFacts.facts[number];
+			if (facts === undefined) continue;
+			if (isPlausible(rows.numbers[row * NUMBERS_A_ROW + NUMBER.startMs]!, arrivedMs))
+				this.logs.add(this.ledger, facts, rows, row);
+			else this.drops.implausibleTime++;
+		}
+	}
+
+	/** States the difference between what the trace stated and what it states now. */
+	private evaluate(trace: number, watermarkMs: number): void {
+		const { table } = this;
+		const flags = table.flags[trace]!;
+		if ((flags & FLAG.hasStated) !== 0) {
+			const before = this.hopsOf(trace, true, this.watermarkMs);
+			for (const hop of before.hops) this.hops.add(this.ledger, hop, -1);
+		}
+		const now = this.hopsOf(trace, false, watermarkMs);
+		for (const hop of now.hops) this.addHop(trace, hop);
+		table.setStated(trace);
+		table.flags[trace] = FLAG.hasStated;
+		this.noteMaturity(trace, now.nextMaturityMs);
+	}
+
+	private hopsOf(trace: number, onlyStated: boolean, watermarkMs: number): TraceHops {
+		return traceHops(this.table.spansOf(trace, this.facts.facts, onlyStated), watermarkMs, this.shapes);
+	}
+
+	private addHop(trace: number, hop: Hop): void {
+		const wanted = this.hops.add(this.ledger, hop, 1);
+		if (wanted === undefined) return;
+		let traceId = "";
+		for (let i = 0; i < 4; i++) traceId += this.table.traceWord(trace, i).toString(16).padStart(8, "0");
+		this.ledger.addExemplar({ ...wanted, traceId });
+	}
+
+	private noteMaturity(trace: number, endMs: number): void {
+		this.table.nextMaturityMs[trace] = endMs;
+		if (endMs === Infinity) return;
+		const step = Math.ceil(endMs / MATURITY_STEP_MS);
+		const others = this.maturing.get(step);
+		if (others === undefined) this.maturing.set(step, [trace]);
+		else others.push(trace);
+	}
+
+	/** Halves whose spans ended so long ago, by the clock of arrivals, that their other halves are no longer waited for. */
+	private nextWatermark(clockMs: number): number {
+		const { limits } = this.options;
+		const due = Math.max(this.watermarkMs, clockMs - limits.maturityMs);
+		if (this.table.rows <= limits.maxRows) return due;
+		let excess = this.table.rows - limits.maxRows * (1 - MAKE_ROOM);
+		let watermarkMs = due;
+		for (const step of [...this.maturing.keys()].sort((a, b) => a - b)) {
+			if (excess <= 0) break;
+			for (const trace of this.maturing.get(step)!) excess -= this.table.rowsOf(trace);
+			if (step * MATURITY_STEP_MS <= due) continue;
+			this.drops.statedEarly += this.maturing.get(step)!.length;
+			watermarkMs = step * MATURITY_STEP_MS;
+		}
+		return watermarkMs;
+	}
+
+	private addMature(watermarkMs: number): void {
+		const { table } = this;
+		for (const [step, traces] of this.maturing) {
+			// Steps round up: all of a step are mature only at its end.
+			if (step * MATURITY_STEP_MS > watermarkMs) continue;
+			this.maturing.delete(step);
+			for (const trace of traces) {
+				const isDue = table.nextMaturityMs[trace]! <= watermarkMs && (table.flags[trace]! & FLAG.dirty) === 0;
+				if (!isDue || table.rowsOf(trace) === 0) continue;
+				table.flags[trace] = table.flags[trace]! | FLAG.dirty;
+				this.dirty.push(trace);
+			}
+		}
+	}
+
+	/** Traces that went and came back are joined with what the store has of them, up to the last flush. */
+	private reload(): void {
+		const { table, options } = this;
+		let reloads = 0;
+		for (const trace of this.dirty) {
+			if ((table.flags[trace]! & FLAG.mustReload) === 0) continue;
+			table.flags[trace] = FLAG.dirty;
+			if (++reloads > options.limits.maxReloads) {
+				this.drops.notRejoined++;
+				continue;
+			}
+			let id = "";
+			for (let i = 0; i < 4; i++) id += table.traceWord(trace, i).toString(16).padStart(8, "0");
+			const stored = options.committed.trace(id as TraceId, this.flushed);
+			const rows = stored === undefined ? undefined : options.rowsOf(stored);
+			if (rows !== undefined && this.addStored(trace, rows)) table.flags[trace] = FLAG.dirty | FLAG.hasStated;
+		}
+	}
+
+	private addStored(trace: number, rows: RecordRows): boolean {
+		this.facts.learn(rows.profiles);
+		let added = false;
+		for (let row = 0; row < rows.count; row++) {
+			const number = this.facts.numberOf(rows.words[row * WORDS_A_ROW + WORD.profile]!);
+			if (number === undefined || this.facts.facts[number]!.ignored !== undefined) continue;
+			if (this.table.rowsOf(trace) >= this.options.limits.maxRowsPerTrace) break;
+			this.table.addRow(trace, rows, row, number, true);
+			added = true;
+		}
+		return added;
+	}
+
+	/** After a start: the traces that may still change come back from the store, as they were stated. */
+	private rebuild(cursor: CommitRef): void {
+		const { committed, rowsOf, limits } = this.options;
+		for (const hash of committed.recentTraceHashes(MAX_REMEMBERED)) this.filter.add(hash);
+		const fromNs = timeNsFromMs(Math.max(0, this.watermarkMs - REBUILD_MARGIN_MS));
+		for (const tracesData of committed.endingAfter(fromNs, cursor)) {
+			const rows = rowsOf(tracesData);
+			if (rows === undefined || this.table.rows > limits.maxRows) continue;
+			if (this.table.find(rows.words, WORD.traceId) >= 0) continue;
+			const trace = this.table.add(rows.words, WORD.traceId);
+			if (!this.addStored(trace, rows)) {
+				this.table.remove(trace);
+				continue;
+			}
+			this.table.flags[trace] = FLAG.hasStated;
+			this.noteMaturity(trace, this.hopsOf(trace, true, this.watermarkMs).nextMaturityMs);
+		}
+	}
+
+	private evict(clockMs: number): void {
+		const { table } = this;
+		const { holdMs, maxRows } = this.options.limits;
+		for (const trace of table.inOrderOfTouch()) {
+			const isRoomy = table.rows <= maxRows * (1 - MAKE_ROOM);
+			if (isRoomy && table.touchedMs[trace]! > clockMs - holdMs) break;
+			if (table.nextMaturityMs[trace]! !== Infinity || (table.flags[trace]! & FLAG.dirty) !== 0) continue;
+			const [w0, w1, w2, w3] = wordsOf(table, trace);
+			this.filter.add(this.options.committed.hash(w0, w1, w2, w3));
+			table.remove(trace);
+		}
+	}
+
+	private compact(): void {
+		if (this.facts.facts.length > MAX_FACTS) {
+			this.facts.compact((move) => {
+				for (const trace of this.table.inOrderOfTouch())
+					this.table.eachRow(trace, (row) => this.table.setFacts(row, move(this.table.factsOf(row))));
+			});
+			this.forgetShapes();
+		} else if (this.shapes.size > MAX_FACTS) this.forgetShapes();
+		if (this.logFacts.facts.length > MAX_FACTS) {
+			this.logFacts.compact(() => {});
+			this.logs.forget();
+		}
+	}
+
+	private forgetShapes(): void {
+		this.shapes.clear();
+		this.hops.forget();
+	}
+}
+
+function isPlausible(timeMs: number, arrivedMs: number): boolean {
+	return timeMs >= arrivedMs - PAST_MS && timeMs <= arrivedMs + FUTURE_MS;
+}
+
+function wordsOf(table: TraceTable, trace: number): [number, number, number, number] {
+	return [table.traceWord(trace, 0), table.traceWord(trace, 1), table.traceWord(trace, 2), table.traceWord(trace, 3)];
+}

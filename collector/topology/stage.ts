@@ -345,12 +345,15 @@ export class TopologyStage {
 	}
 
 	private addStored(trace: number, rows: RecordRows): boolean {
+		const { limits } = this.options;
 		this.facts.learn(rows.profiles);
 		let added = false;
 		for (let row = 0; row < rows.count; row++) {
 			const number = this.facts.numberOf(rows.words[row * WORDS_A_ROW + WORD.profile]!);
 			if (number === undefined || this.facts.facts[number]!.ignored !== undefined) continue;
-			if (this.table.rowsOf(trace) >= this.options.limits.maxRowsPerTrace) break;
+			if (this.table.rowsOf(trace) >= limits.maxRowsPerTrace) break;
+			// As when it arrived, give or take what lies between the two clocks.
+			if (!isPlausible(rows.numbers[row * NUMBERS_A_ROW + NUMBER.startMs]!, this.watermarkMs + limits.maturityMs)) continue;
 			this.table.addRow(trace, rows, row, number, true);
 			added = true;
 		}

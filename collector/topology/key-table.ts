@@ -7,10 +7,12 @@ export const ROLE = {
 	none: 0,
 	/** Part of the record's profile. */
 	text: 1,
-	/** An address of which only the host is part of the profile: the port is a new one for every connection. */
-	host: 2,
-	/** A URL of which only the authority is part of the profile. */
+	/** An address: its port is a new one for every connection, and public ones are as many as the internet has. */
+	address: 2,
+	/** A URL of which only the authority is part of the profile, and that only at the caller. */
 	authority: 3,
+	/** Part of the profile only where it shows an export of telemetry. */
+	path: 8,
 	/** `guid:x-request-id`: kept as a hash. */
 	requestId: 4,
 	requestBytes: 5,
@@ -29,6 +31,7 @@ const MAX_KEY_BYTES = 127;
 export class KeyTable {
 	private readonly mask: number;
 	private readonly keys: (Uint8Array | undefined)[];
+	private readonly names: string[];
 	private readonly roles: Uint8Array;
 
 	constructor(roled: readonly RoledKey[]) {
@@ -36,6 +39,7 @@ export class KeyTable {
 		while (size < roled.length * 8) size *= 2;
 		this.mask = size - 1;
 		this.keys = new Array<Uint8Array | undefined>(size);
+		this.names = new Array<string>(size).fill("");
 		this.roles = new Uint8Array(size);
 		const encoder = new TextEncoder();
 		for (const { key, role } of roled) {
@@ -44,6 +48,7 @@ export class KeyTable {
 			let slot = slotOf(bytes, 0, bytes.length) & this.mask;
 			while (this.keys[slot] !== undefined) slot = (slot + 1) & this.mask;
 			this.keys[slot] = bytes;
+			this.names[slot] = key;
 			this.roles[slot] = role;
 		}
 	}
@@ -56,6 +61,10 @@ export class KeyTable {
 			if (key === undefined) return -1;
 			if (key.length === end - start && isEqual(key, bytes, start)) return slot;
 		}
+	}
+
+	name(number: number): string {
+		return this.names[number]!;
 	}
 
 	role(number: number): Role {

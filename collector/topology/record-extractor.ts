@@ -11,6 +11,10 @@ import { NUMBER, NUMBERS_A_ROW, type Profile, type RecordRows, WORD, WORDS_A_ROW
 
 export interface ExtractorOptions {
 	readonly keys: readonly RoledKey[];
+	/** Of the resource; all are text. */
+	readonly resourceKeys: readonly string[];
+	/** What of a value is part of the profile; undefined for nothing. */
+	readonly reduce: (key: string, kind: number, value: string) => string | undefined;
 	/** Records without any of the keys are left out: most log records are no access logs. */
 	readonly onlyWithKeys: boolean;
 	/** Tells whether a span's name is part of its profile. Called with the name's bytes. */
@@ -28,12 +32,16 @@ export interface ExtractorOptions {
 /** Profiles that are remembered; beyond it all are forgotten and told again. */
 const MAX_PROFILES = 1 << 16;
 const TABLE_SIZE = MAX_PROFILES * 2;
+const MAX_EXPORT_PATH = 80;
+const MAX_ADDRESSES = 1 << 14;
+const KIND_SERVER = 2;
 const TRACE_STATE_TAG = (3 << 3) | 2;
 const LOG_BODY_TAG = (5 << 3) | 2;
 
 export class RecordExtractor {
 	private readonly options: ExtractorOptions;
 	private readonly keys: KeyTable;
+	private readonly resourceKeys: ReadonlySet<string>;
 	private nextProfile: number;
 	private known = 0;
 	/** Open addressing: two words of hash, and the profile's number; 0 where free. */
@@ -42,6 +50,10 @@ export class RecordExtractor {
 	private fresh: Profile[] = [];
 	private hash0 = 0;
 	private hash1 = 0;
+	/** Of the record in hand. */
+	private kind = 0;
+	/** What is left of addresses at servers, by a hash of their host: most spans have one that was seen before. */
+	private readonly addresses = new Map<number, number>();
 	/** Of the group's resources and scopes. */
 	private scopeHash0 = new Uint32Array(64);
 	private scopeHash1 = new Uint32Array(64);
@@ -51,6 +63,7 @@ export class RecordExtractor {
 	constructor(options: ExtractorOptions) {
 		this.options = options;
 		this.keys = new KeyTable(options.keys);
+		this.resourceKeys = new Set(options.resourceKeys);
 		this.nextProfile = options.firstProfile ?? 1;
 	}
 
@@ -84,6 +97,7 @@ export class RecordExtractor {
 		// Severity is no part of what an access log says.
 		const kind = isSpan ? columns.kind[record]! : 0;
 		const status = isSpan ? columns.status[record]! : 0;
+		this.kind = kind;
 		this.hash0 = Math.imul(this.scopeHash0[scope]! ^ (kind * 4 + status + 1), 0x9e3779b1);
 		this.hash1 = Math.imul(this.scopeHash1[scope]! ^ (kind * 4 + status + 1), 0x85ebca6b);
 		words[wordAt + WORD.requestId] = words[wordAt + WORD.requestId + 1] = 0;
@@ -169,16 +183,22 @@ export class RecordExtractor {
 				this.mixKey(key);
 				this.mix(bytes, value, end);
 				break;
-			case ROLE.host:
-				this.mixKey(key);
-				this.mix(bytes, from, hostEnd(bytes, from, end));
+			case ROLE.address:
+				this.mixAddress(key, bytes, from, end);
 				break;
 			case ROLE.authority: {
+				if (this.kind === KIND_SERVER) break;
 				this.mixKey(key);
 				const start = authorityStart(bytes, from, end);
-				this.mix(bytes, start, authorityEnd(bytes, start, end));
+				const authority = authorityEnd(bytes, start, end);
+				this.mix(bytes, start, isExportLike(bytes, authority, end) ? end : authority);
 				break;
 			}
+			case ROLE.path:
+				if (!isExportLike(bytes, from, end)) break;
+				this.mixKey(key);
+				this.mix(bytes, from, end);
+				break;
 			case ROLE.requestId: {
 				const [h0, h1] = [this.hash0, this.hash1];
 				this.hash0 = this.options.seed[0];
@@ -212,7 +232,7 @@ export class RecordExtractor {
 		if (key < 0) return 0;
 		const role = this.keys.role(key);
 		const value = encoder.encode(pair[1]);
-		if (role === ROLE.text || role === ROLE.host || role === ROLE.authority) {
+		if (isProfiled(role)) {
 			this.mixKey(key);
 			this.mix(value, 0, value.length);
 		} else if (role === ROLE.requestId) {
@@ -237,8 +257,8 @@ export class RecordExtractor {
 			const role = this.keys.role(key);
 			this.mixKey(key);
 			const valueBytes = encoder.encode(value);
-			if (role === ROLE.text || role === ROLE.authority) this.mix(valueBytes, 0, valueBytes.length);
-			else if (role === ROLE.host) this.mix(valueBytes, 0, hostEnd(valueBytes, 0, valueBytes.length));
+			if (role === ROLE.address) this.mix(valueBytes, 0, hostEnd(valueBytes, 0, valueBytes.length));
+			else if (isProfiled(role)) this.mix(valueBytes, 0, valueBytes.length);
 			else this.takeNumber(role, Number(value), row * NUMBERS_A_ROW);
 		}
 		if (matched === 0) return false;
@@ -251,6 +271,27 @@ export class RecordExtractor {
 		const reader = new WireReader(bytes, fieldStart[field]!, fieldStart[field + 1]!);
 		reader.next();
 		return this.options.weightOf(reader.string());
+	}
+
+	/** At a server, addresses that come to the same count as the same. */
+	private mixAddress(key: number, bytes: Uint8Array, start: number, end: number): void {
+		const hostTo = hostEnd(bytes, start, end);
+		this.mixKey(key);
+		if (this.kind !== KIND_SERVER) {
+			this.mix(bytes, start, hostTo);
+			return;
+		}
+		let hash = this.options.seed[0];
+		for (let i = start; i < hostTo; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193) ^ (hash >>> 15);
+		let reduced = this.addresses.get(hash);
+		if (reduced === undefined) {
+			const host = decoder.decode(bytes.subarray(start, hostTo));
+			reduced = this.options.reduce(this.keys.name(key), this.kind, host) === host ? hash : 1;
+			if (this.addresses.size >= MAX_ADDRESSES) this.addresses.clear();
+			this.addresses.set(hash, reduced);
+		}
+		this.hash0 = Math.imul(this.hash0 ^ reduced, 0x85ebca6b);
+		this.hash1 = Math.imul(this.hash1 + reduced, 0x27d4eb2f) ^ (this.hash1 >>> 15);
 	}
 
 	private findKey(name: string): number {
@@ -309,17 +350,18 @@ export class RecordExtractor {
 	): Profile {
 		const { bytes, scope, scopeResource, nameStart, nameEnd, firstField, fieldSlot } = columns;
 		const isSpan = columns.shape === SPAN_SHAPE;
+		const kind = isSpan ? columns.kind[record]! : 0;
 		const attributes: [string, string][] = [];
 		if (given === undefined) {
 			for (let f = firstField[record]!, end = firstField[record + 1]! - 1; f < end; f++) {
 				const pair = fieldSlot[f] === SLOT.attribute ? textPair(columns, f) : undefined;
-				if (pair !== undefined) this.keep(pair, attributes);
+				if (pair !== undefined) this.keep(pair, kind, attributes);
 			}
-		} else for (const pair of given) this.keep(pair, attributes);
+		} else for (const pair of given) this.keep(pair, kind, attributes);
 		const keepsName = isSpan && this.options.keepsName(bytes, nameStart[record]!, nameEnd[record]!);
 		return {
 			id,
-			kind: isSpan ? columns.kind[record]! : 0,
+			kind,
 			status: isSpan ? columns.status[record]! : 0,
 			name: keepsName ? decoder.decode(bytes.subarray(nameStart[record]!, nameEnd[record]!)) : "",
 			scope: scopeName(columns, scope[record]!),
@@ -328,22 +370,17 @@ export class RecordExtractor {
 		};
 	}
 
-	private keep([key, value]: readonly [string, string], into: [string, string][]): void {
+	private keep([key, value]: readonly [string, string], kind: number, into: [string, string][]): void {
 		const number = this.findKey(key);
-		if (number < 0) return;
-		const role = this.keys.role(number);
-		const text = encoder.encode(value);
-		if (role === ROLE.text) into.push([key, value]);
-		else if (role === ROLE.host) into.push([key, decoder.decode(text.subarray(0, hostEnd(text, 0, text.length)))]);
-		else if (role === ROLE.authority) {
-			const start = authorityStart(text, 0, text.length);
-			into.push([key, decoder.decode(text.subarray(start, authorityEnd(text, start, text.length)))]);
-		}
+		if (number < 0 || !isProfiled(this.keys.role(number))) return;
+		const reduced = this.options.reduce(key, kind, value);
+		if (reduced !== undefined) into.push([key, reduced]);
 	}
 
 	private resourceAttributes(columns: RecordColumns, resource: number): [string, string][] {
 		const attributes: [string, string][] = [];
-		for (const pair of resourcePairs(columns, resource)) this.keep(pair, attributes);
+		for (const [key, value] of resourcePairs(columns, resource))
+			if (this.resourceKeys.has(key)) attributes.push([key, value]);
 		return attributes;
 	}
 
@@ -411,6 +448,24 @@ function numberAt(bytes: Uint8Array, tag: number, from: number, end: number): nu
 	}
 	if (tag === 0x21 && end - from === 8) return new DataView(bytes.buffer, bytes.byteOffset + from, 8).getFloat64(0, true);
 	return NaN;
+}
+
+function isProfiled(role: Role): boolean {
+	return role === ROLE.text || role === ROLE.address || role === ROLE.authority || role === ROLE.path;
+}
+
+/** Whether a path can be that of an export of telemetry: `/v1/…`, `/otlp/v1/…`, `/api/v2/spans`, or a gRPC service of OpenTelemetry's. */
+function isExportLike(bytes: Uint8Array, start: number, end: number): boolean {
+	const length = end - start;
+	if (length > MAX_EXPORT_PATH || length < 8) return false;
+	let at = bytes[start] === 47 ? start + 1 : start;
+	const first = bytes[at];
+	// v1, otlp and opentelemetry, api
+	if (first !== 118 && first !== 111 && first !== 97) return false;
+	at = end - 1;
+	const last = bytes[at];
+	// traces, metrics, logs, spans, Service; a method of one ends otherwise, but begins like nothing else.
+	return last === 115 || last === 101 || first === 111;
 }
 
 /** End of the host in `host`, `host:port`, `[::1]:port`; an IPv6 address without brackets is all host. */

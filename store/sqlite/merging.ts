@@ -13,12 +13,17 @@ import type { WindowWriter } from "./window-writer.ts";
 const MAX_UNMERGED_BLOCKS = 400;
 /** Merges of fewer rows cost less than handing them over. */
 const INLINE_MERGE_ROWS = 1_024;
+/** Some 50 s of commits under load. Beyond it the oldest groups are given up, down to half as many. */
+const MAX_HELD_BLOCKS = 2_000;
+/** Windows that ended and cannot be sealed; each is an open file. */
+const MAX_HELD_WINDOWS = 16;
 
 export interface MergingOptions {
 	/** Where large merges run; in the calling thread when absent. */
 	readonly merger?: MergeRunner;
 	/** Called when a merge came back and there is a step to take. */
 	readonly onWork?: () => void;
+	readonly log: (level: "info" | "warn" | "error", message: string) => void;
 	/** Told of a window that was compacted and is about to be closed for good. */
 	readonly onSeal: (window: WindowWriter) => void;
 }
@@ -31,6 +36,8 @@ interface FinishedMerge {
 
 export class Merging {
 	private readonly windows: LiveWindows;
+	/** Groups that were given up before the topology stage had them. */
+	skippedGroups = 0;
 	private readonly options: MergingOptions;
 	private mergingWindow: WindowWriter | undefined;
 	private merged: FinishedMerge | undefined;
@@ -46,14 +53,40 @@ export class Merging {
 			this.finish(this.merged);
 			return true;
 		}
-		const sealing = this.windows.sealing[0];
-		const window = sealing ?? this.windows.open;
-		if (window === undefined) return false;
-		const plan = window.nextMerge(sealing !== undefined);
-		if (plan !== undefined) return this.merge(window, plan);
-		if (sealing === undefined || this.mergingWindow === sealing) return false;
-		this.windows.guarded(sealing, () => this.seal(sealing));
-		return true;
+		this.boundHold();
+		for (const window of this.windows.all()) {
+			// While groups are held, what is released is merged as in an open window: the last blocks are to be final ones.
+			const ended = window !== this.windows.open && !window.holdsGroups;
+			const plan = window.nextMerge(ended);
+			if (plan !== undefined) return this.merge(window, plan);
+			if (!ended) continue;
+			if (this.mergingWindow === window) return false;
+			this.windows.guarded(window, () => this.seal(window));
+			return true;
+		}
+		return false;
+	}
+
+	/** Groups that the topology stage does not release must not keep blocks from being merged, and windows from being sealed, for ever. */
+	private boundHold(): void {
+		const { sealing } = this.windows;
+		const waiting = sealing.filter((window) => window.holdsGroups);
+		let excess = this.windows.all().reduce((total, window) => total + window.heldBlocks, 0);
+		if (excess <= MAX_HELD_BLOCKS && waiting.length <= MAX_HELD_WINDOWS) return;
+		excess -= MAX_HELD_BLOCKS / 2;
+		let groups = 0;
+		for (const window of this.windows.all()) {
+			const held = window.heldBlocks;
+			const isFurtherBack = waiting.indexOf(window) < waiting.length - MAX_HELD_WINDOWS && waiting.includes(window);
+			if (!isFurtherBack && excess <= 0) break;
+			groups += window.giveUpHold(isFurtherBack ? 0 : Math.max(0, held - excess));
+			excess -= held;
+		}
+		this.skippedGroups += groups;
+		this.options.log(
+			"warn",
+			`the topology stage is behind: ${groups} groups wait for it no longer, and would be missing in edges after a crash`,
+		);
 	}
 
 	private merge(window: WindowWriter, plan: MergePlan): boolean {
@@ -64,7 +97,7 @@ export class Merging {
 			return true;
 		}
 		if (this.mergingWindow !== undefined) {
-			if (window.unmergedBlocks < MAX_UNMERGED_BLOCKS) return false;
+			if (window.unmergedBlocks - window.heldBlocks < MAX_UNMERGED_BLOCKS) return false;
 			// Ingest outruns the merge thread: merging here too slows ingest down to what can be kept in order.
 			this.mergeHere(window, plan);
 			return true;

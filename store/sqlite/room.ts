@@ -2,7 +2,7 @@
  * Keeps the windows within their age and bytes, and makes room when the disk is full.
  */
 import type { LiveWindows } from "./live-windows.ts";
-import { freeBytes, ReserveFile } from "./retention.ts";
+import { freeBytes, type ReserveFile } from "./retention.ts";
 import type { WindowWriter } from "./window-writer.ts";
 
 /** How long the disk must be full before the open window is given up, when there is no older one; a smaller one is not what fills it. */
@@ -42,7 +42,8 @@ export class Room {
 		const windows = this.windows.infos();
 		let bytes = windows.reduce((total, window) => total + window.bytes, 0);
 		for (const window of windows) {
-			if (window.state === "open") continue;
+			// One that ended may go before it is sealed: it can wait long for the topology stage.
+			if (window.name === this.windows.open?.name) continue;
 			const tooOld = window.toMs + maxAgeMs < nowMs;
 			if (!tooOld && bytes <= maxBytes) continue;
 			this.windows.remove(window.name, tooOld ? "older than the retention" : "over the byte budget");

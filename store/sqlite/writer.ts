@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { MeshscopeError } from "../../model/errors.ts";
 import type { BlockOperation } from "../block/format.ts";
 import type { Failpoint } from "./failpoint.ts";
+import type { CommitRef, ReplayGroup } from "../topology.ts";
 import type { AppendReport, BackupReport, StoreStats, StoreWriter, WindowInfo, WriteGroup } from "../store.ts";
 import { backupDirectory } from "./backup.ts";
 import { isDamage, isDiskFull } from "./database.ts";
@@ -17,9 +18,10 @@ import { Merging } from "./merging.ts";
 import { migrateWindows } from "./migrate.ts";
 import { NameCatalogue } from "./names.ts";
 import { recentFingerprints } from "./recent-fingerprints.ts";
+import { replayGroups } from "./replay.ts";
 import { freeBytes, ReserveFile } from "./retention.ts";
 import { Room } from "./room.ts";
-import type { WindowWriter } from "./window-writer.ts";
+import type { AppendedGroup, WindowWriter } from "./window-writer.ts";
 
 export interface SqliteWriterOptions {
 	readonly directory: string;
@@ -94,7 +96,7 @@ class SqliteWriter implements StoreWriter {
 	private appendTo(group: WriteGroup, again: boolean): AppendReport {
 		if (this.closed) throw new MeshscopeError("shutting_down", "the store is closed");
 		let window: WindowWriter | undefined;
-		let appended: ReturnType<WindowWriter["append"]>;
+		let appended: AppendedGroup;
 		try {
 			window = this.windows.windowFor(group.arrivedMs);
 			appended = window.append(group);
@@ -113,7 +115,19 @@ class SqliteWriter implements StoreWriter {
 			});
 		}
 		this.noteNames(appended.operations, group);
-		return { invalidUtf8Strings: appended.invalidUtf8Strings };
+		const { commit, invalidUtf8Strings } = appended;
+		return { ref: { window: window.name, commit }, invalidUtf8Strings };
+	}
+
+	release(upTo: CommitRef): void {
+		for (const window of this.windows.all())
+			if (window.name <= upTo.window) window.release(window.name === upTo.window ? upTo.commit : undefined);
+	}
+
+	replay(after: CommitRef | undefined): Iterable<ReplayGroup> {
+		return replayGroups(this.options.directory, this.windows.catalog.windows(), after, (message) =>
+			this.options.log("warn", message),
+		);
 	}
 
 	recentFingerprints(max: number): Uint8Array {
@@ -152,6 +166,7 @@ class SqliteWriter implements StoreWriter {
 			metricPoints: sum((window) => window.metricPoints),
 			windows,
 			freshBlocks: live.reduce((total, window) => total + window.unmergedBlocks, 0),
+			topologySkipped: this.merging.skippedGroups,
 			walBytes: live.reduce((total, window) => total + window.walBytes, 0),
 			retention: { maxAgeMs: this.options.maxAgeMs, maxBytes: this.options.maxBytes },
 		};

@@ -8,6 +8,7 @@ import type { TraceId } from "../model/ids.ts";
 import type { RecordColumns } from "../model/columns.ts";
 import type { MetricBatch } from "../model/metric.ts";
 import type { DurationNs, TimeNs } from "../model/time.ts";
+import type { CommitRef, ReplayGroup } from "./topology.ts";
 
 export type Signal = "traces" | "logs" | "metrics";
 
@@ -22,6 +23,11 @@ export interface WriteGroup {
 	 * crash is recognised.
 	 */
 	readonly fingerprints: Uint8Array;
+	/**
+	 * What the topology stage made of the group's metric points; empty for nothing. An engine MUST keep it in the same transaction
+	 * until the group is released, and give it back from `replay`.
+	 */
+	readonly topologyMetrics: Uint8Array;
 	/** Arrival time, epoch ms: decides the window. Never the spans' own times, which senders can get wrong. */
 	readonly arrivedMs: number;
 }
@@ -41,6 +47,13 @@ export interface StoreWriter {
 	 */
 	recentFingerprints(max: number): Uint8Array;
 	/**
+	 * The topology stage has everything up to this group on disk. Until then an engine MUST be able to `replay` a group, also after a
+	 * crash; groups of windows that were removed or are damaged are the exception. MAY be called seldom.
+	 */
+	release(upTo: CommitRef): void;
+	/** The groups behind `after` (all that are kept where undefined), in the order of their commits, each whole. */
+	replay(after: CommitRef | undefined): Iterable<ReplayGroup>;
+	/**
 	 * One bounded step of background work: merging, retention, checkpoints. Batches that arrive meanwhile wait for its end, so longer
 	 * work belongs in a thread of the engine's. Returns true while there is more to do now. MUST be safe to stop between any two steps
 	 * and at any point inside one.
@@ -54,6 +67,8 @@ export interface StoreWriter {
 }
 
 export interface AppendReport {
+	/** The group's place in the order of commits. */
+	readonly ref: CommitRef;
 	/**
 	 * Names, attribute keys and values, and log bodies of the group that are not UTF-8 and are read with U+FFFD. MUST be 0 when there
 	 * are none and above 0 when there are; a text that repeats in the group MAY count once.
@@ -82,6 +97,8 @@ export interface StoreStats {
 	readonly windows: readonly WindowInfo[];
 	/** Blocks that wait to be merged. */
 	readonly freshBlocks: number;
+	/** Groups that could not wait for the topology stage, since the start: after a crash it could not read them again. */
+	readonly topologySkipped: number;
 	readonly walBytes: number;
 	readonly retention: { readonly maxAgeMs: number; readonly maxBytes: number };
 }

@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { MeshscopeError } from "../../model/errors.ts";
 import { protobufjsEncode } from "../../store/conformance/otlp-arbitraries.ts";
 import type { AppendReport, Signal, StoreWriter } from "../../store/store.ts";
+import type { CommitRef } from "../../store/topology.ts";
 import { DEFAULT_LIMITS } from "../decode/limits.ts";
 import type { PayloadEncoding } from "../ingest.ts";
 import { Committer } from "./committer.ts";
@@ -24,6 +25,8 @@ class FakeStore {
 	maintained = 0;
 	invalid = 0;
 	closed = false;
+	lastCommit = 0;
+	released = 0;
 	fail: (append: number) => unknown = () => undefined;
 	recent = new Uint8Array(0);
 	maintainAnswer: () => boolean = () => false;
@@ -38,7 +41,12 @@ class FakeStore {
 			fingerprints: fingerprints.length / 16,
 		});
 		this.recent = Buffer.concat([this.recent, fingerprints]);
-		return { invalidUtf8Strings: this.invalid };
+		this.lastCommit++;
+		return { ref: { window: "w", commit: this.lastCommit }, invalidUtf8Strings: this.invalid };
+	}
+
+	release(upTo: CommitRef): void {
+		this.released = upTo.commit;
 	}
 
 	recentFingerprints(): Uint8Array {

@@ -141,7 +141,9 @@ export class Committer {
 		const { group } = this;
 		if (!group.hasRecords) return undefined;
 		try {
-			const { invalidUtf8Strings } = this.options.store.append(group.toWrite(this.options.now()));
+			const { ref, invalidUtf8Strings } = this.options.store.append(group.toWrite(this.options.now()));
+			// Nothing reads groups again after a crash: none is held back from merging.
+			this.options.store.release(ref);
 			group.remember();
 			if (invalidUtf8Strings > 0) group.noteInvalidUtf8(invalidUtf8Strings);
 			this.commits++;

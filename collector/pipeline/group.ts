@@ -29,6 +29,8 @@ interface Plain {
 	readonly invalidUtf8Strings: number;
 }
 
+const NOTHING = new Uint8Array(0);
+
 export class Group {
 	readonly spans = new RecordColumns(SPAN_SHAPE);
 	readonly logs = new RecordColumns(LOG_SHAPE);
@@ -90,7 +92,7 @@ export class Group {
 		const fingerprints = new Uint8Array(this.fingerprints.length * FINGERPRINT_BYTES);
 		this.fingerprints.forEach((fingerprint, i) => fingerprints.set(fingerprint, i * FINGERPRINT_BYTES));
 		const metrics: MetricBatch = { series: this.series, points: this.points };
-		return { spans: this.spans, logs: this.logs, metrics, fingerprints, arrivedMs };
+		return { spans: this.spans, logs: this.logs, metrics, fingerprints, topologyMetrics: NOTHING, arrivedMs };
 	}
 
 	/** The group is durable: its batches are known from now on. */

@@ -10,6 +10,7 @@ import { DIFFERENTIAL_RULES } from "./rules-differential.ts";
 import { LOG_RULES } from "./rules-logs.ts";
 import { METRIC_RULES } from "./rules-metrics.ts";
 import { NAME_RULES } from "./rules-names.ts";
+import { REPLAY_RULES } from "./rules-replay.ts";
 import { SEARCH_RULES } from "./rules-search.ts";
 import { TRACE_RULES } from "./rules-traces.ts";
 import { WRITING_RULES } from "./rules-writing.ts";
@@ -64,6 +65,7 @@ const RULES: readonly Rule[] = [
 	...LOG_RULES,
 	...METRIC_RULES,
 	...WRITING_RULES,
+	...REPLAY_RULES,
 	...DIFFERENTIAL_RULES,
 ];
 

@@ -8,6 +8,7 @@ import type { OtlpKeyValue, OtlpLogRecord, OtlpSpan, OtlpTracesData } from "../.
 import { WIRE_LENGTH, WireReader } from "../../model/protobuf/reader.ts";
 import { timeNs, type TimeNs } from "../../model/time.ts";
 import type { LogQuery, StoreReader, StoreWriter, TraceQuery, TraceSummary, WriteGroup } from "../store.ts";
+import type { CommitRef } from "../topology.ts";
 import type { ConformanceDecoders, StoreUnderTest } from "./kit.ts";
 import { type OtlpLogsData, protobufjsEncode } from "./otlp-arbitraries.ts";
 
@@ -23,6 +24,7 @@ export interface GroupParts {
 	readonly logs?: readonly OtlpLogsData[];
 	readonly metrics?: readonly object[];
 	readonly fingerprints?: Uint8Array;
+	readonly topologyMetrics?: Uint8Array;
 	readonly arrivedMs?: number;
 }
 
@@ -57,12 +59,19 @@ export class Workbench {
 			logs,
 			metrics: this.metricBatch(parts.metrics ?? []),
 			fingerprints: parts.fingerprints ?? new Uint8Array(0),
+			topologyMetrics: parts.topologyMetrics ?? new Uint8Array(0),
 			arrivedMs: parts.arrivedMs ?? NOW_MS,
 		};
 	}
 
+	/** Appends a group that no topology stage waits for. */
 	append(parts: GroupParts): void {
-		this.store.writer.append(this.group(parts));
+		this.store.writer.release(this.hold(parts));
+	}
+
+	/** Appends a group that is not released. */
+	hold(parts: GroupParts): CommitRef {
+		return this.store.writer.append(this.group(parts)).ref;
 	}
 
 	/** Background work until there is none left, or many steps. */

@@ -7,10 +7,11 @@ import { type RecordColumns, SLOT } from "../../model/columns.ts";
 import { invalidTexts } from "../../model/otlp/invalid-text.ts";
 import type { MetricSeriesKey } from "../../model/metric.ts";
 import type { AppendReport, StoreReader, StoreScanner, StoreStats, StoreWriter, WriteGroup } from "../store.ts";
+import { type CommitRef, isAfter, type ReplayGroup } from "../topology.ts";
 import { MemoryReader } from "./reader.ts";
-import { logsOf, spansOf, type StoredLog, type StoredSpan } from "./records.ts";
+import { logsOf, otlpData, spansOf, type StoredLog, type StoredSpan } from "./records.ts";
 import { MemoryScanner } from "./scanner.ts";
-import { MemoryState, type StoredGroup, type StoredSeries } from "./state.ts";
+import { MEMORY_WINDOW, MemoryState, type StoredGroup, type StoredSeries } from "./state.ts";
 
 export interface MemoryStore {
 	readonly writer: StoreWriter;
@@ -65,6 +66,8 @@ class MemoryWriter implements StoreWriter {
 			logs,
 			points: points.map(({ point, key }) => ({ ...point, series: this.seriesOf(key, point.timeNs) })),
 			fingerprints: group.fingerprints.slice(),
+			commit: state.commits + 1,
+			topologyMetrics: group.topologyMetrics.slice(),
 			arrivedMs: group.arrivedMs,
 			bytes,
 		};
@@ -78,9 +81,30 @@ class MemoryWriter implements StoreWriter {
 			if (service !== "") state.seeService(service, group.arrivedMs);
 		}
 		state.groups.push(stored);
+		state.commits = stored.commit;
 		state.bytes += bytes;
 		this.evict(() => state.bytes > this.options.maxBytes);
-		return { invalidUtf8Strings: invalidIn(group.spans) + invalidIn(group.logs) };
+		return {
+			ref: { window: MEMORY_WINDOW, commit: stored.commit },
+			invalidUtf8Strings: invalidIn(group.spans) + invalidIn(group.logs),
+		};
+	}
+
+	release(upTo: CommitRef): void {
+		this.state.released = Math.max(this.state.released, upTo.commit);
+	}
+
+	replay(after: CommitRef | undefined): Iterable<ReplayGroup> {
+		const refOf = ({ commit }: StoredGroup): CommitRef => ({ window: MEMORY_WINDOW, commit });
+		return this.state.groups
+			.filter((group) => group.commit > this.state.released && isAfter(refOf(group), after))
+			.map((group) => ({
+				ref: refOf(group),
+				arrivedMs: group.arrivedMs,
+				traces: otlpData(group.spans),
+				logs: otlpData(group.logs),
+				metrics: group.topologyMetrics,
+			}));
 	}
 
 	recentFingerprints(max: number): Uint8Array {
@@ -115,7 +139,7 @@ class MemoryWriter implements StoreWriter {
 					? []
 					: [
 							{
-								name: "memory",
+								name: MEMORY_WINDOW,
 								fromMs: Math.min(...arrivals),
 								toMs: Math.max(...arrivals),
 								bytes,
@@ -124,6 +148,7 @@ class MemoryWriter implements StoreWriter {
 							},
 						],
 			freshBlocks: 0,
+			topologySkipped: 0,
 			walBytes: 0,
 			retention: { maxAgeMs: this.options.maxAgeMs, maxBytes: this.options.maxBytes },
 		};

@@ -23,7 +23,7 @@ import type {
 	TraceSearchResult,
 	TraceSummary,
 } from "../store.ts";
-import { bodyText, logEntry, matchesAttributes, type StoredLog, type StoredSpan, tracesData } from "./records.ts";
+import { bodyText, logEntry, matchesAttributes, type StoredLog, type StoredSpan, otlpData } from "./records.ts";
 import type { MemoryState, StoredSeries } from "./state.ts";
 
 const STATUS_CODES = { unset: 0, ok: 1, error: 2 } as const;
@@ -40,7 +40,7 @@ export class MemoryReader implements StoreReader {
 	async trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult | undefined> {
 		const spans = this.spansByTrace(new Set([id])).get(id);
 		if (spans === undefined) return undefined;
-		const bytes = tracesData(spans);
+		const bytes = otlpData(spans);
 		const body = format === "protobuf" ? bytes : new TextEncoder().encode(JSON.stringify(decodeTracesData(bytes)));
 		return { summary: summaryOf(id, spans), body };
 	}

@@ -119,17 +119,17 @@ export function matchesAttributes(
 	});
 }
 
-/** TracesData: the spans, each under its resource and scope with every byte of theirs. */
-export function tracesData(spans: readonly StoredSpan[]): Uint8Array {
-	const groups = new Map<string, Map<string, StoredSpan[]>>();
-	for (const span of spans) {
-		const resourceKey = Buffer.from(span.origin.resourceBytes).toString("latin1");
-		const scopeKey = Buffer.from(span.origin.scopeBytes).toString("latin1");
-		const scopes = groups.get(resourceKey) ?? new Map<string, StoredSpan[]>();
+/** TracesData or LogsData: the records, each under its resource and scope with every byte of theirs. */
+export function otlpData(records: readonly (StoredSpan | StoredLog)[]): Uint8Array<ArrayBuffer> {
+	const groups = new Map<string, Map<string, (StoredSpan | StoredLog)[]>>();
+	for (const record of records) {
+		const resourceKey = Buffer.from(record.origin.resourceBytes).toString("latin1");
+		const scopeKey = Buffer.from(record.origin.scopeBytes).toString("latin1");
+		const scopes = groups.get(resourceKey) ?? new Map<string, (StoredSpan | StoredLog)[]>();
 		groups.set(resourceKey, scopes);
 		const members = scopes.get(scopeKey) ?? [];
 		scopes.set(scopeKey, members);
-		members.push(span);
+		members.push(record);
 	}
 	const writer = new WireWriter();
 	for (const scopes of groups.values()) {

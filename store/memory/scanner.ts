@@ -4,7 +4,7 @@ import { spanIdentity } from "../../model/otlp/trace-summary.ts";
 import type { LogEntry, MetricPoint, MetricSeries, ScanQuery, SpanRow, StoreScanner, VerifyReport } from "../store.ts";
 import { metricSeries } from "./reader.ts";
 import { logEntry, spanRow } from "./records.ts";
-import type { MemoryState } from "./state.ts";
+import { MEMORY_WINDOW, type MemoryState } from "./state.ts";
 
 export class MemoryScanner implements StoreScanner {
 	private readonly state: MemoryState;
@@ -44,7 +44,7 @@ export class MemoryScanner implements StoreScanner {
 		const { groups } = this.state;
 		if (groups.length === 0) return { windows: [], ok: true };
 		const spans = groups.reduce((total, group) => total + group.spans.length, 0);
-		return { windows: [{ name: "memory", ok: true, blocks: groups.length, spans, problems: [] }], ok: true };
+		return { windows: [{ name: MEMORY_WINDOW, ok: true, blocks: groups.length, spans, problems: [] }], ok: true };
 	}
 
 	close(): void {}

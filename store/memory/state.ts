@@ -23,6 +23,8 @@ export interface StoredGroup {
 	readonly logs: readonly StoredLog[];
 	readonly points: readonly StoredPoint[];
 	readonly fingerprints: Uint8Array;
+	readonly commit: number;
+	readonly topologyMetrics: Uint8Array;
 	readonly arrivedMs: number;
 	readonly bytes: number;
 }
@@ -34,8 +36,14 @@ export interface OperationNames {
 	readonly operations: Map<string, { readonly name: string; readonly kind: SpanRow["kind"]; lastSeenMs: number }>;
 }
 
+/** The one window there is. */
+export const MEMORY_WINDOW = "memory";
+
 export class MemoryState {
 	groups: StoredGroup[] = [];
+	commits = 0;
+	/** Groups up to this one need not be replayed. */
+	released = 0;
 	bytes = 0;
 	readonly services = new Map<string, OperationNames>();
 	/** By identity: everything of the key but its description. */

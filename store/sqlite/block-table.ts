@@ -9,6 +9,8 @@ import type { Connection } from "./database.ts";
 
 export interface StoredBlock {
 	readonly id: number;
+	/** The newest group that has records in it. */
+	readonly commit: number;
 	/** Merged no further; its traces are in the trace index. */
 	readonly final: boolean;
 	readonly rows: number;
@@ -24,7 +26,7 @@ export interface StoredBlock {
 
 export const SIGNAL_NUMBER = { traces: 0, logs: 1 } as const;
 
-type BlockRow = [bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, string];
+type BlockRow = [bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, string, bigint];
 
 /** Rows of blocks that were merged away are forgotten once there are this many. */
 const MAX_KNOWN_BLOCKS = 4_096;
@@ -35,13 +37,14 @@ export class BlockTable {
 	/** A block's row never changes, and its number is never used again. */
 	private readonly known = new Map<number, StoredBlock>();
 	private readonly listUnmerged;
+	private readonly commitOfId;
 	private readonly load;
 
 	constructor(database: Connection) {
 		this.listIds = database.prepare<[number], number>("SELECT id FROM blocks WHERE signal = ? ORDER BY id").pluck();
 		this.describe = database
 			.prepare<[number], BlockRow>(
-				`SELECT id, final, record_count, trace_count, min_time, max_time, min_duration, max_duration, bytes, services
+				`SELECT id, final, record_count, trace_count, min_time, max_time, min_duration, max_duration, bytes, services, commit_id
 				FROM blocks WHERE id = ?`,
 			)
 			.raw()
@@ -49,6 +52,7 @@ export class BlockTable {
 		this.listUnmerged = database
 			.prepare<[number], number>("SELECT id FROM blocks WHERE signal = ? AND final = 0 ORDER BY id")
 			.pluck();
+		this.commitOfId = database.prepare<[number], number>("SELECT commit_id FROM blocks WHERE id = ?").pluck();
 		this.load = database.prepare<[number], Uint8Array>("SELECT data FROM parts WHERE id = ?").pluck();
 	}
 
@@ -64,6 +68,11 @@ export class BlockTable {
 			}
 			return block;
 		});
+	}
+
+	/** The newest group in a block that is there. */
+	commitOf(id: number): number {
+		return this.known.get(id)?.commit ?? this.commitOfId.get(id) ?? 0;
 	}
 
 	unmerged(signal: BlockSummary["signal"]): number[] {
@@ -107,6 +116,7 @@ function storedBlock(row: BlockRow): StoredBlock {
 		maxDurationNs: Number(row[7]),
 		bytes: Number(row[8]),
 		services: JSON.parse(row[9]) as string[],
+		commit: Number(row[10]),
 	};
 }
 
@@ -117,14 +127,14 @@ export class BlockTableWriter {
 	private readonly deleteParts;
 
 	constructor(database: Connection) {
-		this.insertBlock = database.prepare("INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+		this.insertBlock = database.prepare("INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 		this.insertPart = database.prepare("INSERT INTO parts VALUES (?, ?)");
 		this.deleteBlock = database.prepare("DELETE FROM blocks WHERE id = ?");
 		this.deleteParts = database.prepare("DELETE FROM parts WHERE id BETWEEN ? AND ?");
 	}
 
 	/** Returns the row as readers will list it. */
-	insert(id: number, block: EncodedBlock, final: boolean): StoredBlock {
+	insert(id: number, block: EncodedBlock, final: boolean, commit: number): StoredBlock {
 		const { summary, parts } = block;
 		const bytes = sizeOfParts(parts);
 		this.insertBlock.run(
@@ -139,6 +149,7 @@ export class BlockTableWriter {
 			summary.maxDurationNs,
 			bytes,
 			JSON.stringify(summary.services),
+			commit,
 		);
 		if (bytes <= MAX_PACK_BYTES) this.insertPart.run(id * PARTS_PER_BLOCK + PACK, packParts(parts));
 		else
@@ -146,7 +157,7 @@ export class BlockTableWriter {
 				const part: Uint8Array | undefined = parts[name as PartName];
 				if (part !== undefined) this.insertPart.run(id * PARTS_PER_BLOCK + PART[name], part);
 			}
-		return { id, final, bytes, ...summary };
+		return { id, commit, final, bytes, ...summary };
 	}
 
 	delete(id: number): void {

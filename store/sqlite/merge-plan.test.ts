@@ -18,6 +18,7 @@ interface Simulation {
 function block(id: number, rows: number): StoredBlock {
 	return {
 		id,
+		commit: id,
 		final: false,
 		rows,
 		traces: rows,

@@ -4,11 +4,10 @@
  */
 import type { TraceId } from "../../model/ids.ts";
 import { outlineOf, SpanSet, type SummarySpan } from "../../model/otlp/trace-summary.ts";
-import { WireWriter } from "../../model/protobuf/writer.ts";
-import { ByteWriter } from "../block/bytes.ts";
 import { traceHash } from "../block/format.ts";
 import type { BlockReader } from "../block/reader.ts";
 import type { TraceSummary } from "../store.ts";
+import { RecordGroups } from "./record-groups.ts";
 import type { WindowReader } from "./window-reader.ts";
 
 export interface TraceWords {
@@ -68,9 +67,7 @@ export class TraceGatherer {
 export class TraceAssembler {
 	private readonly words: TraceWords;
 	private readonly gathered = new SpanSet();
-	/** Resource and scope bytes (as text of one byte a character) to the records below them. */
-	private readonly groups = new Map<string, { readonly resource: Uint8Array; readonly scopes: Map<string, ScopeGroup> }>();
-	private readonly record = new ByteWriter(4096);
+	private readonly records = new RecordGroups();
 
 	constructor(words: TraceWords) {
 		this.words = words;
@@ -78,56 +75,16 @@ export class TraceAssembler {
 
 	add(window: WindowReader): void {
 		forEachBlockOfTrace(window, this.words, (block, first, end) => {
-			for (let row = first; row < end; row++) this.addRow(block, row);
+			for (let row = first; row < end; row++) if (this.gathered.add(summarySpan(block, row))) this.records.add(block, row);
 		});
-	}
-
-	private addRow(block: BlockReader, row: number): void {
-		if (!this.gathered.add(summarySpan(block, row))) return;
-		const head = block.head();
-		const scope = head.scopes[head.classes[block.rowClasses()[row]!]!.scope]!;
-		const resource = block.item(scope.resourceItem);
-		const resourceKey = latin1(resource);
-		let group = this.groups.get(resourceKey);
-		if (group === undefined) {
-			group = { resource: resource.slice(), scopes: new Map() };
-			this.groups.set(resourceKey, group);
-		}
-		const scopeBytes = block.item(scope.scopeItem);
-		const scopeKey = latin1(scopeBytes);
-		let members = group.scopes.get(scopeKey);
-		if (members === undefined) {
-			members = { scope: scopeBytes.slice(), records: [] };
-			group.scopes.set(scopeKey, members);
-		}
-		this.record.reset();
-		block.writeRecord(row, this.record);
-		members.records.push(this.record.view().slice());
 	}
 
 	/** The summary, and the spans as `TracesData`; undefined when the trace is nowhere. */
 	finish(): { readonly summary: TraceSummary; readonly tracesData: Uint8Array } | undefined {
 		const { spans } = this.gathered;
 		if (spans.length === 0) return undefined;
-		const writer = new WireWriter();
-		for (const { resource, scopes } of this.groups.values()) {
-			const resourceSpans = writer.begin(1);
-			writer.raw(resource);
-			for (const { scope, records } of scopes.values()) {
-				const scopeSpans = writer.begin(2);
-				writer.raw(scope);
-				for (const bytes of records) writer.bytesField(2, bytes);
-				writer.end(scopeSpans);
-			}
-			writer.end(resourceSpans);
-		}
-		return { summary: { traceId: this.words.id, ...outlineOf(spans) }, tracesData: writer.finish() };
+		return { summary: { traceId: this.words.id, ...outlineOf(spans) }, tracesData: this.records.finish() };
 	}
-}
-
-interface ScopeGroup {
-	readonly scope: Uint8Array;
-	readonly records: Uint8Array[];
 }
 
 function summarySpan(block: BlockReader, row: number): SummarySpan {
@@ -154,8 +111,4 @@ export function traceIdAt(block: BlockReader, place: number): TraceId {
 	let id = "";
 	for (let i = 0; i < 4; i++) id += ids[place * 4 + i]!.toString(16).padStart(8, "0");
 	return id as TraceId;
-}
-
-function latin1(bytes: Uint8Array): string {
-	return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
 }

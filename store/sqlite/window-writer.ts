@@ -6,9 +6,10 @@ import type { RecordColumns } from "../../model/columns.ts";
 import { BlockBuilder } from "../block/builder.ts";
 import { type BlockOperation, type EncodedBlock, SHAPE_OF_SIGNAL } from "../block/format.ts";
 import type { Failpoint } from "./failpoint.ts";
-import type { AppendReport, WriteGroup } from "../store.ts";
+import type { WriteGroup } from "../store.ts";
 import { BlockTable, BlockTableWriter, type StoredBlock } from "./block-table.ts";
 import type { WindowCounts } from "./catalog.ts";
+import { CommitLog } from "./commit-log.ts";
 import { BUSY_TIMEOUT_MS, type Connection, openForWriting } from "./database.ts";
 import { type MergePlan, planMerge } from "./merge-plan.ts";
 import type { MergeJob } from "./merge-thread.ts";
@@ -21,6 +22,13 @@ const FINAL_LEVEL = 1;
 
 /** How long a checkpoint waits for readers: commits wait with it. */
 const CHECKPOINT_WAIT_MS = 20;
+
+export interface AppendedGroup {
+	readonly commit: number;
+	/** Names inside. */
+	readonly operations: readonly BlockOperation[];
+	readonly invalidUtf8Strings: number;
+}
 
 const builders = {
 	traces: new BlockBuilder(SHAPE_OF_SIGNAL.traces),
@@ -37,7 +45,7 @@ export class WindowWriter {
 	private readonly tableWriter: BlockTableWriter;
 	private readonly index: { readonly traces: TraceIndexWriter; readonly logs: TraceIndexWriter };
 	private readonly metrics: MetricWriter;
-	private readonly insertCommit;
+	private readonly commits: CommitLog;
 	private readonly failpoint: Failpoint;
 	private readonly unmerged: { readonly traces: StoredBlock[]; readonly logs: StoredBlock[] };
 	/** Blocks that a merge under way reads. */
@@ -70,7 +78,7 @@ export class WindowWriter {
 				logs: new TraceIndexWriter(this.database, "logs"),
 			};
 			this.metrics = new MetricWriter(this.database);
-			this.insertCommit = this.database.prepare("INSERT INTO commits (arrived_ms, fingerprints) VALUES (?, ?)");
+			this.commits = new CommitLog(this.database);
 			const traces = this.table.blocks("traces");
 			const logs = this.table.blocks("logs");
 			for (const block of traces) this.count("traces", block);
@@ -84,18 +92,21 @@ export class WindowWriter {
 		}
 	}
 
-	/** One durable transaction. Returns the names inside. */
-	append(group: WriteGroup): AppendReport & { readonly operations: BlockOperation[] } {
+	/** One durable transaction. */
+	append(group: WriteGroup): AppendedGroup {
 		const encoded = [encodeFresh(group.spans), encodeFresh(group.logs)].filter((block) => block !== undefined);
 		const blocks = encoded.map(({ block }) => block);
 		const stored: StoredBlock[] = [];
 		const firstBlock = this.nextBlock;
+		const commit = this.commits.next;
 		let points = 0;
+		let cleared: () => void;
 		this.database.exec("BEGIN IMMEDIATE");
 		try {
-			for (const block of blocks) stored.push(this.tableWriter.insert(this.nextBlock++, block, false));
+			for (const block of blocks) stored.push(this.tableWriter.insert(this.nextBlock++, block, false, commit));
 			points = this.metrics.insert(group.metrics);
-			this.insertCommit.run(group.arrivedMs, group.fingerprints);
+			this.commits.insert(group);
+			cleared = this.commits.clearReleased();
 			this.failpoint("before-commit");
 			this.database.exec("COMMIT");
 		} catch (error) {
@@ -103,6 +114,8 @@ export class WindowWriter {
 			this.nextBlock = firstBlock;
 			throw error;
 		}
+		cleared();
+		this.commits.inserted();
 		this.failpoint("after-commit");
 		blocks.forEach((block, i) => {
 			this.unmerged[block.summary.signal].push(stored[i]!);
@@ -110,6 +123,7 @@ export class WindowWriter {
 		});
 		this.metricPoints += points;
 		return {
+			commit,
 			operations: blocks.flatMap((block) => (block.summary.signal === "traces" ? block.operations : [])),
 			invalidUtf8Strings: encoded.reduce((sum, each) => sum + each.invalidUtf8Strings, 0),
 		};
@@ -118,7 +132,8 @@ export class WindowWriter {
 	/** What should be merged next, if anything, beside what is being merged. @param sealing once nothing more will be appended */
 	nextMerge(sealing: boolean): MergePlan | undefined {
 		for (const signal of ["traces", "logs"] as const) {
-			const idle = this.unmerged[signal].filter((block) => !this.merging.has(block.id));
+			const { released } = this.commits;
+			const idle = this.unmerged[signal].filter((block) => block.commit <= released && !this.merging.has(block.id));
 			const plan = planMerge(signal, idle, sealing);
 			if (plan !== undefined) return plan;
 		}
@@ -141,10 +156,13 @@ export class WindowWriter {
 		this.failpoint("mid-merge");
 		const id = this.nextBlock;
 		let stored: StoredBlock;
+		let cleared: () => void;
 		this.database.exec("BEGIN IMMEDIATE");
 		try {
 			for (const block of plan.blocks) this.tableWriter.delete(block.id);
-			stored = this.tableWriter.insert(id, merged, plan.final);
+			const newest = plan.blocks.reduce((commit, block) => Math.max(commit, block.commit), 0);
+			stored = this.tableWriter.insert(id, merged, plan.final, newest);
+			cleared = this.commits.clearReleased();
 			if (plan.final) this.index[plan.signal].add(id, merged.traceHashes);
 			this.failpoint("before-merge-commit");
 			this.database.exec("COMMIT");
@@ -153,6 +171,7 @@ export class WindowWriter {
 			this.abandonMerge(plan);
 			throw error;
 		}
+		cleared();
 		this.nextBlock = id + 1;
 		this.abandonMerge(plan);
 		const gone = new Set(plan.blocks.map((block) => block.id));
@@ -168,6 +187,34 @@ export class WindowWriter {
 
 	get unmergedBlocks(): number {
 		return this.unmerged.traces.length + this.unmerged.logs.length;
+	}
+
+	/** Unmerged blocks of groups that are not released. */
+	get heldBlocks(): number {
+		const { released } = this.commits;
+		const held = (blocks: readonly StoredBlock[]): number =>
+			blocks.reduce((total, block) => total + (block.commit > released ? 1 : 0), 0);
+		return held(this.unmerged.traces) + held(this.unmerged.logs);
+	}
+
+	get holdsGroups(): boolean {
+		return this.commits.holds;
+	}
+
+	/** Groups up to this one, or all, need not be replayed any more. */
+	release(commit: number | undefined): void {
+		if (commit === undefined) this.commits.releaseAll();
+		else this.commits.release(commit);
+	}
+
+	/** Releases the oldest groups until at most so many blocks are held. Returns how many groups there were. */
+	giveUpHold(maxHeldBlocks: number): number {
+		const { released } = this.commits;
+		const held = [...this.unmerged.traces, ...this.unmerged.logs].map((block) => block.commit).filter((c) => c > released);
+		const newest = held.sort((a, b) => a - b).at(-maxHeldBlocks - 1);
+		if (maxHeldBlocks === 0 || newest === undefined) this.commits.releaseAll();
+		else this.commits.release(newest);
+		return this.commits.released - released;
 	}
 
 	get walBytes(): number {
@@ -198,6 +245,8 @@ export class WindowWriter {
 
 	/** Empties the log and gives freed pages back. The last act on a window that is sealed. */
 	compact(): void {
+		const cleared = this.database.transaction(() => this.commits.clearReleased())();
+		cleared();
 		this.database.pragma("wal_checkpoint(TRUNCATE)");
 		const free = this.database.pragma("freelist_count", { simple: true }) as number;
 		const pages = this.database.pragma("page_count", { simple: true }) as number;
@@ -246,7 +295,7 @@ export function readFingerprints(database: Connection, maxCommits: number): Uint
 	return rows.reverse();
 }
 
-function encodeFresh(columns: RecordColumns): (AppendReport & { readonly block: EncodedBlock }) | undefined {
+function encodeFresh(columns: RecordColumns): { readonly block: EncodedBlock; readonly invalidUtf8Strings: number } | undefined {
 	if (columns.count === 0) return undefined;
 	const builder = builders[columns.shape.signal];
 	builder.reset();

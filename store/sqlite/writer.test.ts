@@ -90,7 +90,9 @@ function append({ writer }: Bench, number: number, arrivedMs: number, service = 
 	};
 	skimTraces(protobufjsEncode("TracesData", json), columns, DEFAULT_LIMITS);
 	const fingerprints = new Uint8Array(16).fill(number);
-	writer.append({ spans: columns, logs: new RecordColumns(LOG_SHAPE), metrics: EMPTY_METRIC_BATCH, fingerprints, arrivedMs });
+	const group = { spans: columns, logs: new RecordColumns(LOG_SHAPE), metrics: EMPTY_METRIC_BATCH };
+	const { ref } = writer.append({ ...group, fingerprints, topologyMetrics: new Uint8Array(0), arrivedMs });
+	writer.release(ref);
 }
 
 function maintain(bench: Bench, atMs = bench.clockMs): void {

@@ -64,7 +64,9 @@ function append(writer: StoreWriter, template: typeof small): Batch {
 	if (batch.signal === "traces") skimTraces(batch.bytes, columns.spans, DEFAULT_LIMITS);
 	else skimLogs(batch.bytes, columns.logs, DEFAULT_LIMITS);
 	const fingerprints = Uint8Array.from(Buffer.from(batch.traceIds[0]!, "hex"));
-	writer.append({ spans: columns.spans, logs: columns.logs, metrics: EMPTY_METRIC_BATCH, fingerprints, arrivedMs: nowMs });
+	const group = { spans: columns.spans, logs: columns.logs, metrics: EMPTY_METRIC_BATCH, fingerprints };
+	const { ref } = writer.append({ ...group, topologyMetrics: new Uint8Array(0), arrivedMs: nowMs });
+	writer.release(ref);
 	return batch;
 }
 

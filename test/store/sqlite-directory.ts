@@ -62,7 +62,9 @@ export function openTestStore(t: TestContext, directory = temporaryDirectory(t))
 				group.metrics === undefined
 					? EMPTY_METRIC_BATCH
 					: decodeMetrics(protobufjsEncode("MetricsData", group.metrics), DEFAULT_LIMITS).batch;
-			writer.append({ spans, logs, metrics, fingerprints: new Uint8Array(16), arrivedMs: group.arrivedMs ?? NOW_MS });
+			const arrivedMs = group.arrivedMs ?? NOW_MS;
+			const none = { fingerprints: new Uint8Array(16), topologyMetrics: new Uint8Array(0) };
+			writer.release(writer.append({ spans, logs, metrics, ...none, arrivedMs }).ref);
 		},
 		maintain() {
 			while (writer.maintain(NOW_MS));

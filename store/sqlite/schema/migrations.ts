@@ -2,8 +2,8 @@
  * How files of older schemas become current ones: a list of steps, in order, each applied once.
  *
  * A new file is made from schema/*.sql, which always describe the newest schema. To change it: change the .sql, raise
- * SCHEMA_VERSION in database.ts, and add a step here for what older files lack. Windows and catalog share one version; a version
- * that changes only one of them has a step for that one.
+ * SCHEMA_VERSION in database.ts, and add a step here for what older files lack. Windows, catalog and topology share one version; a
+ * version that changes only one of them has a step for that one.
  *
  * The writer brings a directory up to date when it opens it: first every window, sealed ones too, then the catalog, whose version
  * therefore says that all windows are done. Each file changes in one transaction, so a crash leaves it old or new, and the next
@@ -20,4 +20,13 @@ export interface Migration {
 	readonly run: string | ((database: Connection) => void);
 }
 
-export const MIGRATIONS: readonly Migration[] = [];
+export const MIGRATIONS: readonly Migration[] = [
+	{
+		// Groups of older windows are not held, and their blocks are older than any that is.
+		schema: "window",
+		from: 1,
+		to: 2,
+		run: `ALTER TABLE commits ADD COLUMN topology_metrics BLOB;
+			ALTER TABLE blocks ADD COLUMN commit_id INTEGER NOT NULL DEFAULT 0;`,
+	},
+];

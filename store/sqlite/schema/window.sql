@@ -5,15 +5,17 @@ CREATE TABLE meta (
 	value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Group commits in order; the fingerprints of their batches, 16 bytes each.
+-- Group commits in order; the fingerprints of their batches, 16 bytes each. topology_metrics: NULL once the topology stage has the
+-- group on disk; until then the group's blocks are merged with no others.
 CREATE TABLE commits (
 	id INTEGER PRIMARY KEY,
 	arrived_ms INTEGER NOT NULL,
-	fingerprints BLOB NOT NULL
+	fingerprints BLOB NOT NULL,
+	topology_metrics BLOB
 ) STRICT;
 
 -- signal: 0 traces, 1 logs. final: 1 when the block is merged no further and its traces are in the trace index.
--- Times and durations in ns. services: JSON array of strings, sorted.
+-- Times and durations in ns. services: JSON array of strings, sorted. commit_id: the newest group that has records in the block.
 CREATE TABLE blocks (
 	id INTEGER PRIMARY KEY,
 	signal INTEGER NOT NULL,
@@ -25,7 +27,8 @@ CREATE TABLE blocks (
 	min_duration INTEGER NOT NULL,
 	max_duration INTEGER NOT NULL,
 	bytes INTEGER NOT NULL,
-	services TEXT NOT NULL
+	services TEXT NOT NULL,
+	commit_id INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE INDEX blocks_unmerged ON blocks (signal) WHERE final = 0;

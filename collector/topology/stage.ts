@@ -144,6 +144,10 @@ export class TopologyStage {
 		return this.table.rows;
 	}
 
+	get series(): number {
+		return this.registry.size;
+	}
+
 	/** Whether anything waits that only time will settle. */
 	get isWaiting(): boolean {
 		return this.maturing.size > 0 || this.unwritten !== undefined;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { serviceEndpoint } from "../../model/topology/endpoint.ts";
 import { HopShapes } from "../../model/topology/hops/hop-shape.ts";
-import { traceHops } from "../../model/topology/hops/trace-hops.ts";
+import { HopFinder } from "../../model/topology/hops/trace-hops.ts";
 import type { BucketCounts } from "../../model/topology/histogram.ts";
 import type { SeriesTotals } from "../../model/topology/rollup.ts";
 import { EPOCH_MS, factsOf, mutual, rowsOf, StageBench, type TestSpan } from "./stage-bench.ts";
@@ -225,14 +225,13 @@ test("the sum over edges equals the count of hops", () => {
 				const rows = rowsOf(own);
 				const at = table.add(rows.words, 0);
 				own.forEach((_, row) => table.addRow(at, rows, row, row, false));
-				hops += traceHops(
+				hops += new HopFinder(new HopShapes()).find(
 					table.spansOf(
 						at,
 						own.map((span) => span.facts),
 						false,
 					),
 					Infinity,
-					new HopShapes(),
 				).hops.length;
 			}
 			assert.equal(

@@ -12,7 +12,7 @@ import type { TraceId } from "../../model/ids.ts";
 import { timeNsFromMs } from "../../model/time.ts";
 import type { Hop, TraceHops } from "../../model/topology/hop.ts";
 import { HopShapes } from "../../model/topology/hops/hop-shape.ts";
-import { traceHops } from "../../model/topology/hops/trace-hops.ts";
+import { HopFinder } from "../../model/topology/hops/trace-hops.ts";
 import { MeshscopeError } from "../../model/errors.ts";
 import type { CommitRef, CommittedTraces, TopologyFlush, TopologyLoad, TopologyWriter } from "../../store/topology.ts";
 import { FactsTable } from "./facts-table.ts";
@@ -111,6 +111,7 @@ export class TopologyStage {
 	private readonly table = new TraceTable();
 	private readonly filter = new TraceFilter();
 	private readonly shapes = new HopShapes();
+	private readonly finder = new HopFinder(this.shapes);
 	private readonly facts: FactsTable<SpanFacts>;
 	private readonly logFacts: FactsTable<LogFacts | undefined>;
 	private readonly registry: SeriesRegistry;
@@ -277,7 +278,7 @@ export class TopologyStage {
 	}
 
 	private hopsOf(trace: number, onlyStated: boolean, watermarkMs: number): TraceHops {
-		return traceHops(this.table.spansOf(trace, this.facts.facts, onlyStated), watermarkMs, this.shapes);
+		return this.finder.find(this.table.spansOf(trace, this.facts.facts, onlyStated), watermarkMs);
 	}
 
 	private addHop(trace: number, hop: Hop): void {

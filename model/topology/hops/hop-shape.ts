@@ -7,31 +7,34 @@ import { type LegTls, NO_TLS_FACTS, type SpanFacts } from "../facts.ts";
 import type { HopShape } from "../hop.ts";
 import type { Evidence, MtlsFinding, MtlsStatus, Outcome, Reporter, Verification } from "../series.ts";
 
-/** Of the two ends at least one; for `client-client` the callee is the child's own CLIENT span, for `server-server` the caller's SERVER. */
-export interface HopEnds {
-	readonly evidence: Evidence;
-	readonly source: SpanFacts | undefined;
-	readonly destination: SpanFacts | undefined;
-	/** The span that names both ends (rule 2). */
-	readonly waypoint: SpanFacts | undefined;
-	/** Where a message queue stands between producer and consumer, it is the other end of either. */
-	readonly queue: Endpoint | undefined;
-}
-
-/** Keeps shapes by the identity of facts. Bounded by whoever owns it: facts are interned there. */
+/**
+ * Shapes by the identity of facts, which whoever owns this interns; bounded there too. Of the two ends there is at least one.
+ *
+ * `destination` is the child's own CLIENT span for `client-client`, `source` the SERVER span above for `server-server`. `waypoint` is
+ * the span that names both ends (rule 2). Where a queue stands between producer and consumer, it is the other end of either.
+ */
 export class HopShapes {
-	private readonly byEnds = new Map<SpanFacts | undefined, Map<SpanFacts | undefined, HopShape[]>>();
+	private readonly byEnds = new Map<SpanFacts | undefined, Map<SpanFacts | undefined, Known[]>>();
 	size = 0;
 
-	of(ends: HopEnds): HopShape {
-		let bySource = this.byEnds.get(ends.source);
-		if (bySource === undefined) this.byEnds.set(ends.source, (bySource = new Map()));
-		let shapes = bySource.get(ends.destination);
-		if (shapes === undefined) bySource.set(ends.destination, (shapes = []));
-		const known = shapes.find((shape) => shape.evidence === ends.evidence && isAlike(shape, ends));
-		if (known !== undefined) return known;
+	of(
+		evidence: Evidence,
+		source: SpanFacts | undefined,
+		destination: SpanFacts | undefined,
+		waypoint: SpanFacts | undefined,
+		queue: Endpoint | undefined,
+	): HopShape {
+		let bySource = this.byEnds.get(source);
+		if (bySource === undefined) this.byEnds.set(source, (bySource = new Map()));
+		let known = bySource.get(destination);
+		if (known === undefined) bySource.set(destination, (known = []));
+		for (let i = 0; i < known.length; i++) {
+			const { shape, ends } = known[i]!;
+			if (shape.evidence === evidence && ends.waypoint === waypoint && ends.queue?.service === queue?.service) return shape;
+		}
+		const ends = { evidence, source, destination, waypoint, queue };
 		const shape = shapeOf(ends);
-		shapes.push(shape);
+		known.push({ shape, ends });
 		this.size++;
 		return shape;
 	}
@@ -42,11 +45,17 @@ export class HopShapes {
 	}
 }
 
-/** Ends and evidence are equal already; what lies between them may differ. */
-function isAlike(shape: HopShape, { waypoint, queue, source, destination }: HopEnds): boolean {
-	if (waypoint !== undefined) return shape.source === waypoint.both?.source && shape.target === waypoint.both.destination;
-	if (queue === undefined) return true;
-	return source === undefined ? shape.source === queue : destination !== undefined || shape.target === queue;
+interface HopEnds {
+	readonly evidence: Evidence;
+	readonly source: SpanFacts | undefined;
+	readonly destination: SpanFacts | undefined;
+	readonly waypoint: SpanFacts | undefined;
+	readonly queue: Endpoint | undefined;
+}
+
+interface Known {
+	readonly shape: HopShape;
+	readonly ends: HopEnds;
 }
 
 function shapeOf(ends: HopEnds): HopShape {

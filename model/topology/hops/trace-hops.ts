@@ -9,288 +9,253 @@ import type { SpanFacts } from "../facts.ts";
 import type { Hop, TraceHops, TraceSpans } from "../hop.ts";
 import type { Evidence } from "../series.ts";
 import type { HopShapes } from "./hop-shape.ts";
-import { buildSpanTree, type Half, isSameWorkload, type SpanTree } from "./span-tree.ts";
+import { IN, isSameWorkload, NONE, OUT, SpanTree } from "./span-tree.ts";
 
 /** Of one request id, servers that are looked through for a caller. */
 const MAX_SERVERS_A_REQUEST = 64;
 
-/** @param watermarkMs halves whose span ended later than this (epoch ms) wait for their other half; Infinity for none */
-export function traceHops(spans: TraceSpans, watermarkMs: number, shapes: HopShapes): TraceHops {
-	return new HopFinder(spans, watermarkMs, shapes).find();
+/** A call whose tries have a half each: the half of the last try, and what belongs to all of them. */
+interface Tries {
+	/** The half that stands for the call. */
+	readonly first: number;
+	readonly others: number[];
 }
 
-/** A call as its caller tried it: one half, or several where a proxy tells each try by a span of its own. */
-interface Call {
-	readonly halves: number[];
-	/** Row nearest to the network, of the last try. */
-	networkRow: number;
-	attempts: number;
-	startMs: number;
-	endMs: number;
-	/** SERVER halves below it that belong to other workloads, in order. */
-	readonly answers: number[];
-	/** CLIENT halves of other workloads directly below it. */
-	readonly followers: number[];
-	/** Whether a SERVER half of its own workload stands below it: a call inside the workload. */
-	isInternal: boolean;
-}
-
-class HopFinder {
-	private readonly spans: TraceSpans;
-	private readonly watermarkMs: number;
+/** Finds the hops of trace after trace; what it needs for one is used again for the next. */
+export class HopFinder {
 	private readonly shapes: HopShapes;
-	private readonly tree: SpanTree;
-	private readonly hops: Hop[] = [];
+	private readonly tree = new SpanTree();
+	private spans!: TraceSpans;
+	private watermarkMs = 0;
+	private hops: Hop[] = [];
 	private nextMaturityMs = Infinity;
 	/** Halves that a hop accounts for. */
-	private readonly isStated: boolean[];
-	/** Halves directly below each half. */
-	private readonly below: readonly (readonly number[])[];
-	/** What {@link firstTry} found, by parent, workload and callee: thousands of tries must not each look at all the others. */
-	private readonly firstTries = new Map<string, number>();
+	private isStated = new Uint8Array(0);
+	/** Calls that were tried again, by the half of their first try; the first try of every half that is another. */
+	private readonly tries = new Map<number, Tries>();
+	private readonly firstTryOf = new Map<number, number>();
+	private readonly loneCalls: number[] = [];
+	private readonly loneServers: number[] = [];
 
-	constructor(spans: TraceSpans, watermarkMs: number, shapes: HopShapes) {
-		this.spans = spans;
-		this.watermarkMs = watermarkMs;
+	constructor(shapes: HopShapes) {
 		this.shapes = shapes;
-		this.tree = buildSpanTree(spans);
-		this.isStated = this.tree.halves.map(() => false);
-		const below: number[][] = this.tree.halves.map(() => []);
-		this.tree.halves.forEach((half, i) => {
-			if (half.parent >= 0) below[half.parent]!.push(i);
-		});
-		this.below = below;
 	}
 
-	find(): TraceHops {
-		const { halves } = this.tree;
-		halves.forEach((half, i) => {
-			if (this.topFacts(half).both !== undefined) this.stateWaypoint(i);
-		});
-		const lone: Call[] = [];
-		for (const call of this.calls()) if (!this.stateCall(call)) lone.push(call);
-		const loneServers: number[] = [];
-		halves.forEach((half, i) => {
-			if (half.direction === "in" && !this.isStated[i] && !this.stateServer(half, i)) loneServers.push(i);
-		});
-		this.stateByRequestId(lone, loneServers);
-		for (const call of lone) this.stateLoneCall(call);
-		for (const i of loneServers) if (!this.isStated[i]) this.stateLoneServer(i);
+	/** @param watermarkMs halves whose span ended later than this (epoch ms) wait for their other half; Infinity for none */
+	find(spans: TraceSpans, watermarkMs: number): TraceHops {
+		const { tree } = this;
+		this.spans = spans;
+		this.watermarkMs = watermarkMs;
+		this.hops = [];
+		this.nextMaturityMs = Infinity;
+		tree.build(spans);
+		if (this.isStated.length < tree.halves) this.isStated = new Uint8Array(tree.halves * 2);
+		this.isStated.fill(0, 0, tree.halves);
+		this.loneCalls.length = 0;
+		this.loneServers.length = 0;
+		this.prepare();
+		for (let half = 0; half < tree.halves; half++) {
+			if (tree.direction[half] !== OUT || this.isStated[half] === 1 || this.firstTryOf.has(half)) continue;
+			if (!this.stateCall(half)) this.loneCalls.push(half);
+		}
+		for (let half = 0; half < tree.halves; half++) {
+			if (tree.direction[half] !== IN || this.isStated[half] === 1) continue;
+			if (!this.stateServer(half)) this.loneServers.push(half);
+		}
+		if (this.loneCalls.length > 0 && this.loneServers.length > 0) this.stateByRequestId();
+		for (const half of this.loneCalls) if (this.isStated[half] === 0) this.stateLoneCall(half);
+		for (const half of this.loneServers) if (this.isStated[half] === 0) this.stateLoneServer(half);
 		return { hops: this.hops, nextMaturityMs: this.nextMaturityMs };
 	}
 
-	/** Rule 2. The caller's own half above and the callee's below belong to the same call. */
-	private stateWaypoint(index: number): void {
-		const { halves } = this.tree;
-		const half = halves[index]!;
-		const row = half.rows[0]!;
-		const facts = this.spans.facts[row]!;
-		const { source, destination } = facts.both!;
-		this.isStated[index] = true;
-		const above = half.parent >= 0 ? halves[half.parent]! : undefined;
-		const isCaller =
-			above?.direction === "out" &&
-			!this.isStated[half.parent]! &&
-			this.topFacts(above).both === undefined &&
-			isSameWorkload(this.topFacts(above).local, source);
-		if (isCaller) this.isStated[half.parent] = true;
-		const below =
-			this.below[index]!.find((i) => {
-				const facts = this.topFacts(halves[i]!);
-				// An app behind a waypoint is its destination, also where it calls itself otherwise.
-				const isCallee = isSameWorkload(facts.local, destination) || !facts.proxy;
-				return halves[i]!.direction === "in" && !this.isStated[i] && isCallee;
-			}) ?? -1;
-		if (below >= 0) this.isStated[below] = true;
-		const sourceRow = isCaller ? this.networkRow(above) : -1;
-		const destinationRow = below >= 0 ? halves[below]!.rows[0]! : -1;
-		this.add({
-			evidence: "waypoint",
-			waypoint: facts,
-			sourceRow,
-			destinationRow,
-			measuredRow: row,
-			...(isCaller ? { callerHalf: above } : {}),
-			...(below >= 0 ? { calleeHalf: halves[below]! } : {}),
-			attempts: 1,
-		});
-	}
-
-	/** The tries of one call are together: a proxy's spans of one request below one span, told apart by their retry number. */
-	private calls(): Call[] {
-		const { halves } = this.tree;
-		const calls: Call[] = [];
-		const callOf = new Int32Array(halves.length).fill(-1);
-		halves.forEach((half, i) => {
-			if (half.direction !== "out" || this.isStated[i]) return;
-			const facts = this.spans.facts[this.networkRow(half)]!;
-			const first = facts.retry > 0 ? this.firstTry(i, facts) : -1;
-			if (first >= 0) return;
-			callOf[i] = calls.length;
-			calls.push(this.newCall(half, i));
-		});
-		halves.forEach((half, i) => {
-			if (half.direction !== "out" || this.isStated[i] || callOf[i]! >= 0) return;
-			const first = this.firstTry(i, this.spans.facts[this.networkRow(half)]!);
-			callOf[i] = callOf[first]!;
-			this.addTry(calls[callOf[first]!]!, half, i);
-		});
-		halves.forEach((half, i) => {
-			const call = half.parent >= 0 && callOf[half.parent]! >= 0 ? calls[callOf[half.parent]!] : undefined;
-			if (call === undefined || this.isStated[i]) return;
-			const caller = this.spans.facts[this.networkRow(halves[half.parent]!)]!;
-			const callee = this.topFacts(half);
-			const areLinkerds = caller.emitter === "linkerd" && callee.emitter === "linkerd";
-			const isWithin = isSameWorkload(this.localOf(halves[half.parent]!), callee.local) && !areLinkerds;
-			if (half.direction === "out") {
-				if (!isWithin) call.followers.push(i);
-			} else if (isWithin) call.isInternal = true;
-			else call.answers.push(i);
-		});
-		return calls;
-	}
-
-	private newCall(half: Half, index: number): Call {
-		const row = this.networkRow(half);
-		const top = half.rows[0]!;
-		return {
-			halves: [index],
-			networkRow: row,
-			attempts: this.leaves(half),
-			startMs: this.spans.startMs[top]!,
-			endMs: this.endMs(top),
-			answers: [],
-			followers: [],
-			isInternal: false,
-		};
-	}
-
-	private addTry(call: Call, half: Half, index: number): void {
-		const row = this.networkRow(half);
-		call.halves.push(index);
-		call.attempts += this.leaves(half);
-		if (this.spans.facts[row]!.retry >= this.spans.facts[call.networkRow]!.retry) call.networkRow = row;
-		call.startMs = Math.min(call.startMs, this.spans.startMs[half.rows[0]!]!);
-		call.endMs = Math.max(call.endMs, this.endMs(half.rows[0]!));
-	}
-
-	/** The half that tells the first try of what `index` tries again: beside it, of the same workload, to the same callee. -1 for none. */
-	private firstTry(index: number, facts: SpanFacts): number {
-		const { halves } = this.tree;
-		const { parent } = halves[index]!;
-		if (parent < 0) return -1;
-		const key = `${parent}.${facts.local.service}.${facts.peer?.endpoint.service ?? ""}`;
-		let first = this.firstTries.get(key);
-		if (first === undefined) {
-			first = this.below[parent]!.findIndex((i) => {
-				if (i === index || halves[i]!.direction !== "out" || this.isStated[i]) return false;
-				const other = this.spans.facts[this.networkRow(halves[i]!)]!;
-				return other.retry === 0 && isSameWorkload(other.local, facts.local) && isSamePeer(other, facts);
-			});
-			this.firstTries.set(key, first);
+	/** Waypoints, and the tries of each call: what most traces have none of. */
+	private prepare(): void {
+		const { tree, tries, firstTryOf } = this;
+		if (tries.size > 0) tries.clear();
+		if (firstTryOf.size > 0) firstTryOf.clear();
+		let hasRetries = false;
+		for (let half = 0; half < tree.halves; half++) {
+			if (this.factsAt(tree.firstRow[half]!).both !== undefined) this.stateWaypoint(half);
+			hasRetries ||= tree.direction[half] === OUT && this.factsAt(tree.networkRow[half]!).retry > 0;
 		}
-		return first < 0 ? -1 : this.below[parent]![first]!;
+		if (hasRetries) this.gatherTries();
+	}
+
+	/** Rule 2. The caller's own half above and the callee's below belong to the same call. */
+	private stateWaypoint(half: number): void {
+		const { tree, isStated } = this;
+		const row = tree.firstRow[half]!;
+		const waypoint = this.factsAt(row);
+		const { source, destination } = waypoint.both!;
+		isStated[half] = 1;
+		const above = tree.parent[half]!;
+		const isCaller =
+			above >= 0 &&
+			tree.direction[above] === OUT &&
+			isStated[above] === 0 &&
+			isSameWorkload(this.factsAt(tree.firstRow[above]!).local, source);
+		if (isCaller) isStated[above] = 1;
+		let below = tree.firstBelow[half]!;
+		for (; below !== NONE; below = tree.nextBeside[below]!) {
+			if (tree.direction[below] !== IN || isStated[below] === 1) continue;
+			const facts = this.factsAt(tree.firstRow[below]!);
+			// An app behind a waypoint is its destination, also where it calls itself otherwise.
+			if (isSameWorkload(facts.local, destination) || !facts.proxy) break;
+		}
+		if (below !== NONE) isStated[below] = 1;
+		this.add("waypoint", isCaller ? above : NONE, below, 1, { waypoint, row });
+	}
+
+	/** A proxy's spans of one request below one span are tries of one call, told apart by their retry number. */
+	private gatherTries(): void {
+		const { tree } = this;
+		const firsts = new Map<string, number>();
+		for (const isFirst of [true, false]) {
+			for (let half = 0; half < tree.halves; half++) {
+				const parent = tree.parent[half]!;
+				if (tree.direction[half] !== OUT || this.isStated[half] === 1 || parent < 0) continue;
+				const facts = this.factsAt(tree.networkRow[half]!);
+				if ((facts.retry === 0) !== isFirst) continue;
+				const { local, peer } = facts;
+				const key = `${parent}\u0000${local.namespace}\u0000${local.service}\u0000${peer?.endpoint.service ?? ""}`;
+				const first = firsts.get(key);
+				if (isFirst) {
+					if (first === undefined) firsts.set(key, half);
+				} else if (first !== undefined) this.addTry(first, half);
+			}
+		}
+	}
+
+	private addTry(first: number, half: number): void {
+		this.firstTryOf.set(half, first);
+		const known = this.tries.get(first);
+		if (known === undefined) this.tries.set(first, { first, others: [half] });
+		else known.others.push(half);
 	}
 
 	/** Rules 3 and 4, and messages. True when the call is accounted for. */
-	private stateCall(call: Call): boolean {
-		const { halves } = this.tree;
-		const caller = this.spans.facts[call.networkRow]!;
-		const queue = caller.protocol === "messaging" ? caller.peer?.endpoint : undefined;
-		if (queue !== undefined) {
-			this.addCall(call, { evidence: call.answers.length > 0 ? "pair" : "client-only", queue });
-			for (const i of call.answers) {
-				this.isStated[i] = true;
-				const row = halves[i]!.rows[0]!;
-				this.add({
-					evidence: "pair",
-					queue,
-					sourceRow: -1,
-					destinationRow: row,
-					measuredRow: row,
-					calleeHalf: halves[i]!,
-					attempts: 1,
-				});
-			}
+	private stateCall(half: number): boolean {
+		const { tree, isStated } = this;
+		const caller = this.factsAt(tree.networkRow[half]!);
+		if (caller.protocol === "messaging" && caller.peer !== undefined) return this.stateMessage(half, caller.peer.endpoint);
+		const answers = this.answersBelow(half);
+		if (answers.length > 0) {
+			for (const answer of answers) isStated[answer] = 1;
+			for (const ofOne of this.byWorkload(answers))
+				this.add("pair", half, ofOne.at(-1)!, Math.max(this.attemptsOf(half), ofOne.length));
 			return true;
 		}
-		for (const answers of this.byWorkload(call.answers)) {
-			for (const i of answers) this.isStated[i] = true;
-			const answer = halves[answers.at(-1)!]!;
-			this.addCall(call, {
-				evidence: "pair",
-				destinationRow: answer.rows[0]!,
-				calleeHalf: answer,
-				attempts: Math.max(call.attempts, answers.length),
-			});
+		if (this.isInternal) return true;
+		const followers = this.followersBelow(half);
+		for (const ofOne of this.byWorkload(followers)) this.add("client-client", half, ofOne[0]!, this.attemptsOf(half));
+		return followers.length > 0;
+	}
+
+	/** Set by {@link answersBelow}: a SERVER half of its own workload stands below the call, which so stays inside. */
+	private isInternal = false;
+
+	/** SERVER halves of other workloads below a call, in order. */
+	private answersBelow(half: number): number[] {
+		this.isInternal = false;
+		const answers: number[] = [];
+		this.addAnswers(half, answers);
+		const tries = this.tries.get(half);
+		if (tries !== undefined) for (const other of tries.others) this.addAnswers(other, answers);
+		return answers;
+	}
+
+	private addAnswers(half: number, answers: number[]): void {
+		const { tree } = this;
+		const caller = this.factsAt(tree.networkRow[half]!);
+		for (let below = tree.firstBelow[half]!; below !== NONE; below = tree.nextBeside[below]!) {
+			if (tree.direction[below] !== IN || this.isStated[below] === 1) continue;
+			const callee = this.factsAt(tree.firstRow[below]!);
+			// Linkerd's proxies bear one name unless told otherwise.
+			const areLinkerds = caller.emitter === "linkerd" && callee.emitter === "linkerd";
+			if (!areLinkerds && isSameWorkload(caller.local, callee.local)) this.isInternal = true;
+			else answers.push(below);
 		}
-		if (call.answers.length > 0 || call.isInternal) return true;
-		for (const followers of this.byWorkload(call.followers)) {
-			const row = halves[followers[0]!]!.rows[0]!;
-			this.addCall(call, { evidence: "client-client", destinationRow: row });
+	}
+
+	/** CLIENT halves of other workloads directly below a call. */
+	private followersBelow(half: number): number[] {
+		const { tree } = this;
+		const followers: number[] = [];
+		const caller = this.localOf(half);
+		for (let below = tree.firstBelow[half]!; below !== NONE; below = tree.nextBeside[below]!) {
+			if (tree.direction[below] !== OUT || this.isStated[below] === 1) continue;
+			if (!isSameWorkload(caller, this.factsAt(tree.firstRow[below]!).local)) followers.push(below);
 		}
-		return call.followers.length > 0;
+		return followers;
 	}
 
 	/** Halves by the workload they are of; tries that reached different instances of one service are one group. */
-	private byWorkload(indices: readonly number[]): number[][] {
+	private byWorkload(halves: readonly number[]): readonly (readonly number[])[] {
+		if (halves.length <= 1) return halves.length === 0 ? [] : [halves];
 		const groups: number[][] = [];
-		for (const i of indices) {
-			const local = this.localOf(this.tree.halves[i]!);
-			const group = groups.find(([first]) => isSameWorkload(this.localOf(this.tree.halves[first!]!), local));
-			if (group === undefined) groups.push([i]);
-			else group.push(i);
+		for (const half of halves) {
+			const local = this.localOf(half);
+			const group = groups.find(([first]) => isSameWorkload(this.localOf(first!), local));
+			if (group === undefined) groups.push([half]);
+			else group.push(half);
 		}
 		return groups;
 	}
 
-	/** A SERVER half with something above it. True when it is accounted for: by an edge between servers, or inside its workload. */
-	private stateServer(half: Half, index: number): boolean {
-		if (half.parent < 0) return false;
-		const above = this.tree.halves[half.parent]!;
-		const row = half.rows[0]!;
-		this.isStated[index] = true;
-		if (above.direction === "in" && !isSameWorkload(this.localOf(above), this.topFacts(half).local)) {
-			const sourceRow = above.rows.at(-1)!;
-			this.add({
-				evidence: "server-server",
-				sourceRow,
-				destinationRow: row,
-				measuredRow: row,
-				calleeHalf: half,
-				attempts: 1,
-			});
+	private stateMessage(half: number, queue: Endpoint): boolean {
+		const answers = this.answersBelow(half);
+		this.add(answers.length > 0 ? "pair" : "client-only", half, NONE, this.attemptsOf(half), { queue });
+		for (const answer of answers) {
+			this.isStated[answer] = 1;
+			this.add("pair", NONE, answer, 1, { queue });
 		}
 		return true;
 	}
 
+	/** A SERVER half with something above it. True when it is accounted for: by an edge between servers, or inside its workload. */
+	private stateServer(half: number): boolean {
+		const { tree } = this;
+		const above = tree.parent[half]!;
+		if (above < 0) return false;
+		this.isStated[half] = 1;
+		const isOther = !isSameWorkload(this.localOf(above), this.factsAt(tree.firstRow[half]!).local);
+		if (tree.direction[above] === IN && isOther) this.add("server-server", above, half, 1);
+		return true;
+	}
+
 	/** Rule 5: parentage broke, but proxies passed one request id on. Of several candidates the earliest, named callee first. */
-	private stateByRequestId(calls: Call[], servers: readonly number[]): void {
-		if (calls.length === 0 || servers.length === 0) return;
+	private stateByRequestId(): void {
+		const { tree, isStated } = this;
 		const byId = new Map<number, number[]>();
-		for (const i of servers) {
-			const id = this.requestKey(this.tree.halves[i]!.rows[0]!);
+		for (const half of this.loneServers) {
+			const id = this.requestKey(tree.firstRow[half]!);
 			if (id === 0) continue;
 			const others = byId.get(id);
-			if (others === undefined) byId.set(id, [i]);
-			else if (others.length < MAX_SERVERS_A_REQUEST) others.push(i);
+			if (others === undefined) byId.set(id, [half]);
+			else if (others.length < MAX_SERVERS_A_REQUEST) others.push(half);
 		}
 		if (byId.size === 0) return;
-		const paired = new Set<Call>();
 		for (const isNamed of [true, false]) {
-			for (const call of calls) {
-				if (paired.has(call)) continue;
-				const candidates = byId.get(this.requestKey(call.networkRow)) ?? [];
-				const index = candidates.find((i) => !this.isStated[i] && this.isSameRequest(call, i, isNamed));
-				if (index === undefined) continue;
-				this.isStated[index] = true;
-				paired.add(call);
-				const half = this.tree.halves[index]!;
-				this.addCall(call, { evidence: "request-id", destinationRow: half.rows[0]!, calleeHalf: half });
+			for (const call of this.loneCalls) {
+				if (isStated[call] === 1) continue;
+				const candidates = byId.get(this.requestKey(tree.networkRow[call]!)) ?? [];
+				const server = candidates.find((half) => isStated[half] === 0 && this.isSameRequest(call, half, isNamed));
+				if (server === undefined) continue;
+				isStated[server] = isStated[call] = 1;
+				this.add("request-id", call, server, this.attemptsOf(call));
 			}
 		}
-		const left = calls.filter((call) => !paired.has(call));
-		calls.splice(0, calls.length, ...left);
+	}
+
+	private isSameRequest(call: number, server: number, isNamed: boolean): boolean {
+		const { startMs } = this.spans;
+		const row = this.tree.firstRow[server]!;
+		const caller = this.factsAt(this.tree.networkRow[call]!);
+		const callee = this.factsAt(row).local;
+		if (isSameWorkload(caller.local, callee)) return false;
+		if (startMs[row]! > this.callEndMs(call) || this.endMs(row) < this.callStartMs(call)) return false;
+		const peer = caller.peer?.endpoint;
+		return isNamed ? peer?.service === callee.service : peer === undefined || peer.kind === "unknown";
 	}
 
 	/** 0 for none. */
@@ -298,46 +263,22 @@ class HopFinder {
 		return this.spans.requestId[row * 2]! * 4_294_967_296 + this.spans.requestId[row * 2 + 1]!;
 	}
 
-	private isSameRequest(call: Call, server: number, isNamed: boolean): boolean {
-		const { requestId, startMs, facts } = this.spans;
-		const out = call.networkRow;
-		const row = this.tree.halves[server]!.rows[0]!;
-		const hasId = (requestId[out * 2]! | requestId[out * 2 + 1]!) !== 0;
-		if (!hasId || requestId[out * 2] !== requestId[row * 2] || requestId[out * 2 + 1] !== requestId[row * 2 + 1])
-			return false;
-		const callee = facts[row]!.local;
-		if (isSameWorkload(facts[out]!.local, callee)) return false;
-		if (startMs[row]! > call.endMs || this.endMs(row) < call.startMs) return false;
-		const peer = facts[out]!.peer?.endpoint;
-		return isNamed ? peer?.service === callee.service : peer === undefined || peer.kind === "unknown";
-	}
-
 	/** Rule 6. Databases and queues never report themselves, so nothing is waited for. */
-	private stateLoneCall(call: Call): void {
-		const peer = this.spans.facts[call.networkRow]!.peer?.endpoint.kind;
+	private stateLoneCall(half: number): void {
+		const row = this.tree.networkRow[half]!;
+		const peer = this.factsAt(row).peer?.endpoint.kind;
 		const isFinal = peer === "database" || peer === "messaging";
-		if (!isFinal && !this.isMature(call.networkRow)) return;
-		this.addCall(call, { evidence: "client-only" });
+		if (isFinal || this.isMature(row)) this.add("client-only", half, NONE, this.attemptsOf(half));
 	}
 
 	/** Rule 7. A root without a request id has no other half that could come. */
-	private stateLoneServer(index: number): void {
-		const half = this.tree.halves[index]!;
-		const row = half.rows[0]!;
-		const { facts } = this.spans;
-		const hasId = this.requestKey(row) !== 0;
-		const peer = facts[row]!.peer?.endpoint;
-		const queue = facts[row]!.protocol === "messaging" ? peer : undefined;
-		if ((half.dangling || hasId) && queue === undefined && !this.isMature(row)) return;
-		this.add({
-			evidence: "server-only",
-			...(queue === undefined ? {} : { queue }),
-			sourceRow: -1,
-			destinationRow: row,
-			measuredRow: row,
-			calleeHalf: half,
-			attempts: 1,
-		});
+	private stateLoneServer(half: number): void {
+		const row = this.tree.firstRow[half]!;
+		const facts = this.factsAt(row);
+		const queue = facts.protocol === "messaging" ? facts.peer?.endpoint : undefined;
+		const mayPair = this.tree.isDangling[half] === 1 || this.requestKey(row) !== 0;
+		if (mayPair && queue === undefined && !this.isMature(row)) return;
+		this.add("server-only", NONE, half, 1, queue === undefined ? undefined : { queue });
 	}
 
 	private isMature(row: number): boolean {
@@ -347,133 +288,105 @@ class HopFinder {
 		return false;
 	}
 
-	private addCall(
-		call: Call,
-		more: {
-			readonly evidence: Evidence;
-			readonly queue?: Endpoint;
-			readonly destinationRow?: number;
-			readonly calleeHalf?: Half;
-			readonly attempts?: number;
-		},
+	/**
+	 * @param caller half, NONE where it was not seen; of `server-server` the SERVER half above
+	 * @param callee half, NONE where it was not seen; of `client-client` the next workload's CLIENT half
+	 */
+	private add(
+		evidence: Evidence,
+		caller: number,
+		callee: number,
+		attempts: number,
+		between?: { readonly waypoint?: SpanFacts; readonly row?: number; readonly queue?: Endpoint },
 	): void {
-		const callerHalf = this.tree.halves[call.halves[0]!]!;
-		this.add({
-			destinationRow: -1,
-			attempts: call.attempts,
-			...more,
-			sourceRow: call.networkRow,
-			measuredRow: call.networkRow,
-			callerHalf,
-			callerSpan: call,
-		});
-	}
-
-	private add(parts: HopParts): void {
-		const { spans } = this;
-		const { sourceRow, destinationRow, measuredRow, callerHalf, calleeHalf, evidence } = parts;
-		const isCallerSeen = evidence !== "server-server" && sourceRow >= 0;
-		const isCalleeSeen = evidence !== "client-client" && destinationRow >= 0;
-		const factsAt = (row: number): SpanFacts | undefined => (row >= 0 ? spans.facts[row] : undefined);
-		const shape = this.shapes.of({
-			evidence,
-			source: factsAt(sourceRow),
-			destination: factsAt(destinationRow),
-			waypoint: parts.waypoint,
-			queue: parts.queue,
-		});
-		const sourceLatencyNs = !isCallerSeen
-			? -1
-			: parts.callerSpan === undefined
-				? spans.durationNs[sourceRow]!
-				: latencyOf(parts.callerSpan, callerHalf!, spans);
-		const measured = isCallerSeen ? sourceRow : measuredRow;
-		const destinationAppRow = calleeHalf === undefined ? -1 : appRow(spans, calleeHalf);
-		const appNs = destinationAppRow < 0 ? -1 : spans.durationNs[destinationAppRow]!;
-		const rows = [measured, destinationRow].filter((row) => row >= 0 && (row !== destinationRow || isCalleeSeen));
+		const { spans, tree } = this;
+		const sourceRow =
+			caller === NONE ? NONE : evidence === "server-server" ? tree.firstRow[caller]! : this.lastTryRow(caller);
+		const destinationRow = callee === NONE ? NONE : tree.firstRow[callee]!;
+		const isCallerSeen = caller !== NONE && evidence !== "server-server";
+		const isCalleeSeen = callee !== NONE && evidence !== "client-client";
+		const source = sourceRow === NONE ? undefined : this.factsAt(sourceRow);
+		const destination = destinationRow === NONE ? undefined : this.factsAt(destinationRow);
+		const waypointRow = between?.row ?? NONE;
+		const row = isCallerSeen ? sourceRow : waypointRow !== NONE ? waypointRow : destinationRow;
+		const otherRow = isCalleeSeen ? destinationRow : row;
+		const destinationAppRow = isCalleeSeen ? tree.appRow[callee]! : NONE;
+		const appNs = destinationAppRow === NONE ? -1 : spans.durationNs[destinationAppRow]!;
 		this.hops.push({
-			shape,
+			shape: this.shapes.of(evidence, source, destination, between?.waypoint, between?.queue),
 			sourceRow,
-			destinationRow: isCalleeSeen ? destinationRow : -1,
-			sourceAppRow: callerHalf !== undefined && sourceRow >= 0 ? appRow(spans, callerHalf) : -1,
+			destinationRow: isCalleeSeen ? destinationRow : NONE,
+			sourceAppRow: isCallerSeen ? tree.appRow[caller]! : NONE,
 			destinationAppRow,
-			startMs: parts.callerSpan?.startMs ?? spans.startMs[measured]!,
-			sourceLatencyNs,
+			startMs: isCallerSeen ? this.callStartMs(caller) : spans.startMs[row]!,
+			sourceLatencyNs: isCallerSeen ? this.callLatencyNs(caller) : -1,
 			destinationLatencyNs: isCalleeSeen
 				? spans.durationNs[destinationRow]!
-				: parts.waypoint !== undefined
-					? spans.durationNs[measuredRow]!
-					: -1,
+				: waypointRow === NONE
+					? -1
+					: spans.durationNs[waypointRow]!,
 			appNs,
-			proxyNs: appNs < 0 ? -1 : Math.max(0, spans.durationNs[calleeHalf!.rows[0]!]! - appNs),
-			attempts: parts.attempts,
-			requestBytes: firstOf(rows, spans.requestBytes),
-			responseBytes: firstOf(rows, spans.responseBytes),
-			weight: firstOf(rows, spans.weight),
+			proxyNs: appNs < 0 ? -1 : Math.max(0, spans.durationNs[destinationRow]! - appNs),
+			attempts,
+			requestBytes: spans.requestBytes[row]! || spans.requestBytes[otherRow]!,
+			responseBytes: spans.responseBytes[row]! || spans.responseBytes[otherRow]!,
+			weight: spans.weight[row]! || spans.weight[otherRow]!,
 		});
 	}
 
-	private topFacts(half: Half): SpanFacts {
-		return this.spans.facts[half.rows[0]!]!;
+	private attemptsOf(half: number): number {
+		let attempts = this.tree.leaves[half]!;
+		const tries = this.tries.get(half);
+		if (tries !== undefined) for (const other of tries.others) attempts += this.tree.leaves[other]!;
+		return attempts;
 	}
 
-	/** Row nearest to the network: the last proxy's towards the callee, else the last; the first of a SERVER half. */
-	private networkRow(half: Half): number {
-		if (half.direction === "in") return half.rows[0]!;
-		for (let i = half.rows.length - 1; i >= 0; i--) if (this.spans.facts[half.rows[i]!]!.proxy) return half.rows[i]!;
-		return half.rows.at(-1)!;
+	/** How a call ended is told by its last try. */
+	private lastTryRow(half: number): number {
+		let row = this.tree.networkRow[half]!;
+		const tries = this.tries.get(half);
+		if (tries === undefined) return row;
+		for (const other of tries.others) {
+			const otherRow = this.tree.networkRow[other]!;
+			if (this.factsAt(otherRow).retry >= this.factsAt(row).retry) row = otherRow;
+		}
+		return row;
+	}
+
+	private callStartMs(half: number): number {
+		let startMs = this.spans.startMs[this.tree.firstRow[half]!]!;
+		const tries = this.tries.get(half);
+		if (tries === undefined) return startMs;
+		for (const other of tries.others) startMs = Math.min(startMs, this.spans.startMs[this.tree.firstRow[other]!]!);
+		return startMs;
+	}
+
+	private callEndMs(half: number): number {
+		let endMs = this.endMs(this.tree.firstRow[half]!);
+		const tries = this.tries.get(half);
+		if (tries === undefined) return endMs;
+		for (const other of tries.others) endMs = Math.max(endMs, this.endMs(this.tree.firstRow[other]!));
+		return endMs;
+	}
+
+	/** What the caller felt: its sidecar's span, or from the first try to the end of the last. */
+	private callLatencyNs(half: number): number {
+		const { tree, spans } = this;
+		if (this.tries.has(half)) return Math.max(0, (this.callEndMs(half) - this.callStartMs(half)) * 1e6);
+		// Several tries in one half stand below one span, whose time is that of all of them.
+		return spans.durationNs[tree.leaves[half]! > 1 ? tree.firstRow[half]! : tree.networkRow[half]!]!;
 	}
 
 	/** The mesh's name of a half's workload goes before the app's own. */
-	private localOf(half: Half): Endpoint {
-		return this.spans.facts[this.networkRow(half)]!.local;
+	private localOf(half: number): Endpoint {
+		return this.factsAt(this.tree.networkRow[half]!).local;
 	}
 
-	/** Rows of a half that have no other row of it below them: tries. */
-	private leaves(half: Half): number {
-		if (half.rows.length === 1) return 1;
-		const inner = new Set(half.rows.slice(1).map((row) => this.tree.up[row]!));
-		return half.rows.length - inner.size;
+	private factsAt(row: number): SpanFacts {
+		return this.spans.facts[row]!;
 	}
 
 	private endMs(row: number): number {
 		return this.spans.startMs[row]! + this.spans.durationNs[row]! / 1e6;
 	}
-}
-
-interface HopParts {
-	readonly evidence: Evidence;
-	readonly waypoint?: SpanFacts;
-	readonly queue?: Endpoint;
-	readonly sourceRow: number;
-	readonly destinationRow: number;
-	/** Where time and bytes come from when the caller did not report. */
-	readonly measuredRow: number;
-	readonly callerHalf?: Half;
-	readonly calleeHalf?: Half;
-	readonly callerSpan?: Call;
-	readonly attempts: number;
-}
-
-/** What the caller felt: its sidecar's span, from the first try to the end of the last where tries have spans of their own. */
-function latencyOf(call: Call, half: Half, spans: TraceSpans): number {
-	if (call.halves.length > 1) return Math.max(0, (call.endMs - call.startMs) * 1e6);
-	// Several tries in one half stand below one span, whose time is that of all of them.
-	return spans.durationNs[call.attempts > 1 ? half.rows[0]! : call.networkRow]!;
-}
-
-/** The app's own span of a half in which a proxy speaks for the network; -1 for none. */
-function appRow(spans: TraceSpans, half: Half): number {
-	const hasProxy = half.rows.some((row) => spans.facts[row]!.proxy);
-	if (!hasProxy) return -1;
-	return half.rows.find((row) => !spans.facts[row]!.proxy) ?? -1;
-}
-
-function firstOf(rows: readonly number[], values: Float64Array): number {
-	for (const row of rows) if (values[row]! > 0) return values[row]!;
-	return 0;
-}
-
-function isSamePeer(a: SpanFacts, b: SpanFacts): boolean {
-	return a.peer?.endpoint.service === b.peer?.endpoint.service;
 }

@@ -1,5 +1,8 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
 import { EXTERNAL, UNKNOWN, serviceEndpoint } from "../endpoint.ts";
 import {
+	type FactsRow,
 	CLIENT,
 	CONSUMER,
 	INTERNAL,
@@ -10,7 +13,7 @@ import {
 	atHost,
 	declared,
 	named,
-	testFacts,
+	statedFacts,
 } from "./test-kit.ts";
 
 const RESOURCE = { "service.name": "cart" };
@@ -21,7 +24,7 @@ function client(attributes: Values, more: { readonly status?: number; readonly r
 	return { kind: CLIENT, resource: RESOURCE, attributes, ...more };
 }
 
-testFacts([
+const ROWS: readonly FactsRow[] = [
 	{
 		rule: "an app is named by its resource; Kubernetes' namespace comes before the service's own",
 		span: {
@@ -379,4 +382,6 @@ testFacts([
 		span: client({ "http.request.method": "POST", "url.full": "http://vendor/api/v1/traces" }),
 		facts: { ignored: undefined },
 	},
-]);
+];
+
+for (const row of ROWS) test(row.rule, () => assert.deepEqual(statedFacts(row), row.facts));

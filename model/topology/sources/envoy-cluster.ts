@@ -92,18 +92,18 @@ export function consulNamespace(namespace: string): string {
 
 /**
  * `NAME_NAMESPACE_svc_PORT` (a `kuma.io/service` tag, with a hash where traffic is split), `MESH_NAME_NAMESPACE_ZONE_msvc_PORT`, and
- * resource identifiers `kri_msvc_MESH_ZONE_NAMESPACE_NAME_PORT`. Kubernetes names have no underscore.
+ * resource identifiers `kri_msvc_MESH_ZONE_NAMESPACE_NAME_PORT`; `mzsvc` for services of several zones, `extsvc` for what is outside.
+ * Kubernetes names have no underscore, and a part that is not there leaves its underscores behind.
  */
 function kumaCluster(name: string): UpstreamCluster | undefined {
-	if (/^localhost:\d+$/.test(name) || name.startsWith("self_inbound") || name.startsWith("inbound:passthrough:")) {
-		return { kind: "local", by: "kuma" };
-	}
-	if (name.startsWith("outbound:passthrough:")) return { kind: "passthrough" };
+	if (/^(?:outbound:passthrough:|self_passthrough-ipv[46]-outbound$)/.test(name)) return { kind: "passthrough" };
+	// Anybody's own app may be called `localhost:8080`; it is Kuma's name for it too, and no sign of Kuma.
+	if (/^(?:self_|inbound:passthrough:)/.test(name)) return { kind: "local", by: "kuma" };
 	if (/^_?kuma[:_]|^(?:ads_cluster|access_log_sink)$|^(?:tracing|meshtrace|meshaccesslog)[:_]/.test(name))
 		return { kind: "internal" };
-	const identifier = /^kri_m(?:z|e)?svc_([^_]*)_([^_]*)_([^_]*)_([^_]+)_([^_]*)$/.exec(name);
+	const identifier = /^kri_(msvc|mzsvc|extsvc)_[^_]*_([^_]*)_([^_]*)_([^_]+)_([^_]*)$/.exec(name);
 	if (identifier !== null) {
-		const [, , zone, namespace, service, port] = identifier as unknown as readonly [
+		const [, type, zone, namespace, service, port] = identifier as unknown as readonly [
 			string,
 			string,
 			string,
@@ -111,18 +111,32 @@ function kumaCluster(name: string): UpstreamCluster | undefined {
 			string,
 			string,
 		];
-		return { kind: "endpoint", endpoint: serviceEndpoint(service, namespace, "", zone), port: portOf(port), by: "kuma" };
+		return kumaResource(type, service, namespace, zone, port);
 	}
-	const meshService = /^[^_]+_([^_]+)_([^_]*)_([^_]*)_m(?:z|e)?svc_(\d+)$/.exec(name);
-	if (meshService !== null) {
-		const [, service, namespace, zone, port] = meshService as unknown as readonly [string, string, string, string, string];
-		return { kind: "endpoint", endpoint: serviceEndpoint(service, namespace, "", zone), port: portOf(port), by: "kuma" };
+	const resource = /^[^_]+_([^_]+)_([^_]*)_([^_]*)_(msvc|mzsvc|extsvc)_(\d+)$/.exec(name);
+	if (resource !== null) {
+		const [, service, namespace, zone, type, port] = resource as unknown as readonly [
+			string,
+			string,
+			string,
+			string,
+			string,
+			string,
+		];
+		return kumaResource(type, service, namespace, zone, port);
 	}
 	const tag = /^(.*_svc(?:_\d+)?)(?:-[0-9a-f]{16})?$/.exec(name)?.[1];
 	const endpoint = tag === undefined ? undefined : kumaService(tag);
 	return endpoint === undefined
 		? undefined
 		: { kind: "endpoint", endpoint, port: portOf(tag!.split("_")[3] ?? ""), by: "kuma" };
+}
+
+/** Those of several zones and those outside live in the control plane's namespace, which is not theirs. */
+function kumaResource(type: string, service: string, namespace: string, zone: string, port: string): UpstreamCluster {
+	const endpoint = type === "msvc" ? serviceEndpoint(service, namespace, "", zone) : serviceEndpoint(service);
+	const kind = type === "extsvc" ? "external" : "service";
+	return { kind: "endpoint", endpoint: { ...endpoint, kind }, port: portOf(port), by: "kuma" };
 }
 
 /** A `kuma.io/service` tag as Kubernetes makes it; undefined for any other, which names the service as it is. */

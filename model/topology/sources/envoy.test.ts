@@ -1,5 +1,8 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
 import { EXTERNAL, serviceEndpoint } from "../endpoint.ts";
 import {
+	type FactsRow,
 	CLIENT,
 	INTERNAL,
 	SERVER,
@@ -9,7 +12,7 @@ import {
 	declared,
 	identified,
 	named,
-	testFacts,
+	statedFacts,
 } from "./test-kit.ts";
 
 const RESOURCE = { "service.name": "frontend", "telemetry.sdk.name": "envoy" };
@@ -52,7 +55,7 @@ const DOWNSTREAM_MTLS = {
 	"meshscope.downstream.local.uri_san": BACKEND,
 };
 
-testFacts([
+const ROWS: readonly FactsRow[] = [
 	{
 		rule: "an outbound sidecar's CLIENT names its callee by its cluster",
 		span: span(CLIENT),
@@ -323,4 +326,6 @@ testFacts([
 		},
 		facts: { emitter: "envoy", proxy: true, peer: identified("frontend", "demo"), outcome: "ok" },
 	},
-]);
+];
+
+for (const row of ROWS) test(row.rule, () => assert.deepEqual(statedFacts(row), row.facts));

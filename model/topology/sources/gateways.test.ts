@@ -1,9 +1,11 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
 import { EXTERNAL } from "../endpoint.ts";
-import { CLIENT, INTERNAL, SERVER, atAddress, atHost, named, testFacts } from "./test-kit.ts";
+import { type FactsRow, CLIENT, INTERNAL, SERVER, atAddress, atHost, named, statedFacts } from "./test-kit.ts";
 
 const HTTP = { "http.method": "GET", "http.scheme": "http", "http.status_code": 200 };
 
-testFacts([
+const ROWS: readonly FactsRow[] = [
 	{
 		rule: "NGINX: one SERVER, a gateway, with its caller's address",
 		span: {
@@ -199,4 +201,6 @@ testFacts([
 		span: { kind: SERVER, resource: { "service.name": "edge" }, attributes: { ...HTTP, "apisix.route_id": "1" } },
 		facts: { emitter: "apisix", local: named("gateway", "edge") },
 	},
-]);
+];
+
+for (const row of ROWS) test(row.rule, () => assert.deepEqual(statedFacts(row), row.facts));

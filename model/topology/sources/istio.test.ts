@@ -1,5 +1,18 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
 import { serviceEndpoint } from "../endpoint.ts";
-import { CLIENT, SERVER, type SpanSketch, type Values, atAddress, declared, identified, named, testFacts } from "./test-kit.ts";
+import {
+	type FactsRow,
+	CLIENT,
+	SERVER,
+	type SpanSketch,
+	type Values,
+	atAddress,
+	declared,
+	identified,
+	named,
+	statedFacts,
+} from "./test-kit.ts";
 
 const REVIEWS: Values = {
 	component: "proxy",
@@ -44,7 +57,7 @@ const BOTH = {
 	destination: serviceEndpoint("reviews", "books", "reviews-v2", "east"),
 };
 
-testFacts([
+const ROWS: readonly FactsRow[] = [
 	{
 		rule: "a sidecar says who it is in `istio.*`; its pod names the workload and `node_id` the address",
 		span: span(SERVER, { upstream_cluster: "inbound|9080||" }),
@@ -203,4 +216,6 @@ testFacts([
 		},
 		facts: { both: BOTH, peer: identified("productpage", "default") },
 	},
-]);
+];
+
+for (const row of ROWS) test(row.rule, () => assert.deepEqual(statedFacts(row), row.facts));

@@ -1,5 +1,8 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
 import { UNKNOWN, serviceEndpoint } from "../endpoint.ts";
 import {
+	type FactsRow,
 	CLIENT,
 	INTERNAL,
 	SERVER,
@@ -10,7 +13,7 @@ import {
 	declared,
 	identified,
 	named,
-	testFacts,
+	statedFacts,
 } from "./test-kit.ts";
 
 const LINKERD = { "service.name": "linkerd-proxy", "linkerd.io/proxy-deployment": "web", "linkerd.io/workload-ns": "emojivoto" };
@@ -34,7 +37,7 @@ function linkerd(kind: number, direction: string, attributes: Values = {}, resou
 
 const WEB = serviceEndpoint("web", "emojivoto", "web");
 
-testFacts([
+const ROWS: readonly FactsRow[] = [
 	{
 		rule: "Linkerd: the outbound CLIENT is the caller's half; the pod's labels name the service that `linkerd-proxy` does not",
 		span: linkerd(CLIENT, "outbound"),
@@ -314,7 +317,9 @@ testFacts([
 		span: { kind: SERVER, attributes: { "meshscope.mtls.status": "very_secure" } },
 		facts: { emitter: "shim", local: UNKNOWN, downstream: { status: "unknown", verifiedBy: "" } },
 	},
-]);
+];
+
+for (const row of ROWS) test(row.rule, () => assert.deepEqual(statedFacts(row), row.facts));
 
 function votingHost(): ReturnType<typeof atHost> {
 	return atHost("voting-svc", "emojivoto");

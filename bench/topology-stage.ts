@@ -10,6 +10,7 @@ import { factsOfProfile, spanExtractor } from "../collector/topology/span-profil
 import { DEFAULT_STAGE_LIMITS, TopologyStage } from "../collector/topology/stage.ts";
 import { RecordColumns, SPAN_SHAPE } from "../model/columns.ts";
 import { addRollup, type SeriesTotals } from "../model/topology/rollup.ts";
+import { BlockBuilder } from "../store/block/builder.ts";
 import { GRPC_PREFIX_BYTES, PayloadFiller, createPayload } from "./payload.ts";
 
 const layout = process.argv.includes("--scattered") ? "scattered" : "mixed";
@@ -21,6 +22,7 @@ const payload = createPayload({ layout, spansPerRequest: 1400, templates: 16, se
 const filler = new PayloadFiller();
 const columns = new RecordColumns(SPAN_SHAPE);
 const extractor = spanExtractor([1, 2], 1);
+const builder = new BlockBuilder(SPAN_SHAPE);
 const totals = new Map<number, SeriesTotals>();
 let flushedBytes = 0;
 const stage = new TopologyStage({
@@ -72,7 +74,10 @@ for (let group = 0; group < GROUPS; group++) {
 	spans += columns.count;
 	nowMs += 30;
 	let rows: RecordRows | undefined;
-	times.extract += timed(() => (rows = extractor.extract(columns)));
+	// As the store leaves them when it has written the group.
+	builder.reset();
+	builder.addColumns(columns);
+	times.extract += timed(() => (rows = extractor.extract(columns, builder.fieldEntries())));
 	profiles += rows?.profiles.length ?? 0;
 	const accepted = { ref: { window: "w", commit: group + 1 }, arrivedMs: nowMs, spans: rows, logs: undefined };
 	times.accept += timed(() => stage.accept({ ...accepted, metrics: new Uint8Array() }));

@@ -66,9 +66,23 @@ export interface StoreWriter {
 	close(): void;
 }
 
+/**
+ * Fields of a group's records that the engine found to be equal while it stored them. Of every record, in order, each field whose slot
+ * is `attribute` or `item` (model/columns.ts) has the number of its bytes: equal numbers are equal bytes, and none is 0.
+ */
+export interface FieldEntries {
+	readonly numbers: Uint32Array;
+	/** Place of each record's first field in `numbers`. */
+	readonly firstOfRow: Uint32Array;
+	/** The greatest number. */
+	readonly count: number;
+}
+
 export interface AppendReport {
 	/** The group's place in the order of commits. */
 	readonly ref: CommitRef;
+	/** MAY be given; valid until the next call. */
+	readonly spanEntries?: FieldEntries | undefined;
 	/**
 	 * Names, attribute keys and values, and log bodies of the group that are not UTF-8 and are read with U+FFFD. MUST be 0 when there
 	 * are none and above 0 when there are; a text that repeats in the group MAY count once.

@@ -3,6 +3,7 @@
  * object a record: the values that matter are hashed where they stand, and only a combination that is new is spelled out.
  */
 import { type RecordColumns, SLOT, SPAN_SHAPE } from "../../model/columns.ts";
+import type { FieldEntries } from "../../store/store.ts";
 import { decodeKeyValue } from "../../model/otlp/any-value.ts";
 import { scalarText } from "../../model/otlp/attribute-match.ts";
 import { WireReader } from "../../model/protobuf/reader.ts";
@@ -32,6 +33,9 @@ export interface ExtractorOptions {
 /** Profiles that are remembered; beyond it all are forgotten and told again. */
 const MAX_PROFILES = 1 << 16;
 const TABLE_SIZE = MAX_PROFILES * 2;
+const UNKNOWN_ENTRY = -1;
+const ENTRY_WORDS = 4;
+const NO_ENTRIES = new Uint32Array(0);
 const MAX_EXPORT_PATH = 80;
 const MAX_ADDRESSES = 1 << 14;
 const KIND_SERVER = 2;
@@ -52,6 +56,11 @@ export class RecordExtractor {
 	private hash1 = 0;
 	/** Of the record in hand. */
 	private kind = 0;
+	/** Of the attribute in hand. */
+	private number = 0;
+	/** Of each entry of the group's dictionary, elsewhere than at a server and there: its role, its part in a profile's hash; its number. */
+	private entryWords = new Int32Array(0);
+	private entryNumber = new Float64Array(0);
 	/** What is left of addresses at servers, by a hash of their host: most spans have one that was seen before. */
 	private readonly addresses = new Map<number, number>();
 	/** Of the group's resources and scopes. */
@@ -67,9 +76,13 @@ export class RecordExtractor {
 		this.nextProfile = options.firstProfile ?? 1;
 	}
 
-	/** The group's records, in their order; undefined when none matters. */
-	extract(columns: RecordColumns): RecordRows | undefined {
+	/**
+	 * The group's records, in their order; undefined when none matters.
+	 * @param entries where the store found equal fields: each is then read once
+	 */
+	extract(columns: RecordColumns, entries?: FieldEntries): RecordRows | undefined {
 		this.fresh = [];
+		this.forgetEntries(entries?.count ?? 0);
 		this.hashScopes(columns);
 		const { count } = columns;
 		if (this.words.length < count * WORDS_A_ROW) {
@@ -77,7 +90,7 @@ export class RecordExtractor {
 			this.numbers = new Float64Array(count * NUMBERS_A_ROW * 2);
 		}
 		let rows = 0;
-		for (let record = 0; record < count; record++) if (this.extractRecord(columns, record, rows)) rows++;
+		for (let record = 0; record < count; record++) if (this.extractRecord(columns, record, rows, entries)) rows++;
 		if (rows === 0) return undefined;
 		return {
 			count: rows,
@@ -87,9 +100,9 @@ export class RecordExtractor {
 		};
 	}
 
-	private extractRecord(columns: RecordColumns, record: number, row: number): boolean {
+	private extractRecord(columns: RecordColumns, record: number, row: number, entries: FieldEntries | undefined): boolean {
 		const { bytes, fieldStart, fieldSlot, firstField } = columns;
-		const { keys, numbers, words } = this;
+		const { numbers, words } = this;
 		const isSpan = columns.shape === SPAN_SHAPE;
 		const at = row * NUMBERS_A_ROW;
 		const wordAt = row * WORDS_A_ROW;
@@ -100,41 +113,139 @@ export class RecordExtractor {
 		this.kind = kind;
 		this.hash0 = Math.imul(this.scopeHash0[scope]! ^ (kind * 4 + status + 1), 0x9e3779b1);
 		this.hash1 = Math.imul(this.scopeHash1[scope]! ^ (kind * 4 + status + 1), 0x85ebca6b);
-		words[wordAt + WORD.requestId] = words[wordAt + WORD.requestId + 1] = 0;
+		words[wordAt + WORD.requestId] = 0;
+		words[wordAt + WORD.requestId + 1] = 0;
 		numbers[at + NUMBER.requestBytes] = numbers[at + NUMBER.responseBytes] = numbers[at + NUMBER.weight] = 0;
 		numbers[at + NUMBER.durationNs] = isSpan ? durationNs(columns, record) : 0;
 		let matched = 0;
+		let { hash0, hash1 } = this;
+		const { entryWords, entryNumber } = this;
+		const entryOf = entries?.numbers ?? NO_ENTRIES;
+		const isServer = kind === KIND_SERVER ? 1 : 0;
+		let next = entries === undefined ? 0 : entries.firstOfRow[record]!;
 		for (let f = firstField[record]!, end = firstField[record + 1]! - 1; f < end; f++) {
 			const slot = fieldSlot[f]!;
-			if (slot === SLOT.attribute) {
-				const start = fieldStart[f]!;
-				// Tag, length of one byte or two, then the key with its own tag and length.
-				let pair = start + 2;
-				if (bytes[start + 1]! >= 0x80) {
-					pair = start + 3;
-					if (bytes[start + 2]! >= 0x80) {
-						matched += this.oddAttribute(columns, f, at, wordAt);
-						continue;
-					}
-				}
-				const keyLength = bytes[pair + 1]!;
-				if (bytes[pair] !== 0x0a || keyLength >= 0x80) {
-					matched += this.oddAttribute(columns, f, at, wordAt);
+			if (slot !== SLOT.attribute) {
+				if (slot !== SLOT.item) continue;
+				next++;
+				if (isSpan && bytes[fieldStart[f]!] === TRACE_STATE_TAG) numbers[at + NUMBER.weight] = this.weight(columns, f);
+				continue;
+			}
+			// What an entry of the group's dictionary says is found out once; what passes of some depends on the kind.
+			const entry = entries === undefined ? 0 : entryOf[next++]! * 2 + isServer;
+			const entryAt = entry * ENTRY_WORDS;
+			let role = entryWords[entryAt]! as Role | typeof UNKNOWN_ENTRY;
+			if (role === UNKNOWN_ENTRY) {
+				role = this.readEntry(columns, f);
+				// Place 0 is of an attribute that has no entry: it stays unknown.
+				entryWords[entryAt] = entry === 0 ? UNKNOWN_ENTRY : role;
+				entryWords[entryAt + 1] = this.hash0;
+				entryWords[entryAt + 2] = this.hash1;
+				entryNumber[entry] = this.number;
+			}
+			switch (role) {
+				case ROLE.none:
 					continue;
-				}
-				const keyStart = pair + 2;
-				const key = keys.find(bytes, keyStart, keyStart + keyLength);
-				if (key < 0) continue;
-				matched++;
-				this.takeValue(columns, key, keyStart + keyLength, fieldStart[f + 1]!, f, at, wordAt);
-			} else if (slot === SLOT.item && isSpan && bytes[fieldStart[f]!] === TRACE_STATE_TAG)
-				numbers[at + NUMBER.weight] = this.weight(columns, f);
+				case ROLE.text:
+					hash0 = Math.imul(hash0 ^ entryWords[entryAt + 1]!, 0x85ebca6b);
+					hash1 = Math.imul(hash1 + entryWords[entryAt + 2]!, 0x27d4eb2f) ^ (hash1 >>> 15);
+					break;
+				case ROLE.requestId:
+					words[wordAt + WORD.requestId] = entryWords[entryAt + 1]!;
+					words[wordAt + WORD.requestId + 1] = entryWords[entryAt + 2]!;
+					break;
+				case ROLE.requestBytes:
+					numbers[at + NUMBER.requestBytes] = entryNumber[entry]!;
+					break;
+				case ROLE.responseBytes:
+					numbers[at + NUMBER.responseBytes] = entryNumber[entry]!;
+					break;
+				case ROLE.durationMs:
+					numbers[at + NUMBER.durationNs] = entryNumber[entry]! * 1e6;
+			}
+			matched++;
 		}
 		if (matched === 0 && this.options.onlyWithKeys) return this.extractBody(columns, record, row);
+		this.hash0 = hash0;
+		this.hash1 = hash1;
 		if (isSpan && this.options.keepsName(bytes, columns.nameStart[record]!, columns.nameEnd[record]!))
 			this.mix(bytes, columns.nameStart[record]!, columns.nameEnd[record]!);
 		this.finishRow(columns, record, row, undefined);
 		return true;
+	}
+
+	/**
+	 * What an attribute is, as one of ROLE: `text` for all that is part of the profile, with its hash in the two hash words; a number
+	 * in `number`.
+	 */
+	private readEntry(columns: RecordColumns, field: number): Role {
+		const { bytes, fieldStart } = columns;
+		const start = fieldStart[field]!;
+		const end = fieldStart[field + 1]!;
+		this.hash0 = this.hash1 = 0;
+		const keyEnd = keyEndOf(bytes, start, end);
+		if (keyEnd === 0) return this.readOdd(columns, field);
+		const key = this.keys.find(bytes, keyEnd - bytes[keyLengthAt(bytes, start)]!, keyEnd);
+		if (key < 0) return ROLE.none;
+		// 0x12, length of the AnyValue, then its one field.
+		let value = keyEnd + 2;
+		if (bytes[keyEnd] !== 0x12) return this.readOdd(columns, field);
+		if (bytes[value - 1]! >= 0x80) value++;
+		const tag = bytes[value]!;
+		let from = value + 1;
+		if (tag === 0x0a) {
+			if (bytes[from]! >= 0x80) from++;
+			from++;
+		} else if (tag !== 0x18 && tag !== 0x10 && tag !== 0x21) return this.readOdd(columns, field);
+		return from > end ? ROLE.none : this.readValue(key, bytes, tag, from, end);
+	}
+
+	private readValue(key: number, bytes: Uint8Array, tag: number, from: number, end: number): Role {
+		const role = this.keys.role(key);
+		switch (role) {
+			case ROLE.text:
+				this.mixKey(key);
+				// The type is part of it: a text and a number that look alike are not the same bytes.
+				this.hash0 ^= tag;
+				this.mix(bytes, from, end);
+				return ROLE.text;
+			case ROLE.address:
+				this.mixAddress(key, bytes, from, end);
+				return ROLE.text;
+			case ROLE.authority: {
+				if (this.kind === KIND_SERVER) return ROLE.none;
+				this.mixKey(key);
+				const start = authorityStart(bytes, from, end);
+				const authority = authorityEnd(bytes, start, end);
+				this.mix(bytes, start, isExportLike(bytes, authority, end) ? end : authority);
+				return ROLE.text;
+			}
+			case ROLE.path:
+				if (!isExportLike(bytes, from, end)) return ROLE.none;
+				this.mixKey(key);
+				this.mix(bytes, from, end);
+				return ROLE.text;
+			case ROLE.requestId:
+				this.hash0 = this.options.seed[0];
+				this.hash1 = this.options.seed[1];
+				this.mix(bytes, from, end);
+				// Zero stands for none.
+				this.hash0 = this.hash0 >>> 0 || 1;
+				return role;
+			default:
+				this.number = numberAt(bytes, tag, from, end);
+				return this.number >= 0 && this.number < Infinity ? role : ROLE.none;
+		}
+	}
+
+	/** A pair in an unusual encoding: decoded whole, then taken like any other. */
+	private readOdd(columns: RecordColumns, field: number): Role {
+		const pair = textPair(columns, field);
+		if (pair === undefined) return ROLE.none;
+		const key = this.findKey(pair[0]);
+		if (key < 0) return ROLE.none;
+		const value = encoder.encode(pair[1]);
+		return this.readValue(key, value, 0x0a, 0, value.length);
 	}
 
 	private finishRow(
@@ -155,93 +266,6 @@ export class RecordExtractor {
 		words[wordAt + WORD.profile] = this.profileOf(columns, record, attributes);
 	}
 
-	/** A value whose key is one of ours; the pair in the usual form unless its value says otherwise. */
-	private takeValue(
-		columns: RecordColumns,
-		key: number,
-		keyEnd: number,
-		end: number,
-		field: number,
-		at: number,
-		wordAt: number,
-	): void {
-		const { bytes } = columns;
-		// 0x12, length of the AnyValue, then its one field.
-		let value = keyEnd + 2;
-		if (bytes[keyEnd] !== 0x12) return void this.oddAttribute(columns, field, at, wordAt);
-		if (bytes[value - 1]! >= 0x80) value++;
-		const tag = bytes[value];
-		let from = value + 1;
-		if (tag === 0x0a) {
-			if (bytes[from]! >= 0x80) from++;
-			from++;
-		} else if (tag !== 0x18 && tag !== 0x10 && tag !== 0x21) return void this.oddAttribute(columns, field, at, wordAt);
-		if (from > end) return;
-		const role = this.keys.role(key);
-		switch (role) {
-			case ROLE.text:
-				this.mixKey(key);
-				this.mix(bytes, value, end);
-				break;
-			case ROLE.address:
-				this.mixAddress(key, bytes, from, end);
-				break;
-			case ROLE.authority: {
-				if (this.kind === KIND_SERVER) break;
-				this.mixKey(key);
-				const start = authorityStart(bytes, from, end);
-				const authority = authorityEnd(bytes, start, end);
-				this.mix(bytes, start, isExportLike(bytes, authority, end) ? end : authority);
-				break;
-			}
-			case ROLE.path:
-				if (!isExportLike(bytes, from, end)) break;
-				this.mixKey(key);
-				this.mix(bytes, from, end);
-				break;
-			case ROLE.requestId: {
-				const [h0, h1] = [this.hash0, this.hash1];
-				this.hash0 = this.options.seed[0];
-				this.hash1 = this.options.seed[1];
-				this.mix(bytes, from, end);
-				// Zero stands for none.
-				this.words[wordAt + WORD.requestId] = this.hash0 >>> 0 || 1;
-				this.words[wordAt + WORD.requestId + 1] = this.hash1 >>> 0;
-				this.hash0 = h0;
-				this.hash1 = h1;
-				break;
-			}
-			default:
-				this.takeNumber(role, numberAt(bytes, tag!, from, end), at);
-		}
-	}
-
-	private takeNumber(role: Role, value: number, at: number): void {
-		if (!(value >= 0) || value === Infinity) return;
-		const { numbers } = this;
-		if (role === ROLE.requestBytes) numbers[at + NUMBER.requestBytes] = value;
-		else if (role === ROLE.responseBytes) numbers[at + NUMBER.responseBytes] = value;
-		else if (role === ROLE.durationMs) numbers[at + NUMBER.durationNs] = value * 1e6;
-	}
-
-	/** A pair in an unusual encoding: decoded whole, then taken like any other. Returns 1 when its key is one of ours. */
-	private oddAttribute(columns: RecordColumns, field: number, at: number, wordAt: number): number {
-		const pair = textPair(columns, field);
-		if (pair === undefined) return 0;
-		const key = this.findKey(pair[0]);
-		if (key < 0) return 0;
-		const role = this.keys.role(key);
-		const value = encoder.encode(pair[1]);
-		if (isProfiled(role)) {
-			this.mixKey(key);
-			this.mix(value, 0, value.length);
-		} else if (role === ROLE.requestId) {
-			this.words[wordAt + WORD.requestId] = 1;
-			this.words[wordAt + WORD.requestId + 1] = 0;
-		} else this.takeNumber(role, Number(pair[1]), at);
-		return 1;
-	}
-
 	/** A log record without attributes of ours may hold them in its body, as JSON. */
 	private extractBody(columns: RecordColumns, record: number, row: number): boolean {
 		const { attributesOfBody } = this.options;
@@ -254,12 +278,16 @@ export class RecordExtractor {
 			const key = this.findKey(name);
 			if (key < 0) continue;
 			matched++;
-			const role = this.keys.role(key);
-			this.mixKey(key);
-			const valueBytes = encoder.encode(value);
-			if (role === ROLE.address) this.mix(valueBytes, 0, hostEnd(valueBytes, 0, valueBytes.length));
-			else if (isProfiled(role)) this.mix(valueBytes, 0, valueBytes.length);
-			else this.takeNumber(role, Number(value), row * NUMBERS_A_ROW);
+			const bytes = encoder.encode(value);
+			const { hash0, hash1 } = this;
+			this.hash0 = this.hash1 = 0;
+			const role = this.readValue(key, bytes, 0x0a, 0, bytes.length);
+			const at = row * NUMBERS_A_ROW;
+			if (role === ROLE.requestBytes) this.numbers[at + NUMBER.requestBytes] = this.number;
+			else if (role === ROLE.responseBytes) this.numbers[at + NUMBER.responseBytes] = this.number;
+			else if (role === ROLE.durationMs) this.numbers[at + NUMBER.durationNs] = this.number * 1e6;
+			this.hash0 = Math.imul(hash0 ^ this.hash0, 0x85ebca6b);
+			this.hash1 = Math.imul(hash1 + this.hash1, 0x27d4eb2f) ^ (hash1 >>> 15);
 		}
 		if (matched === 0) return false;
 		this.finishRow(columns, record, row, attributes);
@@ -313,6 +341,15 @@ export class RecordExtractor {
 		}
 		this.hash0 = Math.imul(hash0 ^ (end - start), 0x85ebca6b);
 		this.hash1 = hash1;
+	}
+
+	private forgetEntries(count: number): void {
+		const size = (count + 1) * 2;
+		if (size > this.entryNumber.length) {
+			this.entryWords = new Int32Array(size * 2 * ENTRY_WORDS);
+			this.entryNumber = new Float64Array(size * 2);
+		}
+		for (let at = 0; at < size * ENTRY_WORDS; at += ENTRY_WORDS) this.entryWords[at] = UNKNOWN_ENTRY;
 	}
 
 	private profileOf(
@@ -412,6 +449,20 @@ export class RecordExtractor {
 		const bytes = encoder.encode(text);
 		this.mix(bytes, 0, bytes.length);
 	}
+}
+
+/** Where the key's length stands in a KeyValue field: behind the tag, a length of one byte or two, and the key's tag. */
+function keyLengthAt(bytes: Uint8Array, start: number): number {
+	return bytes[start + 1]! < 0x80 ? start + 3 : start + 4;
+}
+
+/** Behind the key, where the pair is in the usual form; 0 where it is not. */
+function keyEndOf(bytes: Uint8Array, start: number, end: number): number {
+	const lengthAt = keyLengthAt(bytes, start);
+	if (lengthAt === start + 4 && bytes[start + 2]! >= 0x80) return 0;
+	const length = bytes[lengthAt]!;
+	const keyEnd = lengthAt + 1 + length;
+	return bytes[lengthAt - 1] !== 0x0a || length >= 0x80 || length === 0 || keyEnd > end ? 0 : keyEnd;
 }
 
 const encoder = new TextEncoder();

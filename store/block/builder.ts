@@ -4,6 +4,7 @@
  */
 import type { RecordColumns, RecordShape } from "../../model/columns.ts";
 import { invalidTexts } from "../../model/otlp/invalid-text.ts";
+import type { FieldEntries } from "../store.ts";
 import { ByteWriter } from "./bytes.ts";
 import { ItemDictionary } from "./dictionary.ts";
 import { encodeBlock } from "./encode.ts";
@@ -87,6 +88,11 @@ export class BlockBuilder {
 		this.serviceByBytes.clear();
 		this.classTable.fill(0);
 		this.layoutByHash.clear();
+	}
+
+	/** Which fields of the rows are equal; valid until the next row or reset. */
+	fieldEntries(): FieldEntries {
+		return { numbers: this.items, firstOfRow: this.rowItems, count: this.dictionary.count };
 	}
 
 	/** Adds every row of a group. */

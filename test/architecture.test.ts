@@ -20,7 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[] | typeof ANYTHING>> 
 	"store/sqlite": ["model", "store/store.ts", "store/block"],
 	"store/memory": ["model", "store/store.ts", "store/block"],
 	"store/conformance": ["model", "store/store.ts"],
-	collector: ["model", "store/store.ts"],
+	collector: ["model", "store/store.ts", "store/topology.ts"],
 	"api/contract": ["model"],
 	api: ["model", "store/store.ts", "api/contract"],
 	ui: ["model", "api/contract"],

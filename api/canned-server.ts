@@ -166,6 +166,7 @@ export const cannedStatus: ServerStatus = {
 			},
 		],
 	},
+	scrape: [],
 	process: { rssBytes: 100_000_000, heapUsedBytes: 20_000_000, cpuSeconds: 1.5, nodeVersion: "v24.0.0" },
 };
 

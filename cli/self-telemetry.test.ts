@@ -41,6 +41,7 @@ const STATUS: ServerStatus = {
 		retention: { maxAgeMs: 0, maxBytes: 0 },
 		windows: [],
 	},
+	scrape: [],
 	process: { rssBytes: 0, heapUsedBytes: 0, cpuSeconds: 0, nodeVersion: "" },
 };
 

@@ -7,6 +7,8 @@ import type { IngestSink } from "../collector/ingest.ts";
 import { startReceivers } from "../collector/receivers/receivers.ts";
 import type { Receivers } from "../collector/receivers/receivers.ts";
 import type { ReceiverLog } from "../collector/receivers/settings.ts";
+import { startScraper } from "../collector/scrape/scraper.ts";
+import type { Scraper } from "../collector/scrape/scraper.ts";
 import { startApi } from "../api/server.ts";
 import type { RunningApi } from "../api/server.ts";
 import type { ServerStatus } from "../model/status.ts";
@@ -88,7 +90,7 @@ async function startServer(settings: Settings, context: CliContext, log: Log): P
 	};
 	const version = versionOf();
 	const startedAtMs = context.nowMs();
-	const state = { ready: false };
+	const state: { ready: boolean; scraper?: Scraper | undefined } = { ready: false };
 	/** Undone in reverse order when a later step fails. */
 	const opened: (() => Promise<void>)[] = [];
 	try {
@@ -98,13 +100,16 @@ async function startServer(settings: Settings, context: CliContext, log: Log): P
 		const uiDirectory = await building;
 		let bound: Server["addresses"] = { http: "" };
 		const status = async (): Promise<ServerStatus> =>
-			statusOf(await store.status(), {
-				version,
-				startedAtMs,
-				nowMs: context.nowMs(),
-				ready: state.ready,
-				addresses: bound,
-			});
+			statusOf(
+				{ ...(await store.status()), scrape: state.scraper?.status() ?? [] },
+				{
+					version,
+					startedAtMs,
+					nowMs: context.nowMs(),
+					ready: state.ready,
+					addresses: bound,
+				},
+			);
 
 		const telemetry = await startTelemetry(settings, context, version, status, log);
 		if (telemetry !== undefined) opened.push(() => telemetry.shutdown());
@@ -113,6 +118,8 @@ async function startServer(settings: Settings, context: CliContext, log: Log): P
 			bindReceivers(settings, telemetry?.traceSink(store.sink) ?? store.sink, log),
 		);
 		opened.push(() => receivers.close(0));
+		state.scraper = scrape(settings, store.sink, context, log);
+		opened.push(async () => state.scraper?.close());
 		const api = await phase("bind api", bindApi(settings, store, status, uiDirectory, receivers, context, log));
 		bound = { http: api.address, ...receivers.addresses };
 		telemetry?.observeApi(Number(api.address.slice(api.address.lastIndexOf(":") + 1)));
@@ -124,7 +131,7 @@ async function startServer(settings: Settings, context: CliContext, log: Log): P
 			async close() {
 				state.ready = false;
 				// Our own telemetry may go to our own receivers, so it ends before they do; nothing is owed to anybody meanwhile.
-				await telemetry?.shutdown();
+				await Promise.all([state.scraper?.close(), telemetry?.shutdown()]);
 				await Promise.all([receivers.close(GRACE_MS), api.close(GRACE_MS)]);
 				await store.close();
 			},
@@ -169,6 +176,24 @@ function bindReceivers(settings: Settings, sink: IngestSink, log: Log): Promise<
 	);
 	return started.catch((error: unknown) => {
 		throw bindFailure(error, settings);
+	});
+}
+
+/** Texts of this size are far beyond what a proxy has to say; Envoy's largest are some 5 MB. */
+const MAX_SCRAPE_BYTES = 16 * 2 ** 20;
+const MAX_CONCURRENT_SCRAPES = 4;
+
+function scrape(settings: Settings, sink: IngestSink, context: CliContext, log: Log): Scraper | undefined {
+	if (settings.scrape.length === 0) return undefined;
+	return startScraper({
+		targets: settings.scrape,
+		maxBytes: Math.min(MAX_SCRAPE_BYTES, settings.maxPayloadBytes),
+		maxConcurrent: MAX_CONCURRENT_SCRAPES,
+		sink,
+		readFile: context.readFile,
+		now: context.nowMs,
+		random: Math.random,
+		log: (level, message, fields) => log[level](fields, message),
 	});
 }
 
@@ -221,7 +246,7 @@ interface ProcessFacts {
 	readonly addresses: Server["addresses"];
 }
 
-function statusOf(parts: Pick<ServerStatus, "ingest" | "pipeline" | "store">, facts: ProcessFacts): ServerStatus {
+function statusOf(parts: Pick<ServerStatus, "ingest" | "pipeline" | "store" | "scrape">, facts: ProcessFacts): ServerStatus {
 	const memory = process.memoryUsage();
 	const cpu = process.cpuUsage();
 	return {

@@ -4,6 +4,8 @@
  */
 import { X509Certificate } from "node:crypto";
 import { resolve } from "node:path";
+import type { ScrapeTarget } from "../collector/scrape/settings.ts";
+import { targetName } from "../collector/scrape/settings.ts";
 import { OPTIONS } from "./settings/options.ts";
 import { parseLayer, token } from "./settings/schema.ts";
 import type { LayerValues, LogLevel, Values } from "./settings/schema.ts";
@@ -41,6 +43,7 @@ export interface Settings {
 	readonly maxAttributes: number;
 	readonly maxRecordBytes: number;
 	readonly queueBytes: number;
+	readonly scrape: readonly ScrapeTarget[];
 	readonly readers: number;
 	readonly logLevel: LogLevel;
 	/** Endpoint for our own telemetry; undefined when off. */
@@ -131,6 +134,7 @@ export function loadSettings(input: SettingsInput): LoadedSettings {
 		maxAttributes: complete["max-attributes"],
 		maxRecordBytes: complete["max-record"],
 		queueBytes: complete["queue-bytes"],
+		scrape: complete.scrape ?? [],
 		readers: complete.readers,
 		logLevel: complete["log-level"],
 		selfTelemetry: disabled ? undefined : unlessOff(complete["self-telemetry"]),
@@ -265,6 +269,9 @@ function crossFaults(settings: Settings, at: (name: string) => string): Fault[] 
 				"--insecure-bind opens it without either",
 		});
 	}
+	const names = settings.scrape.map(({ url }) => targetName(url));
+	const twice = names.find((name, index) => names.indexOf(name) !== index);
+	if (twice !== undefined) faults.push({ at: at("scrape"), message: `${twice} is there twice` });
 	if (settings.queueBytes < settings.maxPayloadBytes) {
 		faults.push({
 			at: at("queue-bytes"),

@@ -15,6 +15,27 @@ export interface SignalCounters {
 	readonly refusedBatches: Readonly<Partial<Record<ErrorCode, number>>>;
 }
 
+/** One target of the scraper. */
+export interface ScrapeTargetStatus {
+	/** Its URL without a query. */
+	readonly target: string;
+	readonly intervalMs: number;
+	/** Whether the last scrape was read and stored. */
+	readonly up: boolean;
+	readonly scrapes: number;
+	readonly failures: number;
+	/** Of the last scrape. */
+	readonly samples: number;
+	/** Lines since start that could not be read. */
+	readonly invalidLines: number;
+	/** Of the last scrape, storing included. */
+	readonly durationMs: number;
+	/** Epoch ms; absent before the first. */
+	readonly lastScrapeMs?: number;
+	/** Why the last scrape gave nothing. */
+	readonly error?: string;
+}
+
 export interface ServerStatus {
 	readonly version: string;
 	readonly startedAtMs: number;
@@ -65,6 +86,8 @@ export interface ServerStatus {
 			readonly problem?: string;
 		}[];
 	};
+	/** Empty where nothing is scraped. */
+	readonly scrape: readonly ScrapeTargetStatus[];
 	readonly process: {
 		readonly rssBytes: number;
 		readonly heapUsedBytes: number;

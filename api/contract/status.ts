@@ -32,6 +32,21 @@ const windowStatus = z
 	})
 	.meta({ id: "WindowStatus" });
 
+const scrapeTarget = z
+	.object({
+		target: z.string().meta({ description: "Its URL without a query." }),
+		intervalMs: z.number(),
+		up: z.boolean().meta({ description: "Whether the last scrape was read and stored." }),
+		scrapes: z.number(),
+		failures: z.number(),
+		samples: z.number().meta({ description: "Of the last scrape." }),
+		invalidLines: z.number().meta({ description: "Lines since start that could not be read." }),
+		durationMs: z.number().meta({ description: "Of the last scrape, storing included." }),
+		lastScrapeMs: epochMs.optional(),
+		error: z.string().optional().meta({ description: "Why the last scrape gave nothing." }),
+	})
+	.meta({ id: "ScrapeTargetStatus" });
+
 export const statusAnswer = z
 	.object({
 		version: z.string(),
@@ -76,6 +91,7 @@ export const statusAnswer = z
 			retention: z.object({ maxAgeMs: z.number(), maxBytes: z.number() }),
 			windows: z.array(windowStatus).readonly(),
 		}),
+		scrape: z.array(scrapeTarget).readonly().meta({ description: "Targets that are scraped." }),
 		process: z.object({ rssBytes: z.number(), heapUsedBytes: z.number(), cpuSeconds: z.number(), nodeVersion: z.string() }),
 	})
 	.meta({ id: "StatusAnswer", description: "What the running server says about itself." });

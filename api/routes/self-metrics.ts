@@ -103,11 +103,51 @@ export function prometheusText(status: ServerStatus): string {
 		gauge("store_retention_max_age_seconds", "Age at which a window is removed.", [[{}, store.retention.maxAgeMs / 1_000]]),
 		gauge("store_retention_max_bytes", "Bytes beyond which the oldest window is removed.", [[{}, store.retention.maxBytes]]),
 
+		gauge(
+			"scrape_up",
+			"1 where the last scrape of a target was read and stored.",
+			byTarget(status, ({ up }) => (up ? 1 : 0)),
+		),
+		counter(
+			"scrape_scrapes_total",
+			"Scrapes of a target.",
+			byTarget(status, ({ scrapes }) => scrapes),
+		),
+		counter(
+			"scrape_failures_total",
+			"Scrapes that gave nothing.",
+			byTarget(status, ({ failures }) => failures),
+		),
+		counter(
+			"scrape_invalid_lines_total",
+			"Lines of a target's texts that could not be read.",
+			byTarget(status, ({ invalidLines }) => invalidLines),
+		),
+		gauge(
+			"scrape_samples",
+			"Samples of the last scrape.",
+			byTarget(status, ({ samples }) => samples),
+		),
+		gauge(
+			"scrape_duration_seconds",
+			"Duration of the last scrape, storing included.",
+			byTarget(status, ({ durationMs }) => durationMs / 1_000),
+		),
+		gauge(
+			"scrape_last_timestamp_seconds",
+			"Start of the last scrape, Unix time.",
+			byTarget(status, ({ lastScrapeMs }) => (lastScrapeMs ?? 0) / 1_000),
+		),
+
 		gauge("process_start_time_seconds", "Start of the process, Unix time.", [[{}, status.startedAtMs / 1_000]]),
 		gauge("process_resident_memory_bytes", "Resident memory.", [[{}, status.process.rssBytes]]),
 		gauge("process_heap_used_bytes", "JavaScript heap in use.", [[{}, status.process.heapUsedBytes]]),
 		counter("process_cpu_seconds_total", "CPU time, user and system.", [[{}, status.process.cpuSeconds]]),
 	].join("");
+}
+
+function byTarget({ scrape }: ServerStatus, value: (target: ServerStatus["scrape"][number]) => number): Sample[] {
+	return scrape.map((target) => [{ target: target.target }, value(target)]);
 }
 
 /** The known names with 0 where nothing was counted, then whatever else was. */

@@ -15,14 +15,26 @@ export interface OptionSpec {
 	readonly repeatable: boolean;
 	/** Never printed. */
 	readonly secret: boolean;
+	/** The file may give maps, which come as JSON text. */
+	readonly structured: boolean;
 	/** Variables of other standards that mean the same; the first that is set counts, after MESHSCOPE_*. */
 	readonly standardEnv: readonly string[];
 }
 
-type Extras = Partial<Pick<OptionSpec, "repeatable" | "secret" | "standardEnv">>;
+type Extras = Partial<Pick<OptionSpec, "repeatable" | "secret" | "structured" | "standardEnv">>;
 
 function option(name: string, placeholder: string | undefined, help: string, fallback?: string, extras: Extras = {}): OptionSpec {
-	return { name, placeholder, help, default: fallback, repeatable: false, secret: false, standardEnv: [], ...extras };
+	return {
+		name,
+		placeholder,
+		help,
+		default: fallback,
+		repeatable: false,
+		secret: false,
+		structured: false,
+		standardEnv: [],
+		...extras,
+	};
 }
 
 const REPEATABLE = { repeatable: true };
@@ -51,6 +63,13 @@ export const OPTIONS: readonly OptionSpec[] = [
 	option("max-attributes", "N", "most attributes of a record; a record with more is dropped and counted", "1024"),
 	option("max-record", "SIZE", "largest single record; a larger one is dropped and counted", "4MiB"),
 	option("queue-bytes", "SIZE", "bytes held between receipt and commit; beyond it senders are told to retry", "128MiB"),
+	option(
+		"scrape",
+		"URL",
+		"Prometheus or OpenMetrics text to scrape every 5 s; several may be given; the file takes a map of `interval`, `timeout`, `relabel` and `targets`",
+		undefined,
+		{ ...REPEATABLE, structured: true },
+	),
 	option("readers", "N", "threads that answer queries", "2"),
 	option("window", "DURATION", "length of a storage window, which is one file", "1h"),
 	option("log-level", "LEVEL", "trace, debug, info, warn, error, fatal or silent", "info", { standardEnv: ["OTEL_LOG_LEVEL"] }),

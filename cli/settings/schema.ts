@@ -2,6 +2,7 @@
  * What each setting may hold: zod schemas from the texts of one layer to values, with every problem named after its option.
  */
 import { z } from "zod";
+import { parseScrape } from "./scrape.ts";
 import type { Fault, Layer } from "./sources.ts";
 import { parseAddress, parseBoolean, parseCount, parseDurationMs, parseSize } from "./values.ts";
 import type { Parsed } from "./values.ts";
@@ -81,6 +82,7 @@ const COMPLETE_SCHEMA = z.object({
 	"max-attributes": count(1, 65_535),
 	"max-record": size(1024, 1024 * MIB),
 	"queue-bytes": size(MIB, 64 * 1024 * MIB),
+	scrape: z.array(read(parseScrape)).transform((groups) => groups.flat()),
 	readers: count(1, 64),
 	window: duration("1s", "7d"),
 	"log-level": single(
@@ -105,7 +107,8 @@ type Optional =
 	| "tls-cert"
 	| "tls-key"
 	| "tls-client-ca"
-	| "allow-host";
+	| "allow-host"
+	| "scrape";
 type All = z.output<typeof COMPLETE_SCHEMA>;
 export type Values = Omit<All, Optional> & Partial<Pick<All, Optional>>;
 

@@ -3,7 +3,7 @@
  * at. No value is interpreted here; unknown names are reported with the known name that is nearest.
  */
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
-import type { Node } from "yaml";
+import type { Document, Node } from "yaml";
 import { envName, OPTION_NAMES, OPTIONS } from "./options.ts";
 import type { OptionSpec } from "./options.ts";
 import { nearestWord } from "./values.ts";
@@ -63,7 +63,7 @@ export function readYamlLayer(text: string, fileName: string): LayerResult {
 		}
 		const value = pair.value as Node | null;
 		const node = isAlias(value) ? value.resolve(document) : value;
-		const texts = yamlTexts(node, spec);
+		const texts = yamlTexts(node, spec, document);
 		if (typeof texts === "string") faults.push({ at, message: texts });
 		else layer.set(key, { texts, at, source });
 	}
@@ -71,14 +71,16 @@ export function readYamlLayer(text: string, fileName: string): LayerResult {
 }
 
 /** The texts of a value, or what is wrong with it. */
-function yamlTexts(node: Node | null | undefined, spec: OptionSpec): readonly string[] | string {
+function yamlTexts(node: Node | null | undefined, spec: OptionSpec, document: Document): readonly string[] | string {
+	const textOf = (item: unknown): string | undefined =>
+		spec.structured && isMap(item) ? JSON.stringify(item.toJS(document)) : scalarText(item);
 	if (isSeq(node)) {
 		if (!spec.repeatable) return "takes one value, not a list";
-		const texts = node.items.map((item) => scalarText(item));
+		const texts = node.items.map(textOf);
 		return texts.every((text) => text !== undefined) ? texts : "every entry of the list must be a plain value";
 	}
-	if (isMap(node)) return "takes a plain value, not a map";
-	const text = scalarText(node);
+	if (isMap(node) && !spec.structured) return "takes a plain value, not a map";
+	const text = textOf(node);
 	return text === undefined ? "has no value; remove the line or give one" : [text];
 }
 

@@ -255,6 +255,7 @@ function statusOf(state: FixtureServer): StatusAnswer {
 							},
 						],
 		},
+		scrape: [],
 		process: { rssBytes: 188_000_000, heapUsedBytes: 61_000_000, cpuSeconds: 1_204, nodeVersion: "24.21.0" },
 	};
 }

@@ -4,6 +4,8 @@
  *
  * Words in capitals are requirements on an engine.
  */
+import type { TraceId } from "../model/ids.ts";
+import type { TimeNs } from "../model/time.ts";
 import type { AddressSighting, CertificateSighting, Exemplar, ResolutionMs } from "../model/topology/series.ts";
 
 /** A committed group's place in the order of commits. Compare by window, then by commit. */
@@ -56,12 +58,31 @@ export interface TopologyLoad {
 	readonly counters: readonly { readonly key: string; readonly value: Uint8Array }[];
 }
 
+/**
+ * What was flushed could not be read any more and was set aside: everything begins anew. The stage starts over with `load()`, which
+ * answers as in an empty directory.
+ */
+export class TopologyLostError extends Error {
+	override readonly name = "TopologyLostError";
+}
+
+/** Adds up deltas of one bucket (model/topology/rollup.ts): `joinRollups([a, b])` says what `a` and `b` say together. */
+export type JoinRollups = (datas: readonly Uint8Array[]) => Uint8Array;
+
 /** Owned by the topology thread alone. */
 export interface TopologyWriter {
+	/** What the last flush left; as often as wanted. */
 	load(): TopologyLoad;
-	/** All or nothing, and durable on return. @throws MeshscopeError `store_full` */
+	/**
+	 * All or nothing, and durable on return.
+	 * @throws MeshscopeError `store_full`; a later flush MUST succeed once there is room
+	 * @throws TopologyLostError
+	 */
 	flush(flush: TopologyFlush): void;
-	/** One bounded step: joins the deltas of buckets that are past, and removes what is older than its retention. True while there is more. */
+	/**
+	 * One bounded step: joins the deltas of buckets that are past, and removes what is older than its retention or over the bound. What
+	 * readers add up MUST stay the same but for what is removed. True while there is more. @throws TopologyLostError
+	 */
 	maintain(nowMs: number): boolean;
 	bytesOnDisk(): number;
 	close(): void;
@@ -83,14 +104,37 @@ export interface TopologyReader {
 	oldest(resolutionMs: ResolutionMs): number | undefined;
 	/** Meaning of the series; ids that are not known are left out. */
 	series(): ReadonlyMap<number, string>;
-	/** Of these series in the range, at most `limit`, newest first. */
+	/** Of these series in the range, at most `limit`, newest first. Of a series the newest 32 of each hour are kept. */
 	exemplars(series: readonly number[], fromMs: number, toMs: number, limit: number): readonly Exemplar[];
-	/** Seen in the range; for each principal, expiry and edge the last sighting. */
+	/** Those seen before, in or up to the range and again in it or later; for each principal, expiry and edge the last sighting. */
 	certificates(fromMs: number, toMs: number): readonly CertificateSighting[];
 	/** The last sighting of each address; at most some 100,000 are kept. */
 	addresses(): ReadonlyMap<string, AddressSighting>;
 	/** Cursor of the last flush and when it was, epoch ms. */
 	progress(): { readonly cursor: CommitRef | undefined; readonly flushedMs: number } | undefined;
+	close(): void;
+}
+
+/**
+ * Traces as they were when the group `upTo` had been committed: what came later is not seen, and with undefined nothing is. For the
+ * topology thread, which states what it knew at its cursor before it goes on behind it. Groups that are not released yet are told
+ * apart exactly; of groups that were released an engine MAY see all as soon as `upTo` is at the newest of them.
+ */
+export interface CommittedTraces {
+	/** The whole trace as `opentelemetry.proto.trace.v1.TracesData`, each span once. */
+	trace(id: TraceId, upTo: CommitRef | undefined): Uint8Array<ArrayBuffer> | undefined;
+	/**
+	 * Every trace that has a span ending after the time, whole and once. Windows whose arrival times ended an hour before it are not
+	 * looked at. Reading to the end is not needed.
+	 */
+	endingAfter(timeNs: TimeNs, upTo: CommitRef | undefined): Iterable<Uint8Array<ArrayBuffer>>;
+	/** {@link hash} of the traces in the newest windows, newest first in blocks, at most `max`; a trace MAY come more than once. */
+	recentTraceHashes(max: number): Uint32Array;
+	/** 32 well-mixed bits of a trace id, given as four big-endian words. */
+	hash(w0: number, w1: number, w2: number, w3: number): number;
+	/** When the oldest window began, epoch ms: older traces are gone. Undefined when there is none. */
+	oldestMs(): number | undefined;
+	close(): void;
 }
 
 /** Committed groups as the topology stage reads them again after a crash. */

@@ -157,7 +157,10 @@ class MemoryTopology implements TopologyWriter {
 		return [...this.certificates]
 			.filter(([, { firstSeenMs, seenMs }]) => firstSeenMs < toMs && seenMs >= fromMs)
 			.sort(([a], [b]) => (a < b ? -1 : 1))
-			.map(([, { firstSeenMs: _, ...sighting }]) => sighting);
+			.map(([, kept]) => {
+				const { principal, notAfterMs, issuer, seenMs, source, target, side } = kept;
+				return { principal, notAfterMs, issuer, seenMs, source, target, side };
+			});
 	}
 }
 

@@ -104,6 +104,7 @@ export interface StoreCapabilities {
 
 export interface StoreStats {
 	readonly capabilities: StoreCapabilities;
+	/** Of windows and topology. */
 	readonly bytesOnDisk: number;
 	readonly spans: number;
 	readonly logs: number;
@@ -327,6 +328,7 @@ export interface ScanQuery {
 	readonly service?: string;
 }
 
+/** An engine's further files stand among the windows by their names; their `blocks` are what they hold. */
 export interface VerifyReport {
 	readonly windows: readonly {
 		readonly name: string;

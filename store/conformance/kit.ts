@@ -6,20 +6,33 @@ import { test } from "node:test";
 import type { RecordColumns } from "../../model/columns.ts";
 import type { MetricBatch } from "../../model/metric.ts";
 import type { StoreCapabilities, StoreReader, StoreScanner, StoreWriter } from "../store.ts";
+import type { CommittedTraces, TopologyReader, TopologyWriter } from "../topology.ts";
+import { COMMITTED_RULES } from "./rules-committed.ts";
 import { DIFFERENTIAL_RULES } from "./rules-differential.ts";
 import { LOG_RULES } from "./rules-logs.ts";
 import { METRIC_RULES } from "./rules-metrics.ts";
 import { NAME_RULES } from "./rules-names.ts";
 import { REPLAY_RULES } from "./rules-replay.ts";
 import { SEARCH_RULES } from "./rules-search.ts";
+import { TOPOLOGY_RULES } from "./rules-topology.ts";
 import { TRACE_RULES } from "./rules-traces.ts";
 import { WRITING_RULES } from "./rules-writing.ts";
 import { Workbench } from "./workbench.ts";
+
+/** Opened with `joinSums` to join deltas, the clock at NOW_MS, and finest buckets kept for TOPOLOGY_KEPT_MS. */
+export interface TopologyUnderTest {
+	readonly writer: TopologyWriter;
+	readonly reader: TopologyReader;
+	readonly committed: CommittedTraces;
+}
+
+export const TOPOLOGY_KEPT_MS = 2 * 3_600_000;
 
 export interface StoreUnderTest {
 	readonly writer: StoreWriter;
 	readonly reader: StoreReader;
 	readonly scanner?: StoreScanner;
+	readonly topology: TopologyUnderTest;
 	readonly capabilities: StoreCapabilities;
 	/** Durable engines: closes everything and opens the same data again. This object is not used afterwards. */
 	readonly reopen?: () => Promise<StoreUnderTest>;
@@ -66,6 +79,8 @@ const RULES: readonly Rule[] = [
 	...METRIC_RULES,
 	...WRITING_RULES,
 	...REPLAY_RULES,
+	...COMMITTED_RULES,
+	...TOPOLOGY_RULES,
 	...DIFFERENTIAL_RULES,
 ];
 

@@ -9,7 +9,7 @@ import { WIRE_LENGTH, WireReader } from "../../model/protobuf/reader.ts";
 import { timeNs, type TimeNs } from "../../model/time.ts";
 import type { LogQuery, StoreReader, StoreWriter, TraceQuery, TraceSummary, WriteGroup } from "../store.ts";
 import type { CommitRef } from "../topology.ts";
-import type { ConformanceDecoders, StoreUnderTest } from "./kit.ts";
+import type { ConformanceDecoders, StoreUnderTest, TopologyUnderTest } from "./kit.ts";
 import { type OtlpLogsData, protobufjsEncode } from "./otlp-arbitraries.ts";
 
 export const NOW_MS = 1_800_000_000_000;
@@ -43,6 +43,10 @@ export class Workbench {
 
 	get reader(): StoreReader {
 		return this.store.reader;
+	}
+
+	get topology(): TopologyUnderTest {
+		return this.store.topology;
 	}
 
 	get underTest(): StoreUnderTest {

@@ -4,9 +4,10 @@ import { DEFAULT_LIMITS } from "../../collector/decode/limits.ts";
 import { decodeMetrics } from "../../collector/decode/metrics.ts";
 import { skimLogs, skimTraces } from "../../collector/decode/skim.ts";
 import { MeshscopeError } from "../../model/errors.ts";
-import { type ConformanceDecoders, runStoreConformance, type StoreUnderTest } from "../conformance/kit.ts";
+import { type ConformanceDecoders, runStoreConformance, type StoreUnderTest, TOPOLOGY_KEPT_MS } from "../conformance/kit.ts";
 import { from, NOW_MS, span, string, traceId, Workbench } from "../conformance/workbench.ts";
 import { type MemoryOptions, openMemoryStore } from "./engine.ts";
+import { openMemoryTopology } from "./topology.ts";
 
 const decoders: ConformanceDecoders = {
 	skimTraces: (bytes, columns) => void skimTraces(bytes, columns, DEFAULT_LIMITS),
@@ -16,7 +17,13 @@ const decoders: ConformanceDecoders = {
 
 async function memoryStore(options: Partial<MemoryOptions> = {}): Promise<StoreUnderTest> {
 	const store = openMemoryStore(options);
-	return { ...store, capabilities: { durable: false, sql: false, backup: false }, dispose: async () => store.writer.close() };
+	const topology = openMemoryTopology({ keptSinceMs: (nowMs) => nowMs - TOPOLOGY_KEPT_MS, now: () => NOW_MS });
+	return {
+		...store,
+		topology: { ...topology, committed: store.committed },
+		capabilities: { durable: false, sql: false, backup: false },
+		dispose: async () => store.writer.close(),
+	};
 }
 
 runStoreConformance("memory", memoryStore, decoders);

@@ -7,7 +7,8 @@ import { type RecordColumns, SLOT } from "../../model/columns.ts";
 import { invalidTexts } from "../../model/otlp/invalid-text.ts";
 import type { MetricSeriesKey } from "../../model/metric.ts";
 import type { AppendReport, StoreReader, StoreScanner, StoreStats, StoreWriter, WriteGroup } from "../store.ts";
-import { type CommitRef, isAfter, type ReplayGroup } from "../topology.ts";
+import { type CommitRef, type CommittedTraces, isAfter, type ReplayGroup } from "../topology.ts";
+import { MemoryCommittedTraces } from "./committed-traces.ts";
 import { MemoryReader } from "./reader.ts";
 import { logsOf, otlpData, spansOf, type StoredLog, type StoredSpan } from "./records.ts";
 import { MemoryScanner } from "./scanner.ts";
@@ -17,6 +18,7 @@ export interface MemoryStore {
 	readonly writer: StoreWriter;
 	readonly reader: StoreReader;
 	readonly scanner: StoreScanner;
+	readonly committed: CommittedTraces;
 }
 
 export interface MemoryOptions {
@@ -33,6 +35,7 @@ export function openMemoryStore(options: Partial<MemoryOptions> = {}): MemorySto
 		writer: new MemoryWriter(state, { ...DEFAULTS, ...options }),
 		reader: new MemoryReader(state),
 		scanner: new MemoryScanner(state),
+		committed: new MemoryCommittedTraces(state),
 	};
 }
 

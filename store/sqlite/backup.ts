@@ -2,8 +2,9 @@
  * Copies a data directory while another process, or another part of this one, writes to it.
  *
  * Each file is copied as one committed state: a read transaction is held on it meanwhile, so that commits neither show in the copy
- * nor make it start again. Windows come first and the catalog's names last, so that no name of a copied span is missing; the
- * list of windows is the one that was read at the start. A copy that fails removes what it made.
+ * nor make it start again. The topology and the windows that are not sealed are held at one and the same state of the topology, so
+ * that what it has not counted yet is still held in them. Windows come first and the catalog's names last, so that no name of a copied
+ * span is missing; the list of windows is the one that was read at the start. A copy that fails removes what it made.
  */
 import {
 	closeSync,
@@ -22,6 +23,7 @@ import Database from "better-sqlite3";
 import { MeshscopeError } from "../../model/errors.ts";
 import type { BackupReport } from "../store.ts";
 import { type Connection, isDamage, openForReading, openForWriting } from "./database.ts";
+import { topologyPath } from "./topology/file.ts";
 import { windowPath } from "./window-set.ts";
 
 /** Between two steps the event loop runs: 8 MiB, about 20 ms. */
@@ -42,10 +44,18 @@ export async function backupDirectory(dataDirectory: string, target: string): Pr
 	try {
 		const rows = readWindows(catalogPath);
 		const copied: WindowRow[] = [];
-		for (const row of rows) {
-			const from = windowPath(dataDirectory, row.name);
-			const to = windowPath(target, row.name);
-			if (row.state === "damaged" ? copy.asItIs(from, to) : await copy.window(from, to)) copied.push(row);
+		const held = holdOpenFiles(dataDirectory, rows);
+		try {
+			if (held.topology === undefined) copy.asItIs(topologyPath(dataDirectory), topologyPath(target));
+			else await copy.held(held.topology, topologyPath(target));
+			for (const row of rows) {
+				const from = windowPath(dataDirectory, row.name);
+				const to = windowPath(target, row.name);
+				const source = held.windows.get(row.name);
+				if (row.state === "damaged" ? copy.asItIs(from, to) : await copy.window(from, to, source)) copied.push(row);
+			}
+		} finally {
+			held.release();
 		}
 		await copy.catalog(catalogPath, join(target, "catalog.db"), copied);
 		return copy.finish();
@@ -64,6 +74,68 @@ function readWindows(catalogPath: string): WindowRow[] {
 	}
 }
 
+interface HeldFiles {
+	readonly topology: Connection | undefined;
+	readonly windows: ReadonlyMap<string, Connection>;
+	release(): void;
+}
+
+/** Flushes come every few seconds, and holding takes milliseconds. */
+const MAX_HOLD_TRIES = 20;
+
+/**
+ * Connections to the topology and to every open window, each inside a read transaction. Held in this order, and once more from the
+ * start when there was a flush meanwhile: groups are released only behind a flush, so none behind the held one's cursor is merged.
+ */
+function holdOpenFiles(directory: string, rows: readonly WindowRow[]): HeldFiles {
+	for (let tries = 1; ; tries++) {
+		const topology = hold(topologyPath(directory));
+		const windows = new Map<string, Connection>();
+		for (const { name, state } of rows) {
+			const window = state === "open" ? hold(windowPath(directory, name)) : undefined;
+			if (window !== undefined) windows.set(name, window);
+		}
+		const release = (): void => {
+			for (const database of [topology, ...windows.values()]) if (database?.open === true) database.close();
+		};
+		if (topology === undefined || tries === MAX_HOLD_TRIES) return { topology, windows, release };
+		const latest = hold(topologyPath(directory));
+		const isSame = latest !== undefined && flushOf(latest) === flushOf(topology);
+		latest?.close();
+		if (isSame) return { topology, windows, release };
+		release();
+	}
+}
+
+/** Undefined where the file is not there, or damaged. */
+function hold(path: string): Connection | undefined {
+	if (!existsSync(path)) return undefined;
+	let database: Connection | undefined;
+	try {
+		database = openForReading(path);
+		takeSnapshot(database);
+		return database;
+	} catch (error) {
+		database?.close();
+		if (!isDamage(error) && !isGone(error, path)) throw error;
+		return undefined;
+	}
+}
+
+function flushOf(topology: Connection): number {
+	return topology.prepare<[], number>("SELECT version FROM progress").pluck().get() ?? 0;
+}
+
+function takeSnapshot(database: Connection): void {
+	database.exec("BEGIN");
+	// The snapshot is taken by the first read.
+	database.prepare("SELECT count(*) FROM sqlite_schema").get();
+}
+
+function isGone(error: unknown, path: string): boolean {
+	return error instanceof Database.SqliteError && error.code.startsWith("SQLITE_CANTOPEN") && !existsSync(path);
+}
+
 class Copy {
 	private readonly target: string;
 	private readonly targetWasThere: boolean;
@@ -77,15 +149,23 @@ class Copy {
 		mkdirSync(join(target, "windows"), { recursive: true });
 	}
 
-	/** False when retention removed the window meanwhile. A window found damaged only now is copied as it is. */
-	async window(from: string, to: string): Promise<boolean> {
+	/** A file that is held; the caller closes it. */
+	async held(source: Connection, to: string): Promise<void> {
+		this.files.push(to);
+		await copyDatabase(source, to);
+	}
+
+	/**
+	 * False when retention removed the window meanwhile. A window found damaged only now is copied as it is.
+	 * @param held the window inside a read transaction, where it is open
+	 */
+	async window(from: string, to: string, held: Connection | undefined): Promise<boolean> {
 		let source: Connection;
 		try {
-			source = openForReading(from);
+			source = held ?? openForReading(from);
 		} catch (error) {
 			if (isDamage(error)) return this.asItIs(from, to);
-			if (error instanceof Database.SqliteError && error.code.startsWith("SQLITE_CANTOPEN") && !existsSync(from))
-				return false;
+			if (isGone(error, from)) return false;
 			throw error;
 		}
 		this.files.push(to);
@@ -163,9 +243,7 @@ class Copy {
 
 /** One committed state of a database, checked in the copy. */
 async function copyDatabase(source: Connection, to: string): Promise<void> {
-	source.exec("BEGIN");
-	// The snapshot is taken by the first read.
-	source.prepare("SELECT count(*) FROM sqlite_schema").get();
+	if (!source.inTransaction) takeSnapshot(source);
 	try {
 		await source.backup(to, { progress: () => PAGES_PER_STEP });
 	} finally {

@@ -23,7 +23,7 @@ const PAGE_BYTES = 8192;
 /** How long a writing connection waits for another one. */
 export const BUSY_TIMEOUT_MS = 5_000;
 
-export type SchemaName = "window" | "catalog";
+export type SchemaName = "window" | "catalog" | "topology";
 
 /**
  * Opens for writing; creates the file and its schema when it is absent or empty, and brings an older file up to date.
@@ -35,6 +35,8 @@ export function openForWriting(path: string, schema: SchemaName, target = CURREN
 		database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
 		// Only takes effect while the file is empty.
 		database.pragma(`page_size = ${PAGE_BYTES}`);
+		// Rows of the topology are removed one by one, those of windows with their file.
+		if (schema === "topology") database.pragma("auto_vacuum = INCREMENTAL");
 		database.pragma("journal_mode = WAL");
 		database.pragma("synchronous = FULL");
 		database.pragma("wal_autocheckpoint = 0");

@@ -4,11 +4,17 @@ import { join } from "node:path";
 import { DEFAULT_LIMITS } from "../../collector/decode/limits.ts";
 import { decodeMetrics } from "../../collector/decode/metrics.ts";
 import { skimLogs, skimTraces } from "../../collector/decode/skim.ts";
-import { runStoreConformance, type ConformanceDecoders, type StoreUnderTest } from "../conformance/kit.ts";
+import { type ConformanceDecoders, runStoreConformance, type StoreUnderTest, TOPOLOGY_KEPT_MS } from "../conformance/kit.ts";
+import { joinSums } from "../conformance/rollup-sums.ts";
+import { NOW_MS } from "../conformance/workbench.ts";
 import { createFailpoint } from "./failpoint.ts";
 import { openMemoryStore } from "../memory/engine.ts";
+import { openMemoryTopology } from "../memory/topology.ts";
 import { openSqliteReader } from "./reader.ts";
 import { openScanner } from "./scan.ts";
+import { openCommittedTraces } from "./topology/committed-traces.ts";
+import { openTopologyReader } from "./topology/reader.ts";
+import { openTopologyWriter } from "./topology/writer.ts";
 import { openSqliteWriter } from "./writer.ts";
 
 const decoders: ConformanceDecoders = {
@@ -31,7 +37,21 @@ function openAt(directory: string): StoreUnderTest {
 	});
 	const reader = openSqliteReader({ directory, cacheBytes: 8 << 20, searchBudgetMs: 60_000, now: Date.now });
 	const scanner = openScanner(directory);
+	const topology = {
+		writer: openTopologyWriter({
+			directory,
+			maxBytes: 10 ** 9,
+			keptSinceMs: (nowMs) => nowMs - TOPOLOGY_KEPT_MS,
+			join: joinSums,
+			now: () => NOW_MS,
+			log: () => {},
+			failpoint: () => {},
+		}),
+		reader: openTopologyReader(directory),
+		committed: openCommittedTraces(directory, 8 << 20),
+	};
 	const close = async (): Promise<void> => {
+		for (const part of Object.values(topology)) part.close();
 		scanner.close();
 		await reader.close();
 		writer.close();
@@ -40,6 +60,7 @@ function openAt(directory: string): StoreUnderTest {
 		writer,
 		reader,
 		scanner,
+		topology,
 		capabilities: { durable: true, sql: true, backup: true },
 		async reopen() {
 			await close();
@@ -59,6 +80,7 @@ runStoreConformance("sqlite", async () => openAt(mkdtempSync(join(tmpdir(), "mes
 		const store = openMemoryStore({});
 		return {
 			...store,
+			topology: { ...openMemoryTopology({ keptSinceMs: () => 0, now: () => NOW_MS }), committed: store.committed },
 			capabilities: { durable: false, sql: false, backup: false },
 			dispose: async () => store.writer.close(),
 		};

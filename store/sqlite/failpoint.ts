@@ -1,7 +1,15 @@
 /**
  * Places at which a test makes the process die as a power cut would: `MESHSCOPE_FAILPOINT=name[:nth]`. Costs one comparison when unset.
  */
-export type FailpointName = "before-commit" | "after-commit" | "mid-merge" | "before-merge-commit" | "mid-unlink";
+export type FailpointName =
+	| "before-commit"
+	| "after-commit"
+	| "mid-merge"
+	| "before-merge-commit"
+	| "mid-unlink"
+	| "before-topology-commit"
+	| "after-topology-commit"
+	| "before-topology-join";
 
 export type Failpoint = (name: FailpointName) => void;
 

@@ -7,6 +7,8 @@ import { DEFAULT_LIMITS } from "../../collector/decode/limits.ts";
 import { skimLogs, skimTraces } from "../../collector/decode/skim.ts";
 import { HOUR_MS, NOW_MS, temporaryDirectory } from "../../test/store/sqlite-directory.ts";
 import { from, type GroupParts, logsFrom, span, traceId, Workbench } from "../conformance/workbench.ts";
+import { openMemoryStore } from "../memory/engine.ts";
+import { openMemoryTopology } from "../memory/topology.ts";
 import type { CommitRef } from "../topology.ts";
 import { openSqliteReader } from "./reader.ts";
 import { windowPath } from "./window-set.ts";
@@ -37,8 +39,12 @@ function open(t: TestContext, options: Partial<SqliteWriterOptions> = {}): Bench
 		writer.close();
 	});
 	const capabilities = { durable: true, sql: true, backup: true };
+	const topology = {
+		...openMemoryTopology({ keptSinceMs: () => 0, now: () => NOW_MS }),
+		committed: openMemoryStore().committed,
+	};
 	const bench = new Workbench(
-		{ writer, reader, capabilities, dispose: async () => {} },
+		{ writer, reader, topology, capabilities, dispose: async () => {} },
 		{
 			skimTraces: (bytes, columns) => void skimTraces(bytes, columns, DEFAULT_LIMITS),
 			skimLogs: (bytes, columns) => void skimLogs(bytes, columns, DEFAULT_LIMITS),

@@ -3,6 +3,7 @@
  */
 import type { LiveWindows } from "./live-windows.ts";
 import { freeBytes, type ReserveFile } from "./retention.ts";
+import { topologyBytes } from "./topology/file.ts";
 import type { WindowWriter } from "./window-writer.ts";
 
 /** How long the disk must be full before the open window is given up, when there is no older one; a smaller one is not what fills it. */
@@ -40,7 +41,7 @@ export class Room {
 	retain(nowMs: number): void {
 		const { maxAgeMs, maxBytes } = this.options;
 		const windows = this.windows.infos();
-		let bytes = windows.reduce((total, window) => total + window.bytes, 0);
+		let bytes = topologyBytes(this.options.directory) + windows.reduce((total, window) => total + window.bytes, 0);
 		for (const window of windows) {
 			// One that ended may go before it is sealed: it can wait long for the topology stage.
 			if (window.name === this.windows.open?.name) continue;

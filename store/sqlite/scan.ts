@@ -26,6 +26,8 @@ const REMEMBERED_SPANS = 250_000;
 export interface ScannerOptions {
 	/** Told of a window that cannot be read; the scan goes on with the next. */
 	readonly onDamaged?: (window: string, problem: string) => void;
+	/** Throws where a delta of the topology cannot be decoded; `verify` calls it with each. */
+	readonly checkRollup?: (data: Uint8Array) => void;
 }
 
 /** @throws MeshscopeError `not_found` when the directory holds no data */
@@ -63,7 +65,7 @@ class SqliteScanner implements StoreScanner {
 	}
 
 	verify(): VerifyReport {
-		return verifyDirectory(this.directory);
+		return verifyDirectory(this.directory, this.options.checkRollup);
 	}
 
 	close(): void {

@@ -25,13 +25,18 @@ export function traceWords(id: TraceId): TraceWords {
 	return { id, w0, w1, w2, w3, hash: traceHash(w0, w1, w2, w3) };
 }
 
-/** Calls back for every block of the window that holds the trace, with the range of its rows. In a snapshot. */
+/**
+ * Calls back for every block of the window that holds the trace, with the range of its rows. In a snapshot.
+ * @param newestCommit blocks with groups behind it are left out
+ */
 export function forEachBlockOfTrace(
 	window: WindowReader,
 	trace: TraceWords,
 	visit: (block: BlockReader, firstRow: number, endRow: number) => void,
+	newestCommit = Infinity,
 ): void {
 	const visitBlock = (id: number): void => {
+		if (newestCommit !== Infinity && window.commitOf(id) > newestCommit) return;
 		const block = window.block(id);
 		const place = block.findTrace(trace.w0, trace.w1, trace.w2, trace.w3);
 		if (place < 0) return;
@@ -73,14 +78,16 @@ export class TraceAssembler {
 		this.words = words;
 	}
 
-	add(window: WindowReader): void {
-		forEachBlockOfTrace(window, this.words, (block, first, end) => {
+	/** @param newestCommit groups behind it are left out */
+	add(window: WindowReader, newestCommit = Infinity): void {
+		const addRows = (block: BlockReader, first: number, end: number): void => {
 			for (let row = first; row < end; row++) if (this.gathered.add(summarySpan(block, row))) this.records.add(block, row);
-		});
+		};
+		forEachBlockOfTrace(window, this.words, addRows, newestCommit);
 	}
 
 	/** The summary, and the spans as `TracesData`; undefined when the trace is nowhere. */
-	finish(): { readonly summary: TraceSummary; readonly tracesData: Uint8Array } | undefined {
+	finish(): { readonly summary: TraceSummary; readonly tracesData: Uint8Array<ArrayBuffer> } | undefined {
 		const { spans } = this.gathered;
 		if (spans.length === 0) return undefined;
 		return { summary: { traceId: this.words.id, ...outlineOf(spans) }, tracesData: this.records.finish() };

@@ -15,16 +15,18 @@ import type { VerifyReport } from "../store.ts";
 import { BlockTable, type StoredBlock } from "./block-table.ts";
 import { type Connection, openForReading } from "./database.ts";
 import { eachPoint } from "./metric-store.ts";
+import { integrityProblems, Problems, textOf } from "./problems.ts";
+import { topologyPath } from "./topology/file.ts";
+import { verifyTopology } from "./topology/verify.ts";
 import { TraceIndexReader } from "./trace-index.ts";
 import { windowPath } from "./window-set.ts";
 
-/** More say nothing that these do not. */
-const MAX_PROBLEMS = 20;
 const MAX_INT64 = (1n << 63n) - 1n;
 
 type WindowReport = VerifyReport["windows"][number];
 
-export function verifyDirectory(directory: string): VerifyReport {
+/** @param checkRollup throws where a delta of the topology cannot be decoded */
+export function verifyDirectory(directory: string, checkRollup: (data: Uint8Array) => void = () => {}): VerifyReport {
 	const windows: WindowReport[] = [];
 	const names = new Set(windowFiles(directory));
 	try {
@@ -36,6 +38,7 @@ export function verifyDirectory(directory: string): VerifyReport {
 		const report = verifyWindow(windowPath(directory, name), name);
 		if (report.ok || !isRemoved(directory, name)) windows.push(report);
 	}
+	if (existsSync(topologyPath(directory))) windows.push(verifyTopology(directory, checkRollup));
 	return { windows, ok: windows.every(({ ok }) => ok) };
 }
 
@@ -67,11 +70,6 @@ function windowsInCatalog(directory: string): string[] {
 	} finally {
 		catalog.close();
 	}
-}
-
-function integrityProblems(database: Connection): string[] {
-	const lines = database.prepare<[], string>(`PRAGMA integrity_check(${MAX_PROBLEMS})`).pluck().all();
-	return lines.length === 1 && lines[0] === "ok" ? [] : lines;
 }
 
 function verifyWindow(path: string, name: string): WindowReport {
@@ -230,35 +228,8 @@ function verifyMetrics(database: Connection): void {
 	expect("metric points", database.prepare<[], number>("SELECT count(*) FROM metric_points").pluck().get(), points);
 }
 
-class Problems {
-	total = 0;
-	private readonly texts: string[] = [];
-
-	add(text: string): void {
-		this.total++;
-		if (this.texts.length < MAX_PROBLEMS) this.texts.push(text);
-	}
-
-	during(where: string, check: () => void): void {
-		try {
-			check();
-		} catch (error) {
-			this.add(`${where}: ${textOf(error)}`);
-		}
-	}
-
-	list(): string[] {
-		const more = this.total - this.texts.length;
-		return more > 0 ? [...this.texts, `and ${more} more`] : this.texts;
-	}
-}
-
 function expect(what: string, stored: unknown, found: unknown): void {
 	if (stored !== found) throw new Error(`${what} is ${String(stored)}, found ${String(found)}`);
-}
-
-function textOf(error: unknown): string {
-	return error instanceof Error ? error.message : String(error);
 }
 
 /** Absent, empty and all-zero ids are one: none. */

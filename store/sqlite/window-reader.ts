@@ -50,6 +50,11 @@ export class WindowReader {
 		return this.table.unmerged(signal);
 	}
 
+	/** The newest group in a block. */
+	commitOf(id: number): number {
+		return this.table.commitOf(id);
+	}
+
 	/** Numbers of blocks are never used twice, so a cached one is good in any snapshot that lists it. */
 	block(id: number): BlockReader {
 		return this.cache.get(this.name, id, () => this.table.open(id));

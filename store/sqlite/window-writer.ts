@@ -10,18 +10,16 @@ import type { WriteGroup } from "../store.ts";
 import { BlockTable, BlockTableWriter, type StoredBlock } from "./block-table.ts";
 import type { WindowCounts } from "./catalog.ts";
 import { CommitLog } from "./commit-log.ts";
-import { BUSY_TIMEOUT_MS, type Connection, openForWriting } from "./database.ts";
+import { type Connection, openForWriting } from "./database.ts";
 import { type MergePlan, planMerge } from "./merge-plan.ts";
 import type { MergeJob } from "./merge-thread.ts";
 import { MetricWriter } from "./metric-store.ts";
 import { TraceIndexWriter } from "./trace-index.ts";
+import { WriteAheadLog } from "./write-ahead-log.ts";
 
 /** zstd level of blocks that will be merged again, and of final ones. */
 const FRESH_LEVEL = 1;
 const FINAL_LEVEL = 1;
-
-/** How long a checkpoint waits for readers: commits wait with it. */
-const CHECKPOINT_WAIT_MS = 20;
 
 export interface AppendedGroup {
 	readonly commit: number;
@@ -51,8 +49,7 @@ export class WindowWriter {
 	/** Blocks that a merge under way reads. */
 	private readonly merging = new Set<number>();
 	private nextBlock: number;
-	/** Where a checkpoint found readers in its way, the size of the log at which to try again. */
-	private retryCheckpointBytes = 0;
+	private readonly log: WriteAheadLog;
 	private spans = 0;
 	private logs = 0;
 	private metricPoints: number;
@@ -70,6 +67,7 @@ export class WindowWriter {
 		this.path = path;
 		this.failpoint = failpoint;
 		this.database = openForWriting(path, "window");
+		this.log = new WriteAheadLog(this.database, path);
 		try {
 			this.table = new BlockTable(this.database);
 			this.tableWriter = new BlockTableWriter(this.database);
@@ -218,23 +216,11 @@ export class WindowWriter {
 	}
 
 	get walBytes(): number {
-		return statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+		return this.log.bytes;
 	}
 
-	/**
-	 * Moves the log into the file once it is worth it, and starts the log anew: passive checkpoints starve under readers and leave it
-	 * growing. A reader that will not go away costs a short wait each time the log has grown by as much again.
-	 */
 	checkpoint(maxLogBytes: number): void {
-		const bytes = this.walBytes;
-		if (bytes < Math.max(maxLogBytes, this.retryCheckpointBytes)) return;
-		this.database.pragma(`busy_timeout = ${CHECKPOINT_WAIT_MS}`);
-		try {
-			const [result] = this.database.pragma("wal_checkpoint(TRUNCATE)") as { readonly busy: number }[];
-			this.retryCheckpointBytes = result?.busy === 0 ? 0 : bytes + maxLogBytes;
-		} finally {
-			this.database.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`);
-		}
+		this.log.checkpoint(maxLogBytes);
 	}
 
 	counts(): WindowCounts {

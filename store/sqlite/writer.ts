@@ -21,6 +21,7 @@ import { recentFingerprints } from "./recent-fingerprints.ts";
 import { replayGroups } from "./replay.ts";
 import { freeBytes, ReserveFile } from "./retention.ts";
 import { Room } from "./room.ts";
+import { topologyBytes } from "./topology/file.ts";
 import type { AppendedGroup, WindowWriter } from "./window-writer.ts";
 
 export interface SqliteWriterOptions {
@@ -160,7 +161,7 @@ class SqliteWriter implements StoreWriter {
 		const sum = (pick: (window: WindowInfo) => number): number => windows.reduce((total, window) => total + pick(window), 0);
 		return {
 			capabilities: { durable: true, sql: true, backup: true },
-			bytesOnDisk: sum((window) => window.bytes),
+			bytesOnDisk: sum((window) => window.bytes) + topologyBytes(this.options.directory),
 			spans: sum((window) => window.spans),
 			logs: sum((window) => window.logs),
 			metricPoints: sum((window) => window.metricPoints),

@@ -1,0 +1,55 @@
+/** Traces up to a commit: all records of the groups up to it, in the plainest way. */
+import type { TraceId } from "../../model/ids.ts";
+import { spanIdentity } from "../../model/otlp/trace-summary.ts";
+import type { TimeNs } from "../../model/time.ts";
+import { traceHash } from "../block/format.ts";
+import type { CommitRef, CommittedTraces } from "../topology.ts";
+import { otlpData, type StoredSpan } from "./records.ts";
+import type { MemoryState } from "./state.ts";
+
+export class MemoryCommittedTraces implements CommittedTraces {
+	private readonly state: MemoryState;
+
+	constructor(state: MemoryState) {
+		this.state = state;
+	}
+
+	trace(id: TraceId, upTo: CommitRef | undefined): Uint8Array<ArrayBuffer> | undefined {
+		const spans = new Map<string, StoredSpan>();
+		for (const span of this.spansUpTo(upTo))
+			if (span.traceId === id && !spans.has(spanIdentity(span))) spans.set(spanIdentity(span), span);
+		return spans.size === 0 ? undefined : otlpData([...spans.values()]);
+	}
+
+	endingAfter(timeNs: TimeNs, upTo: CommitRef | undefined): Iterable<Uint8Array<ArrayBuffer>> {
+		const late = this.spansUpTo(upTo).filter(({ endNs }) => endNs > timeNs);
+		const ids = new Set(late.map(({ traceId }) => traceId));
+		return [...ids].flatMap((id) => this.trace(id as TraceId, upTo) ?? []);
+	}
+
+	recentTraceHashes(max: number): Uint32Array {
+		const ids = this.state.groups.toReversed().flatMap(({ spans }) => spans.map(({ traceId }) => traceId));
+		const words = (id: string) => [0, 8, 16, 24].map((at) => Number.parseInt(id.slice(at, at + 8), 16));
+		return Uint32Array.from(
+			[...new Set(ids)].slice(0, max).map((id) => {
+				const [w0, w1, w2, w3] = words(id);
+				return this.hash(w0!, w1!, w2!, w3!);
+			}),
+		);
+	}
+
+	hash(w0: number, w1: number, w2: number, w3: number): number {
+		return Math.floor(traceHash(w0, w1, w2, w3) / 65_536);
+	}
+
+	oldestMs(): number | undefined {
+		return this.state.groups[0]?.arrivedMs;
+	}
+
+	close(): void {}
+
+	private spansUpTo(upTo: CommitRef | undefined): StoredSpan[] {
+		const groups = this.state.groups.filter(({ commit }) => upTo !== undefined && commit <= upTo.commit);
+		return groups.flatMap(({ spans }) => spans);
+	}
+}

@@ -55,6 +55,8 @@ export interface GraphEdge {
 	/** Scaled up where the share of a sample is known. One of them is 0: the other unit's. */
 	readonly requests: number;
 	readonly connections: number;
+	/** Observations behind the counts: fewer where a sample was scaled up. */
+	readonly observed: number;
 	/** Server errors and requests without a response, as the caller felt them. */
 	readonly errors: number;
 	readonly clientErrors: number;
@@ -109,6 +111,7 @@ export class EdgeSums {
 	readonly unit: Unit;
 	readonly series: number[] = [];
 	count = 0;
+	observed = 0;
 	readonly outcomes = noOutcomes();
 	bytesSent = 0;
 	bytesReceived = 0;
@@ -183,6 +186,7 @@ export function finishEdge(sums: EdgeSums, groupBy: GroupBy, seconds: number): G
 		unit,
 		requests: isRequests ? count : 0,
 		connections: isRequests ? 0 : count,
+		observed: sums.observed,
 		errors,
 		clientErrors: outcomes.client_error,
 		errorRatio: count > 0 ? errors / count : 0,

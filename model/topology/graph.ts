@@ -6,6 +6,7 @@
  * the edge of the asked grouping, so that the counts of services, namespaces and workloads are the same requests and percentiles
  * are those of the merged histograms.
  */
+import { certificatesInUse } from "./certificates.ts";
 import { edgeId } from "./edge-id.ts";
 import { addTo, EdgeSums, finishEdge, type GraphEdge, kindOf, noOutcomes } from "./edge-sums.ts";
 import { type Endpoint, type GroupBy, type NodeKind, nodeId } from "./endpoint.ts";
@@ -201,6 +202,7 @@ function addCounts(edge: EdgeSums, { voice, neverArrived }: CountDecision): void
 	for (const { dims, totals } of voice.series) {
 		if (!(totals.count > SOMETHING)) continue;
 		edge.count += totals.count;
+		edge.observed += totals.observed;
 		addTo(edge.basis.counts, voice.witness, totals.count);
 		edge.outcomes[dims.outcome] += totals.count;
 		addTo(edge.reporters, dims.reporter, totals.count);
@@ -209,6 +211,7 @@ function addCounts(edge: EdgeSums, { voice, neverArrived }: CountDecision): void
 	}
 	for (const { series, count, flags } of neverArrived) {
 		edge.count += count;
+		edge.observed += count;
 		edge.outcomes[series.dims.outcome] += count;
 		for (const [flag, flagged] of flags) addTo(edge.flags, flag, flagged);
 		// Of a series of which only some requests never arrived, nobody knows with which code.
@@ -350,9 +353,6 @@ function outcomesOf(voice: Voice): Record<Outcome, number> {
 	return outcomes;
 }
 
-/** Certificates are replaced while a window lasts: one that was not seen within this of its principal's last is no longer in use. */
-const IN_USE_MS = 600_000;
-
 /** The first expiry among the certificates that an edge still used when it was last seen. */
 function addCertificates(
 	edges: ReadonlyMap<string, EdgeSums>,
@@ -368,28 +368,19 @@ function addCertificates(
 		if (same === undefined) byEnds.set(key, [edge]);
 		else same.push(edge);
 	}
-	const seen = new Map<EdgeSums, Map<string, CertificateSighting[]>>();
+	const seen = new Map<EdgeSums, CertificateSighting[]>();
 	for (const sighting of certificates) {
 		const key = `${nodeId(book.resolve(sighting.source), groupBy)}\n${nodeId(book.resolve(sighting.target), groupBy)}`;
 		for (const edge of byEnds.get(key) ?? []) {
 			// The certificate says nothing of the protocol; where one of two protocols is in plaintext it is not its.
 			if (edge.mtlsCounts.mutual_tls + edge.mtlsCounts.tls + edge.mtlsCounts.mixed <= 0) continue;
-			let own = seen.get(edge);
-			if (own === undefined) seen.set(edge, (own = new Map()));
-			const holder = `${sighting.side}\n${sighting.principal}`;
-			const sightings = own.get(holder);
-			if (sightings === undefined) own.set(holder, [sighting]);
-			else sightings.push(sighting);
+			const own = seen.get(edge);
+			if (own === undefined) seen.set(edge, [sighting]);
+			else own.push(sighting);
 		}
 	}
-	for (const [edge, holders] of seen) {
-		let first = Infinity;
-		for (const sightings of holders.values()) {
-			const lastMs = sightings.reduce((last, { seenMs }) => Math.max(last, seenMs), -Infinity);
-			for (const { seenMs, notAfterMs } of sightings) if (seenMs >= lastMs - IN_USE_MS) first = Math.min(first, notAfterMs);
-		}
-		edge.notAfterMs = first;
-	}
+	for (const [edge, own] of seen)
+		edge.notAfterMs = certificatesInUse(own).reduce((first, { notAfterMs }) => Math.min(first, notAfterMs), Infinity);
 }
 
 type MutableNode = { -readonly [K in keyof GraphNode]: GraphNode[K] };

@@ -1,0 +1,169 @@
+/**
+ * Which of several evidences of one edge gives its numbers.
+ *
+ * A *voice* is one kind of witness to an edge: what metrics, access logs or spans say, each from one reporter. Voices speak of the same
+ * requests, so their counts are never added up: one is believed for each question. Within the voice of the spans every hop is said
+ * once (hops/), whatever rule it came by, so there the counts are added up.
+ */
+import type { SeriesTotals } from "./rollup.ts";
+import type { Evidence, Reporter, SeriesDims } from "./series.ts";
+import { DEFINITE_STATUSES, noMtlsCounts, verificationRank } from "./mtls-status.ts";
+
+/** A series with its sums over the window that is asked about. */
+export interface WindowSeries {
+	readonly id: number;
+	readonly dims: SeriesDims;
+	readonly totals: SeriesTotals;
+}
+
+export type Witness = "metrics" | "logs" | "spans";
+
+export interface Voice {
+	readonly witness: Witness;
+	/** Of spans `both`: they are believed together. */
+	readonly reporter: Reporter;
+	readonly series: WindowSeries[];
+	count: number;
+	observed: number;
+	sampled: boolean;
+	failedHandshakes: number;
+	bytes: number;
+}
+
+/** What a sum must exceed to be something: weights are 1 and more, the rest is rounding. */
+export const SOMETHING = 1e-6;
+
+/**
+ * Response flags of requests that never arrived, which only the source can count: Envoy's connection failure, overflow, no healthy
+ * upstream, no route, no cluster, and ztunnel's refused connection.
+ */
+const NEVER_ARRIVED = /(?:^|,)(?:UF|UO|UH|NR|NC|CONNECT)(?:,|$)/;
+
+/** A voice that counted less than this share of what another one certainly saw has not seen it all. */
+const COVERAGE = 0.9;
+
+export function witnessOf(evidence: Evidence): Witness {
+	return evidence === "metric" ? "metrics" : evidence === "log" ? "logs" : "spans";
+}
+
+/** Voices of one edge, in the order in which their counts are believed. */
+export function voicesOf(series: readonly WindowSeries[]): readonly Voice[] {
+	const voices: Voice[] = [];
+	for (const one of series) {
+		const { dims, totals } = one;
+		const witness = witnessOf(dims.evidence);
+		const reporter = witness === "spans" ? "both" : dims.reporter;
+		let voice = voices.find((candidate) => candidate.witness === witness && candidate.reporter === reporter);
+		if (voice === undefined) {
+			voice = { witness, reporter, series: [], count: 0, observed: 0, sampled: false, failedHandshakes: 0, bytes: 0 };
+			voices.push(voice);
+		}
+		voice.series.push(one);
+		if (totals.count > SOMETHING) {
+			voice.count += totals.count;
+			voice.observed += totals.observed;
+			if (dims.sampled) voice.sampled = true;
+		}
+		voice.failedHandshakes += Math.max(0, totals.failedHandshakes);
+		voice.bytes += Math.max(0, totals.bytesSent) + Math.max(0, totals.bytesReceived);
+	}
+	return voices.length === 1 ? voices : voices.sort((a, b) => orderOf(a) - orderOf(b));
+}
+
+const REPORTER_ORDER: Readonly<Record<Reporter, number>> = { both: 0, destination: 1, waypoint: 2, source: 3 };
+
+/** Metrics and full logs count every request; spans may be a sample; a sample of logs is no better than that. */
+function orderOf({ witness, reporter, sampled }: Voice): number {
+	const base = witness === "metrics" ? 0 : witness === "logs" ? (sampled ? 30 : 10) : sampled ? 40 : 20;
+	return base + REPORTER_ORDER[reporter];
+}
+
+export interface CountDecision {
+	readonly voice: Voice;
+	/** Requests that only the source knows of, beside what the voice counted; none when it is the source's own. */
+	readonly neverArrived: readonly NeverArrived[];
+}
+
+export interface NeverArrived {
+	readonly series: WindowSeries;
+	readonly count: number;
+	readonly flags: ReadonlyMap<string, number>;
+}
+
+/**
+ * The voice that counts: the first that has not missed what a later one certainly saw. Metrics whose scraping began halfway through
+ * the window, or one reporting sidecar of two, must not make requests disappear.
+ */
+export function countDecision(voices: readonly Voice[]): CountDecision | undefined {
+	const counting = voices.filter(({ count }) => count > SOMETHING);
+	let best: CountDecision | undefined;
+	let bestCount = 0;
+	for (const voice of counting) {
+		const neverArrived = neverArrivedBeside(voice, counting);
+		const count = voice.count + neverArrived.reduce((sum, one) => sum + one.count, 0);
+		if (best === undefined || bestCount < COVERAGE * voice.observed) {
+			best = { voice, neverArrived };
+			bestCount = count;
+		}
+	}
+	return best;
+}
+
+function neverArrivedBeside(voice: Voice, voices: readonly Voice[]): readonly NeverArrived[] {
+	if (voice.witness === "spans" || voice.reporter === "source" || voice.reporter === "both") return [];
+	const source = voices.find(({ witness, reporter }) => witness === voice.witness && reporter === "source");
+	if (source === undefined) return [];
+	return source.series.flatMap((series) => {
+		const { totals } = series;
+		const flags = new Map([...totals.flags].filter(([flag, count]) => count > SOMETHING && NEVER_ARRIVED.test(flag)));
+		const flagged = [...flags.values()].reduce((sum, count) => sum + count, 0);
+		const count = Math.min(flagged, totals.count);
+		return count > SOMETHING ? [{ series, count, flags }] : [];
+	});
+}
+
+/** The finest witness of latency on these voices: spans, then logs, then metrics. Undefined when none measured any. */
+export function latencyWitness(voices: readonly Voice[]): Witness | undefined {
+	return (["spans", "logs", "metrics"] as const).find((witness) =>
+		voices.some((voice) => voice.witness === witness && voice.series.some(({ totals }) => hasLatency(totals))),
+	);
+}
+
+function hasLatency({ count, sourceLatency, destinationLatency }: SeriesTotals): boolean {
+	return count > SOMETHING && (sourceLatency.counts.length > 0 || destinationLatency.counts.length > 0);
+}
+
+export interface MtlsDecision {
+	/** The voice whose counts by status are told. */
+	readonly voice: Voice;
+	/** Those whose word is as good: a definite status of theirs mixes with the counted ones. */
+	readonly peers: readonly Voice[];
+}
+
+/**
+ * Of the voices that know, one that has seen all requests before one that has not; among those, the best verified; then in order of
+ * counting. Undefined when nothing is known.
+ * @param counted requests of the edge
+ */
+export function mtlsDecision(voices: readonly Voice[], counted: number): MtlsDecision | undefined {
+	const knowing = voices.map((voice) => ({ voice, ...knowledgeOf(voice) })).filter(({ known }) => known > SOMETHING);
+	if (knowing.length === 0) return undefined;
+	const [best] = knowing
+		.map((one) => ({ ...one, isPartial: one.voice.sampled || one.known < COVERAGE * counted ? 1 : 0 }))
+		.sort((a, b) => a.isPartial - b.isPartial || a.rank - b.rank);
+	const peers = knowing.filter(({ voice, rank }) => voice !== best!.voice && rank <= best!.rank).map(({ voice }) => voice);
+	return { voice: best!.voice, peers };
+}
+
+/** How many requests a voice gives a definite status, and how well most of them are verified. */
+function knowledgeOf(voice: Voice): { readonly known: number; readonly rank: number } {
+	const byRank = [0, 0, 0, 0, 0];
+	const counts = noMtlsCounts();
+	for (const { dims, totals } of voice.series) {
+		if (!(totals.count > SOMETHING)) continue;
+		counts[dims.mtls.status] += totals.count;
+		if (dims.mtls.status !== "unknown") byRank[verificationRank(dims.mtls.verifiedBy)]! += totals.count;
+	}
+	const known = DEFINITE_STATUSES.reduce((sum, status) => sum + counts[status], 0);
+	return { known, rank: byRank.indexOf(Math.max(...byRank)) };
+}

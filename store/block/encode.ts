@@ -293,7 +293,9 @@ function tokenSource(builder: BlockBuilder): TokenSource {
 	return {
 		shape: builder.shape,
 		items: dictionary.count,
-		item: (id) => dictionary.item(id),
+		heap: dictionary.heap,
+		starts: dictionary.starts,
+		heapEnd: dictionary.heapUsed,
 		isResource: new Set(builder.scopes.map((scope) => scope.resourceItem)),
 	};
 }

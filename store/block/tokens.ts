@@ -7,12 +7,15 @@ import { decodeKeyValue } from "../../model/otlp/any-value.ts";
 import type { OtlpKeyValue } from "../../model/otlp/types.ts";
 import { WIRE_LENGTH, WireError, WireReader } from "../../model/protobuf/reader.ts";
 
+/** The entries of a dictionary, back to back. */
 export interface TokenSource {
 	readonly shape: RecordShape;
-	/** Items are numbered from 1. */
+	/** Items are numbered from 1: each a field of a record, or the fields of a resource group. */
 	readonly items: number;
-	/** The bytes of an item: a field of a record, or the fields of a resource group. */
-	item(id: number): Uint8Array;
+	readonly heap: Uint8Array;
+	/** Where the bytes of an item begin; they end where those of the next begin, the last one's at `heapEnd`. */
+	readonly starts: Uint32Array;
+	readonly heapEnd: number;
 	readonly isResource: ReadonlySet<number>;
 }
 
@@ -34,30 +37,34 @@ export class TokenSet {
 }
 
 export function collectTokens(source: TokenSource): TokenSet {
+	const { shape, items, heap, starts, heapEnd, isResource } = source;
 	const tokens = new TokenSet();
-	for (let id = 1; id <= source.items; id++) {
-		const bytes = source.item(id);
-		if (source.isResource.has(id)) forEachResourceAttribute(bytes, (start, end) => addKeyValue(tokens, bytes, start, end));
-		else {
-			const start = attributeBody(bytes, source.shape);
-			if (start > 0) addKeyValue(tokens, bytes, start, bytes.length);
+	for (let id = 1; id <= items; id++) {
+		const start = starts[id]!;
+		const end = id === items ? heapEnd : starts[id + 1]!;
+		if (isResource.has(id)) {
+			const group = heap.subarray(start, end);
+			forEachResourceAttribute(group, (from, to) => addKeyValue(tokens, group, from, to));
+		} else {
+			const body = attributeBody(heap, start, end, shape);
+			if (body > 0) addKeyValue(tokens, heap, body, end);
 		}
 	}
 	return tokens;
 }
 
 /** Where the KeyValue begins in the bytes of a record's field; 0 when the field is no attribute. */
-export function attributeBody(field: Uint8Array, shape: RecordShape): number {
+export function attributeBody(bytes: Uint8Array, start: number, end: number, shape: RecordShape): number {
 	const tag = (shape.attributesField << 3) | WIRE_LENGTH;
-	let at = 1;
-	if (field[0] !== tag) {
+	let at = start + 1;
+	if (bytes[start] !== tag) {
 		// A tag may take more bytes than it needs; what is over is zero.
-		if (field[0] !== (tag | 0x80)) return 0;
-		while (field[at] === 0x80) at++;
-		if (field[at++] !== 0) return 0;
+		if (bytes[start] !== (tag | 0x80)) return 0;
+		while (at < end && bytes[at] === 0x80) at++;
+		if (bytes[at++] !== 0) return 0;
 	}
-	while (field[at]! >= 0x80) at++;
-	return at + 1;
+	while (at < end && bytes[at]! >= 0x80) at++;
+	return at < end ? at + 1 : 0;
 }
 
 /** Calls back with the range of every KeyValue of the Resource (field 1 of the group, whose field 1 the attributes are). */

@@ -5,13 +5,14 @@ import { statSync } from "node:fs";
 import type { RecordColumns } from "../../model/columns.ts";
 import { BlockBuilder } from "../block/builder.ts";
 import { type BlockOperation, type EncodedBlock, SHAPE_OF_SIGNAL } from "../block/format.ts";
+import { type FinalExtras, PARTS_FOR_EXTRAS } from "../block/merge.ts";
 import type { Failpoint } from "./failpoint.ts";
 import type { AppendReport, WriteGroup } from "../store.ts";
 import { BlockTable, BlockTableWriter, type StoredBlock } from "./block-table.ts";
 import type { WindowCounts } from "./catalog.ts";
 import { BUSY_TIMEOUT_MS, type Connection, openForWriting } from "./database.ts";
+import type { MergeJob, MergeResult } from "./merge-job.ts";
 import { type MergePlan, planMerge } from "./merge-plan.ts";
-import type { MergeJob } from "./merge-thread.ts";
 import { MetricWriter } from "./metric-store.ts";
 import { TraceIndexWriter } from "./trace-index.ts";
 
@@ -128,24 +129,26 @@ export class WindowWriter {
 	/** Takes a plan's blocks out of further plans, and gives what a merge needs of them. */
 	beginMerge(plan: MergePlan): MergeJob {
 		for (const block of plan.blocks) this.merging.add(block.id);
+		if (plan.kind === "finalise")
+			return { kind: "finalise", inputs: plan.blocks.map((block) => this.table.parts(block.id, PARTS_FOR_EXTRAS)) };
+		const final = plan.kind === "complete";
 		return {
+			kind: "merge",
 			signal: plan.signal,
 			inputs: plan.blocks.map((block) => this.table.parts(block.id)),
-			level: plan.final ? FINAL_LEVEL : FRESH_LEVEL,
-			withFilter: plan.final,
+			level: final ? FINAL_LEVEL : FRESH_LEVEL,
+			withFilter: final,
 		};
 	}
 
-	/** Puts the merged block in the place of its inputs, in one transaction. */
-	applyMerge(plan: MergePlan, merged: EncodedBlock): void {
+	/** Puts the merged block in the place of its inputs, or makes them final, in one transaction. */
+	applyMerge(plan: MergePlan, result: MergeResult): void {
 		this.failpoint("mid-merge");
-		const id = this.nextBlock;
-		let stored: StoredBlock;
+		let kept: StoredBlock | undefined;
 		this.database.exec("BEGIN IMMEDIATE");
 		try {
-			for (const block of plan.blocks) this.tableWriter.delete(block.id);
-			stored = this.tableWriter.insert(id, merged, plan.final);
-			if (plan.final) this.index[plan.signal].add(id, merged.traceHashes);
+			if (result.kind === "merged") kept = this.replaceBlocks(plan, result.block);
+			else this.finaliseBlocks(plan, result.extras);
 			this.failpoint("before-merge-commit");
 			this.database.exec("COMMIT");
 		} catch (error) {
@@ -153,12 +156,28 @@ export class WindowWriter {
 			this.abandonMerge(plan);
 			throw error;
 		}
-		this.nextBlock = id + 1;
+		this.nextBlock++;
 		this.abandonMerge(plan);
 		const gone = new Set(plan.blocks.map((block) => block.id));
-		const kept = this.unmerged[plan.signal].filter((block) => !gone.has(block.id));
-		if (!plan.final) kept.push(stored);
-		this.unmerged[plan.signal].splice(0, this.unmerged[plan.signal].length, ...kept);
+		const unmerged = this.unmerged[plan.signal].filter((block) => !gone.has(block.id));
+		if (kept !== undefined) unmerged.push(kept);
+		this.unmerged[plan.signal].splice(0, this.unmerged[plan.signal].length, ...unmerged);
+	}
+
+	/** Returns the merged block when it will be merged again. */
+	private replaceBlocks(plan: MergePlan, merged: EncodedBlock): StoredBlock | undefined {
+		const id = this.nextBlock;
+		for (const block of plan.blocks) this.tableWriter.delete(block.id);
+		const stored = this.tableWriter.insert(id, merged, plan.kind === "complete");
+		if (!stored.final) return stored;
+		this.index[plan.signal].add([{ block: id, hashes: merged.traceHashes }]);
+		return undefined;
+	}
+
+	private finaliseBlocks(plan: MergePlan, extras: readonly FinalExtras[]): void {
+		const blocks = plan.blocks.map(({ id }, i) => ({ block: id, ...extras[i]! }));
+		for (const { block, filter } of blocks) this.tableWriter.finalise(block, filter);
+		this.index[plan.signal].add(blocks.map(({ block, traceHashes }) => ({ block, hashes: traceHashes })));
 	}
 
 	/** A merge that will not be applied: its blocks may be planned again. */

@@ -7,13 +7,13 @@ import { join } from "node:path";
 import { MeshscopeError } from "../../model/errors.ts";
 import { DamagedBlockError } from "../block/bytes.ts";
 import type { BlockOperation } from "../block/format.ts";
-import { mergeBlocks } from "../block/merge.ts";
 import type { Failpoint } from "./failpoint.ts";
 import type { AppendReport, BackupReport, StoreStats, StoreWriter, WindowInfo, WriteGroup } from "../store.ts";
 import { backupDirectory } from "./backup.ts";
 import { Catalog, type CatalogWindow, windowBytes } from "./catalog.ts";
 import { isDamage, isDiskFull, openForReading } from "./database.ts";
 import { lockDirectory } from "./lock.ts";
+import { runMerge } from "./merge-job.ts";
 import type { MergePlan } from "./merge-plan.ts";
 import type { MergeAnswer, MergeRunner } from "./merge-thread.ts";
 import { migrateWindows } from "./migrate.ts";
@@ -340,8 +340,7 @@ class SqliteWriter implements StoreWriter {
 
 	private mergeHere(window: WindowWriter, plan: MergePlan): void {
 		this.guarded(window, () => {
-			const job = window.beginMerge(plan);
-			window.applyMerge(plan, mergeBlocks(job.signal, job.inputs, job));
+			window.applyMerge(plan, runMerge(window.beginMerge(plan)));
 		});
 	}
 
@@ -351,8 +350,8 @@ class SqliteWriter implements StoreWriter {
 		// The window may have been removed meanwhile.
 		if (window !== this.window && !this.sealing.includes(window)) return;
 		this.guarded(window, () => {
-			if ("block" in answer) {
-				window.applyMerge(plan, answer.block);
+			if (answer.kind !== "failed") {
+				window.applyMerge(plan, answer);
 				return;
 			}
 			window.abandonMerge(plan);

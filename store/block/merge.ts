@@ -48,14 +48,9 @@ export const PARTS_FOR_EXTRAS = ["head", "traces", "heap"] as const;
 
 /** Every attribute of a stored block once. */
 export function storedTokens(block: BlockReader): TokenSource {
-	const { count } = block.heap();
-	const { bytes, starts } = block.heap().unpack();
 	return {
 		shape: block.shape,
-		items: count,
-		heap: bytes,
-		starts,
-		heapEnd: bytes.length,
+		heap: block.heap(),
 		isResource: new Set(block.head().scopes.map(({ resourceItem }) => resourceItem)),
 	};
 }

@@ -13,8 +13,7 @@ import { writeIndices } from "./indices.ts";
 import { wordScratch } from "./scratch.ts";
 
 const newIdScratch = wordScratch();
-const ownerScratch = wordScratch();
-const localScratch = wordScratch();
+const metScratch = wordScratch();
 const indexScratch = wordScratch();
 const entryScratch = wordScratch();
 const layoutRowsScratch = wordScratch();
@@ -32,9 +31,11 @@ export function encodeColumns(builder: BlockBuilder, ordered: Uint32Array): Enco
 	const { dictionary, rowLayout, rowItems, items, layouts } = builder;
 	const entries = dictionary.count + 1;
 	const newIdOf = newIdScratch(entries).fill(0);
-	/** Column (from 1) that met the entry first, and the entry's index there: within a layout nearly every entry has one column. */
-	const ownerOf = ownerScratch(entries).fill(0);
-	const localOf = localScratch(entries);
+	/**
+	 * Pairs, side by side in memory: the column (from 1) that met the entry last, and the entry's index there. Within a layout nearly
+	 * every entry has one column.
+	 */
+	const metBy = metScratch(entries * 2).fill(0);
 	heap.begin(builder);
 	out.reset();
 	let column = 1;
@@ -54,13 +55,14 @@ export function encodeColumns(builder: BlockBuilder, ordered: Uint32Array): Enco
 			let at = rowItems[byLayout[first + k]!]!;
 			for (let position = 0, to = k; position < width; position++, to += count) {
 				const id = items[at++]!;
-				const owner = ownerOf[id]!;
+				const owner = metBy[id * 2]!;
 				let local: number;
-				if (owner === column + position) local = localOf[id]!;
+				if (owner === column + position) local = metBy[id * 2 + 1]!;
 				else if (owner < column) {
 					// New, or known from an earlier layout only, whose columns are done.
-					ownerOf[id] = column + position;
-					local = localOf[id] = distinct[position]!++;
+					local = distinct[position]!++;
+					metBy[id * 2] = column + position;
+					metBy[id * 2 + 1] = local;
 					found[position * count + local] = id;
 				} else {
 					const key = position * 2 ** 32 + id;

@@ -3,9 +3,10 @@
  */
 import type { BlockBuilder } from "./builder.ts";
 import { ByteWriter } from "./bytes.ts";
-import { encodeColumns } from "./columns.ts";
+import { type EncodedColumns, encodeColumns } from "./columns.ts";
 import { writeIndices } from "./indices.ts";
-import { collectTokens, type TokenSource } from "./tokens.ts";
+import { HeapReader } from "./heap.ts";
+import { collectTokens } from "./tokens.ts";
 import { buildFilter } from "./filter.ts";
 import { BLOCK_FORMAT, type BlockOperation, type BlockParts, type EncodedBlock, MAX_OFFSET } from "./format.ts";
 import { orderRows, type RowOrder } from "./order.ts";
@@ -44,7 +45,7 @@ export function encodeBlock(
 		columns: sealPart(columns.columns, level),
 		heap: sealPart(columns.heap, level),
 	};
-	if (options.withFilter) parts.filter = sealPart(buildFilter(collectTokens(tokenSource(builder))), 0);
+	if (options.withFilter) parts.filter = encodeFilter(builder, columns);
 	const operations = operationsOf(builder);
 	return {
 		summary: {
@@ -277,6 +278,11 @@ function encodeHead(builder: BlockBuilder, order: RowOrder, stats: ClassStats, n
 	return out.view();
 }
 
+function encodeFilter(builder: BlockBuilder, { heap, newIdOf }: EncodedColumns): Uint8Array {
+	const isResource = new Set(builder.scopes.map(({ resourceItem }) => newIdOf[resourceItem]!));
+	return sealPart(buildFilter(collectTokens({ shape: builder.shape, heap: new HeapReader(heap), isResource })), 0);
+}
+
 function operationsOf(builder: BlockBuilder): BlockOperation[] {
 	const seen = new Map<string, BlockOperation>();
 	for (const entry of builder.classes) {
@@ -285,15 +291,4 @@ function operationsOf(builder: BlockBuilder): BlockOperation[] {
 		if (!seen.has(key)) seen.set(key, { service, name: entry.name, kind: entry.kind });
 	}
 	return [...seen.values()];
-}
-
-/** Every attribute of the block once: the distinct attribute fields of rows, and the attributes of each resource. */
-function tokenSource(builder: BlockBuilder): TokenSource {
-	const { dictionary } = builder;
-	return {
-		shape: builder.shape,
-		items: dictionary.count,
-		item: (id) => dictionary.item(id),
-		isResource: new Set(builder.scopes.map((scope) => scope.resourceItem)),
-	};
 }

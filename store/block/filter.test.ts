@@ -6,11 +6,21 @@ import { scalarText } from "../../model/otlp/attribute-match.ts";
 import type { OtlpKeyValue } from "../../model/otlp/types.ts";
 import { WireWriter } from "../../model/protobuf/writer.ts";
 import { keyValue, protobufjsEncode } from "../conformance/otlp-arbitraries.ts";
+import { ByteWriter } from "./bytes.ts";
 import { buildFilter, mayContain } from "./filter.ts";
+import { HeapReader } from "./heap.ts";
 import { attributeBody, collectTokens, type TokenSource, tokenOf } from "./tokens.ts";
 
 function source(items: readonly Uint8Array[], resources: readonly number[] = [], shape = SPAN_SHAPE): TokenSource {
-	return { shape, items: items.length, item: (id) => items[id - 1]!, isResource: new Set(resources) };
+	const lengths = new ByteWriter();
+	for (const { length } of items) lengths.varint(length);
+	const heap = new ByteWriter();
+	heap.varint(items.length);
+	heap.varint(lengths.length);
+	heap.raw(new Uint8Array(items.length));
+	heap.raw(lengths.view());
+	for (const item of items) heap.raw(item);
+	return { shape, heap: new HeapReader(heap.view()), isResource: new Set(resources) };
 }
 
 function field(number: number, body: Uint8Array, tagHex?: string): Uint8Array {
@@ -57,7 +67,8 @@ test("an attribute is known however its tag, its lengths and its fields are writ
 		const filter = buildFilter(collectTokens(source([item])));
 		assert.ok(holds(filter, pair), Buffer.from(item).toString("hex"));
 	}
-	assert.equal(attributeBody(attributeItem(pair, "ca01"), SPAN_SHAPE), 0, "field 25 is none");
+	const field25 = attributeItem(pair, "ca01");
+	assert.equal(attributeBody(field25, field25.length, SPAN_SHAPE), 0, "field 25 is none");
 });
 
 test("unknown fields of a scope that only look like an attribute give no token and no fault", () => {

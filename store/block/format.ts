@@ -6,7 +6,7 @@
  */
 import { LOG_SHAPE, type RecordShape, SPAN_SHAPE } from "../../model/columns.ts";
 
-export const BLOCK_FORMAT = 1;
+export const BLOCK_FORMAT = 2;
 
 /** Layouts store these numbers (attributes as items), so they are fixed for ever. */
 export { SLOT } from "../../model/columns.ts";

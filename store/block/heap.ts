@@ -102,6 +102,11 @@ export class HeapReader {
 		return bytes;
 	}
 
+	/** Walks over the entries from the first, each put at the beginning of `into`; at most 255 bytes there are of use to the next. */
+	cursor(into: Uint8Array): HeapCursor {
+		return new HeapCursor(into, this.shared, this.suffixes, this.suffixStarts);
+	}
+
 	/** Every entry: `id` is `[starts[id], starts[id + 1])`. */
 	unpack(): { readonly bytes: Uint8Array; readonly starts: Uint32Array } {
 		if (this.whole !== undefined) return this.whole;
@@ -117,10 +122,37 @@ export class HeapReader {
 		for (let id = 1, from = 0; id <= count; id++) {
 			const start = starts[id]!;
 			const same = shared[id - 1]!;
-			if (same > 0) bytes.copyWithin(start, starts[id - 1]!, starts[id - 1]! + same);
-			for (let i = start + same, end = starts[id + 1]!; i < end; i++) bytes[i] = suffixes[from++]!;
+			const end = starts[id + 1]!;
+			for (let i = start, other = starts[id - 1]!, own = start + same; i < own; i++) bytes[i] = bytes[other++]!;
+			for (let i = start + same; i < end; i++) bytes[i] = suffixes[from++]!;
 		}
 		this.whole = { bytes, starts };
 		return this.whole;
+	}
+}
+
+class HeapCursor {
+	private readonly into: Uint8Array;
+	private readonly shared: Uint8Array;
+	private readonly suffixes: Uint8Array;
+	private readonly suffixStarts: Uint32Array;
+	private place = 0;
+
+	constructor(into: Uint8Array, shared: Uint8Array, suffixes: Uint8Array, suffixStarts: Uint32Array) {
+		this.into = into;
+		this.shared = shared;
+		this.suffixes = suffixes;
+		this.suffixStarts = suffixStarts;
+	}
+
+	/** The length of the next entry; of one that is longer than `into`, only the beginning is there. */
+	next(): number {
+		const { into, suffixes, suffixStarts, place } = this;
+		const same = this.shared[place]!;
+		const start = suffixStarts[place]!;
+		const length = same + suffixStarts[place + 1]! - start;
+		this.place = place + 1;
+		for (let to = same, from = start, end = Math.min(length, into.length); to < end; to++) into[to] = suffixes[from++]!;
+		return length;
 	}
 }

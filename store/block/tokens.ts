@@ -1,25 +1,34 @@
 /**
  * Tokens: hashes of `key=value`, the unit of the attribute filter. Fixed for ever, since filters are stored.
  */
+import { Buffer } from "node:buffer";
 import type { RecordShape } from "../../model/columns.ts";
 import { scalarText } from "../../model/otlp/attribute-match.ts";
 import { decodeKeyValue } from "../../model/otlp/any-value.ts";
 import type { OtlpKeyValue } from "../../model/otlp/types.ts";
 import { WIRE_LENGTH, WireError, WireReader } from "../../model/protobuf/reader.ts";
+import type { HeapReader } from "./heap.ts";
 
+/** The dictionary of a block. */
 export interface TokenSource {
 	readonly shape: RecordShape;
-	/** Items are numbered from 1. */
-	readonly items: number;
-	/** The bytes of an item: a field of a record, or the fields of a resource group. */
-	item(id: number): Uint8Array;
+	/** Each entry a field of a record, or the fields of a resource group. */
+	readonly heap: HeapReader;
 	readonly isResource: ReadonlySet<number>;
 }
 
+/** Holds one entry at a time, always at its beginning: a view that never changes is read twice as fast as one made for each block. */
+const ENTRY = new Uint8Array(1 << 16);
+const ENTRY_VIEW = new DataView(ENTRY.buffer);
+
 /** Pairs of words, one pair a distinct attribute. */
 export class TokenSet {
-	words = new Uint32Array(1024);
+	words: Uint32Array<ArrayBuffer>;
 	count = 0;
+
+	constructor(tokens = 512) {
+		this.words = new Uint32Array(tokens * 2);
+	}
 
 	add(a: number, b: number): void {
 		if (this.count * 2 === this.words.length) {
@@ -33,31 +42,34 @@ export class TokenSet {
 	}
 }
 
-export function collectTokens(source: TokenSource): TokenSet {
+export function collectTokens({ shape, heap, isResource }: TokenSource): TokenSet {
 	const tokens = new TokenSet();
-	for (let id = 1; id <= source.items; id++) {
-		const bytes = source.item(id);
-		if (source.isResource.has(id)) forEachResourceAttribute(bytes, (start, end) => addKeyValue(tokens, bytes, start, end));
+	const cursor = heap.cursor(ENTRY);
+	for (let id = 1; id <= heap.count; id++) {
+		const length = cursor.next();
+		const bytes = length > ENTRY.length ? heap.item(id) : ENTRY;
+		if (isResource.has(id))
+			forEachResourceAttribute(bytes.subarray(0, length), (from, to) => addKeyValue(tokens, bytes, from, to));
 		else {
-			const start = attributeBody(bytes, source.shape);
-			if (start > 0) addKeyValue(tokens, bytes, start, bytes.length);
+			const start = attributeBody(bytes, length, shape);
+			if (start > 0) addKeyValue(tokens, bytes, start, length);
 		}
 	}
 	return tokens;
 }
 
 /** Where the KeyValue begins in the bytes of a record's field; 0 when the field is no attribute. */
-export function attributeBody(field: Uint8Array, shape: RecordShape): number {
+export function attributeBody(bytes: Uint8Array, end: number, shape: RecordShape): number {
 	const tag = (shape.attributesField << 3) | WIRE_LENGTH;
 	let at = 1;
-	if (field[0] !== tag) {
+	if (bytes[0] !== tag) {
 		// A tag may take more bytes than it needs; what is over is zero.
-		if (field[0] !== (tag | 0x80)) return 0;
-		while (field[at] === 0x80) at++;
-		if (field[at++] !== 0) return 0;
+		if (bytes[0] !== (tag | 0x80)) return 0;
+		while (at < end && bytes[at] === 0x80) at++;
+		if (bytes[at++] !== 0) return 0;
 	}
-	while (field[at]! >= 0x80) at++;
-	return at + 1;
+	while (at < end && bytes[at]! >= 0x80) at++;
+	return at < end ? at + 1 : 0;
 }
 
 /** Calls back with the range of every KeyValue of the Resource (field 1 of the group, whose field 1 the attributes are). */
@@ -80,16 +92,21 @@ export function forEachResourceAttribute(group: Uint8Array, visit: (start: numbe
 	}
 }
 
+const HIGH_BITS = 0x80808080 | 0;
 const encoder = new TextEncoder();
 
 /** The token under which a filter `key=text` finds an attribute. */
 export function tokenOf(key: string, text: string): readonly [number, number] {
+	const token = new TokenSet(1);
+	addText(token, key, text);
+	return [token.words[0]!, token.words[1]!];
+}
+
+function addText(tokens: TokenSet, key: string, text: string): void {
 	const keyBytes = encoder.encode(key);
-	const textBytes = encoder.encode(text);
-	const bytes = new Uint8Array(keyBytes.length + textBytes.length);
-	bytes.set(keyBytes);
-	bytes.set(textBytes, keyBytes.length);
-	return hashToken(bytes, 0, keyBytes.length, keyBytes.length, bytes.length);
+	const bytes = Buffer.concat([keyBytes, encoder.encode(text)]);
+	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+	addRuns(tokens, bytes, view, 0, keyBytes.length, keyBytes.length, bytes.length);
 }
 
 function addKeyValue(tokens: TokenSet, bytes: Uint8Array, start: number, end: number): void {
@@ -97,23 +114,19 @@ function addKeyValue(tokens: TokenSet, bytes: Uint8Array, start: number, end: nu
 	const keyEnd = keyStart + bytes[start + 1]!;
 	// {key, string value} with one-byte lengths and plain ASCII, as nearly all are, needs no decoding.
 	if (
+		bytes === ENTRY &&
 		bytes[start] === 0x0a &&
 		bytes[start + 1]! < 0x80 &&
 		bytes[keyEnd] === 0x12 &&
 		bytes[keyEnd + 1]! < 0x80 &&
 		bytes[keyEnd + 2] === 0x0a &&
 		keyEnd + 4 + bytes[keyEnd + 3]! === end &&
-		isAscii(bytes, keyStart, end)
-	) {
-		const [a, b] = hashToken(bytes, keyStart, keyEnd, keyEnd + 4, end);
-		tokens.add(a, b);
+		addRuns(tokens, ENTRY, ENTRY_VIEW, keyStart, keyEnd, keyEnd + 4, end)
+	)
 		return;
-	}
 	const attribute = decodedKeyValue(bytes, start, end);
 	const scalar = scalarText(attribute?.value);
-	if (scalar === undefined) return;
-	const [a, b] = tokenOf(attribute?.key ?? "", scalar.text);
-	tokens.add(a, b);
+	if (scalar !== undefined) addText(tokens, attribute?.key ?? "", scalar.text);
 }
 
 /** Undefined where the bytes are none: an unknown field of a scope can look like an attribute, and nobody has checked it. */
@@ -126,27 +139,52 @@ function decodedKeyValue(bytes: Uint8Array, start: number, end: number): OtlpKey
 	}
 }
 
-function isAscii(bytes: Uint8Array, start: number, end: number): boolean {
+/**
+ * The token of a key and a value: two lanes, of four bytes each, over one and then the other. From `ENTRY`, only ASCII: what else is
+ * there has to be decoded first, since bytes that are not UTF-8 are searched for as U+FFFD. Returns whether it was added.
+ */
+function addRuns(
+	tokens: TokenSet,
+	bytes: Uint8Array,
+	view: DataView,
+	keyStart: number,
+	keyEnd: number,
+	valueStart: number,
+	valueEnd: number,
+): boolean {
+	let a = 0x811c9dc5 ^ (keyEnd - keyStart);
+	let b = 0x050c5d1f ^ (valueEnd - valueStart);
 	let all = 0;
-	for (let i = start; i < end; i++) all |= bytes[i]!;
-	return all < 0x80;
-}
-
-/** FNV-1a in two lanes over key, a separator and value. */
-function hashToken(bytes: Uint8Array, keyStart: number, keyEnd: number, valueStart: number, valueEnd: number): [number, number] {
-	let a = 0x811c9dc5;
-	let b = 0x050c5d1f;
-	for (let i = keyStart; i < keyEnd; i++) {
-		a = Math.imul(a ^ bytes[i]!, 0x01000193);
-		b = Math.imul(b ^ bytes[i]!, 0x2c1b3c6d);
+	for (let run = 0; run < 2; run++) {
+		let i = run === 0 ? keyStart : valueStart;
+		const end = run === 0 ? keyEnd : valueEnd;
+		for (const pairsEnd = end - 7; i < pairsEnd; i += 8) {
+			const first = view.getInt32(i, true);
+			const second = view.getInt32(i + 4, true);
+			all |= first | second;
+			a = Math.imul(a ^ first, 0x9e3779b1);
+			b = Math.imul(b ^ second, 0x85ebca77);
+			a ^= a >>> 15;
+			b ^= b >>> 13;
+		}
+		if (i < end - 3) {
+			const word = view.getInt32(i, true);
+			all |= word;
+			a = Math.imul(a ^ word, 0x27d4eb2f);
+			a ^= a >>> 14;
+			i += 4;
+		}
+		let rest = 0;
+		for (; i < end; i++) rest = (rest << 8) | bytes[i]!;
+		all |= rest;
+		b = Math.imul(b ^ rest, 0x165667b1);
+		b ^= b >>> 12;
 	}
-	a = Math.imul(a ^ 0xff, 0x01000193);
-	b = Math.imul(b ^ 0xff, 0x2c1b3c6d);
-	for (let i = valueStart; i < valueEnd; i++) {
-		a = Math.imul(a ^ bytes[i]!, 0x01000193);
-		b = Math.imul(b ^ bytes[i]!, 0x2c1b3c6d);
-	}
-	a = Math.imul(a ^ (a >>> 15), 0x85ebca6b);
-	b = Math.imul(b ^ (b >>> 13), 0xc2b2ae35);
-	return [(a ^ (a >>> 16)) >>> 0, (b ^ (b >>> 16)) >>> 0];
+	if ((all & HIGH_BITS) !== 0 && bytes === ENTRY) return false;
+	b ^= Math.imul(a, 0xc2b2ae3d);
+	a ^= Math.imul(b, 0x7feb352d);
+	b = Math.imul(b ^ (b >>> 13), 0x85ebca6b);
+	a = Math.imul(a ^ (a >>> 15), 0xc2b2ae35);
+	tokens.add((a ^ (a >>> 16)) >>> 0, (b ^ (b >>> 16)) >>> 0);
+	return true;
 }

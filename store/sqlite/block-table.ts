@@ -34,7 +34,10 @@ const MAX_KNOWN_BLOCKS = 4_096;
 export class BlockTable {
 	private readonly listIds;
 	private readonly describe;
-	/** A block's row never changes, and its number is never used again. */
+	/**
+	 * A block's number is never used again, and its row changes only when it becomes final as it is: what was read before costs a
+	 * look into the block that the trace index would have spared.
+	 */
 	private readonly known = new Map<number, StoredBlock>();
 	private readonly listUnmerged;
 	private readonly commitOfId;
@@ -79,11 +82,11 @@ export class BlockTable {
 		return this.listUnmerged.all(SIGNAL_NUMBER[signal]);
 	}
 
-	/** Every part of a block, for a merge in another thread. */
-	parts(id: number): BlockParts {
+	/** Parts of a block, for a merge in another thread. */
+	parts(id: number, names: readonly PartName[] = PART_NAMES): BlockParts {
 		const pack = this.load.get(id * PARTS_PER_BLOCK + PACK);
 		const parts: { [name in PartName]?: Uint8Array } = {};
-		for (const name of PART_NAMES) {
+		for (const name of names) {
 			const part = pack === undefined ? this.load.get(id * PARTS_PER_BLOCK + PART[name]) : unpackPart(pack, name);
 			if (part !== undefined) parts[name] = part;
 		}
@@ -125,12 +128,14 @@ export class BlockTableWriter {
 	private readonly insertPart;
 	private readonly deleteBlock;
 	private readonly deleteParts;
+	private readonly makeFinal;
 
 	constructor(database: Connection) {
 		this.insertBlock = database.prepare("INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 		this.insertPart = database.prepare("INSERT INTO parts VALUES (?, ?)");
 		this.deleteBlock = database.prepare("DELETE FROM blocks WHERE id = ?");
 		this.deleteParts = database.prepare("DELETE FROM parts WHERE id BETWEEN ? AND ?");
+		this.makeFinal = database.prepare("UPDATE blocks SET final = 1, bytes = bytes + ? WHERE id = ?");
 	}
 
 	/** Returns the row as readers will list it. */
@@ -158,6 +163,12 @@ export class BlockTableWriter {
 				if (part !== undefined) this.insertPart.run(id * PARTS_PER_BLOCK + PART[name], part);
 			}
 		return { id, commit, final, bytes, ...summary };
+	}
+
+	/** Of a block that is no pack. @param filter sealed */
+	finalise(id: number, filter: Uint8Array): void {
+		this.makeFinal.run(filter.length, id);
+		this.insertPart.run(id * PARTS_PER_BLOCK + PART.filter, filter);
 	}
 
 	delete(id: number): void {

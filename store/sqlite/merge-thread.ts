@@ -3,16 +3,9 @@
  * the blocks and gets the merged block back; only it writes. The thread starts with the first merge and ends when it has been idle.
  */
 import { Worker } from "node:worker_threads";
-import type { BlockParts, EncodedBlock } from "../block/format.ts";
+import type { MergeJob, MergeResult } from "./merge-job.ts";
 
-export interface MergeJob {
-	readonly signal: "traces" | "logs";
-	readonly inputs: readonly BlockParts[];
-	readonly level: number;
-	readonly withFilter: boolean;
-}
-
-export type MergeAnswer = { readonly block: EncodedBlock } | { readonly error: string; readonly damaged: boolean };
+export type MergeAnswer = MergeResult | { readonly kind: "failed"; readonly error: string; readonly damaged: boolean };
 
 /** Merging makes few short-lived objects. */
 const YOUNG_GENERATION_MB = 12;
@@ -46,7 +39,7 @@ export function createMergeThread(module: URL, idleMs: number): MergeRunner {
 	function lost(from: Worker, reason: string): void {
 		if (worker !== from) return;
 		worker = undefined;
-		if (pending !== undefined) finish({ error: reason, damaged: false });
+		if (pending !== undefined) finish({ kind: "failed", error: reason, damaged: false });
 	}
 
 	return {

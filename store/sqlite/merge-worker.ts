@@ -1,24 +1,30 @@
-/** Entry of the merge thread: parts of blocks in, the parts of one block out. */
+/** Entry of the merge thread: parts of blocks in, what becomes of them out. */
 import { parentPort } from "node:worker_threads";
 import { DamagedBlockError } from "../block/bytes.ts";
-import { mergeBlocks } from "../block/merge.ts";
-import type { MergeAnswer, MergeJob } from "./merge-thread.ts";
+import { type MergeJob, type MergeResult, runMerge } from "./merge-job.ts";
+import type { MergeAnswer } from "./merge-thread.ts";
 
 const port = parentPort!;
 
 port.on("message", (job: MergeJob) => {
 	let answer: MergeAnswer;
-	const transfer = new Set<ArrayBuffer>();
+	let transfer: ArrayBuffer[] = [];
 	try {
-		const block = mergeBlocks(job.signal, job.inputs, job);
-		for (const part of Object.values(block.parts)) if (part.buffer instanceof ArrayBuffer) transfer.add(part.buffer);
-		transfer.add(block.traceHashes.buffer as ArrayBuffer);
-		answer = { block };
+		answer = runMerge(job);
+		transfer = buffersOf(answer);
 	} catch (error) {
 		answer = {
+			kind: "failed",
 			error: error instanceof Error ? (error.stack ?? error.message) : String(error),
 			damaged: error instanceof DamagedBlockError,
 		};
 	}
-	port.postMessage(answer, [...transfer]);
+	port.postMessage(answer, transfer);
 });
+
+function buffersOf(result: MergeResult): ArrayBuffer[] {
+	if (result.kind === "finalised")
+		return result.extras.flatMap(({ filter, traceHashes }) => [filter.buffer, traceHashes.buffer]);
+	const { parts, traceHashes } = result.block;
+	return [...new Set([...Object.values(parts), traceHashes].map(({ buffer }) => buffer as ArrayBuffer))];
+}

@@ -3,8 +3,8 @@
  * and the sealing of a window once nothing is left to merge.
  */
 import { DamagedBlockError } from "../block/bytes.ts";
-import { mergeBlocks } from "../block/merge.ts";
 import type { LiveWindows } from "./live-windows.ts";
+import { runMerge } from "./merge-job.ts";
 import type { MergePlan } from "./merge-plan.ts";
 import type { MergeAnswer, MergeRunner } from "./merge-thread.ts";
 import type { WindowWriter } from "./window-writer.ts";
@@ -115,8 +115,7 @@ export class Merging {
 
 	private mergeHere(window: WindowWriter, plan: MergePlan): void {
 		this.windows.guarded(window, () => {
-			const job = window.beginMerge(plan);
-			window.applyMerge(plan, mergeBlocks(job.signal, job.inputs, job));
+			window.applyMerge(plan, runMerge(window.beginMerge(plan)));
 		});
 	}
 
@@ -126,8 +125,8 @@ export class Merging {
 		// The window may have been removed meanwhile.
 		if (!this.windows.has(window)) return;
 		this.windows.guarded(window, () => {
-			if ("block" in answer) {
-				window.applyMerge(plan, answer.block);
+			if (answer.kind !== "failed") {
+				window.applyMerge(plan, answer);
 				return;
 			}
 			window.abandonMerge(plan);

@@ -34,7 +34,7 @@ test("a lookup finds exactly the blocks that hold a hash, as a map over all inse
 			const writers = { traces: new TraceIndexWriter(database, "traces"), logs: new TraceIndexWriter(database, "logs") };
 			const expected = { traces: new Map<number, Set<number>>(), logs: new Map<number, Set<number>>() };
 			for (const [i, [signal, hashes]] of blocks.entries()) {
-				writers[signal].add(i + 1, ascending(hashes));
+				writers[signal].add([{ block: i + 1, hashes: ascending(hashes) }]);
 				for (const each of hashes) expected[signal].set(each, (expected[signal].get(each) ?? new Set()).add(i + 1));
 			}
 			const reader = new TraceIndexReader(database);
@@ -49,7 +49,7 @@ test("a lookup finds exactly the blocks that hold a hash, as a map over all inse
 test("runs are merged eight to one, so that few are left however many blocks there were", (t) => {
 	const database = index(t);
 	const writer = new TraceIndexWriter(database, "traces");
-	for (let block = 1; block <= 520; block++) writer.add(block, ascending([block, block + 1, 1_000_000]));
+	for (let block = 1; block <= 520; block++) writer.add([{ block, hashes: ascending([block, block + 1, 1_000_000]) }]);
 	const tiers = database
 		.prepare("SELECT tier, count(*) AS runs, sum(entries) AS entries FROM trace_runs GROUP BY tier ORDER BY tier")
 		.all();
@@ -71,7 +71,7 @@ test("a run of many pages is looked up by one page: every first, last and middle
 	const database = index(t);
 	const hashes = Array.from({ length: 20_000 }, (_, i) => i * 7_000_000_001);
 	// 3,000 blocks' worth of one hash lie on one page, however long that gets.
-	new TraceIndexWriter(database, "traces").add(9, ascending(hashes));
+	new TraceIndexWriter(database, "traces").add([{ block: 9, hashes: ascending(hashes) }]);
 	const reader = new TraceIndexReader(database);
 	for (let i = 0; i < hashes.length; i += 13) assert.deepEqual(reader.lookup("traces", hashes[i]!), [9]);
 	for (const place of [0, 2_047, 2_048, 2_049, 19_999]) assert.deepEqual(reader.lookup("traces", hashes[place]!), [9]);
@@ -80,9 +80,9 @@ test("a run of many pages is looked up by one page: every first, last and middle
 
 test("records outside of any trace are not in the index, and a block of nothing else adds no run", (t) => {
 	const database = index(t);
-	new TraceIndexWriter(database, "logs").add(1, ascending([NO_TRACE_HASH]));
+	new TraceIndexWriter(database, "logs").add([{ block: 1, hashes: ascending([NO_TRACE_HASH]) }]);
 	assert.equal(database.prepare("SELECT count(*) FROM trace_runs").pluck().get(), 0);
-	new TraceIndexWriter(database, "logs").add(2, ascending([NO_TRACE_HASH, 5]));
+	new TraceIndexWriter(database, "logs").add([{ block: 2, hashes: ascending([NO_TRACE_HASH, 5]) }]);
 	const reader = new TraceIndexReader(database);
 	assert.deepEqual([reader.lookup("logs", NO_TRACE_HASH), reader.lookup("logs", 5), reader.lookup("traces", 5)], [[], [2], []]);
 });

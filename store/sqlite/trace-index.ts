@@ -14,6 +14,12 @@ const ENTRY_BYTES = 10;
 const ENTRIES_PER_PAGE = 256;
 const RUNS_PER_TIER = 8;
 
+export interface IndexedBlock {
+	readonly block: number;
+	/** Of its traces, ascending. */
+	readonly hashes: Float64Array;
+}
+
 export class TraceIndexWriter {
 	private readonly insertRun;
 	private readonly insertPage;
@@ -38,18 +44,11 @@ export class TraceIndexWriter {
 			.pluck();
 	}
 
-	/** Adds the traces of a block that became final, in the caller's transaction. @param hashes ascending */
-	add(block: number, hashes: Float64Array): void {
-		const entries = new Uint8Array(hashes.length * ENTRY_BYTES);
-		let used = 0;
-		for (const hash of hashes) {
-			// Log records outside of any trace are never looked up by trace.
-			if (hash === NO_TRACE_HASH) continue;
-			writeEntry(entries, used, hash, block);
-			used += ENTRY_BYTES;
-		}
-		if (used === 0) return;
-		this.writeRun(0, entries.subarray(0, used));
+	/** Adds the traces of blocks that became final, as one run, in the caller's transaction. */
+	add(blocks: readonly IndexedBlock[]): void {
+		const entries = mergeRuns(blocks.map(entriesOf));
+		if (entries.length === 0) return;
+		this.writeRun(0, entries);
 		for (let tier = 0; this.mergeTier(tier); tier++);
 	}
 
@@ -134,6 +133,18 @@ function collect(page: Uint8Array, hash: number, found: Set<number>): void {
 	}
 	for (let at = low * ENTRY_BYTES; at < page.length && hashAt(page, at) === hash; at += ENTRY_BYTES)
 		found.add(blockAt(page, at));
+}
+
+function entriesOf({ block, hashes }: IndexedBlock): Uint8Array {
+	const entries = new Uint8Array(hashes.length * ENTRY_BYTES);
+	let used = 0;
+	for (const hash of hashes) {
+		// Log records outside of any trace are never looked up by trace.
+		if (hash === NO_TRACE_HASH) continue;
+		writeEntry(entries, used, hash, block);
+		used += ENTRY_BYTES;
+	}
+	return entries.subarray(0, used);
 }
 
 /** Merges sorted runs by repeated pairing: three passes for eight. */

@@ -10,6 +10,7 @@ import { ByteWriter } from "../block/bytes.ts";
 import { mayContain } from "../block/filter.ts";
 import { PARTS_PER_BLOCK, NO_TRACE_HASH, traceHash } from "../block/format.ts";
 import type { BlockReader } from "../block/reader.ts";
+import { storedTokens } from "../block/merge.ts";
 import { collectTokens } from "../block/tokens.ts";
 import type { VerifyReport } from "../store.ts";
 import { BlockTable, type StoredBlock } from "./block-table.ts";
@@ -174,12 +175,7 @@ function verifyFilter(block: BlockReader, stored: StoredBlock): void {
 		if (stored.final) throw new Error("a final block has no filter");
 		return;
 	}
-	const tokens = collectTokens({
-		shape: block.shape,
-		items: block.heap().count,
-		item: (id) => block.item(id),
-		isResource: new Set(block.head().scopes.map(({ resourceItem }) => resourceItem)),
-	});
+	const tokens = collectTokens(storedTokens(block));
 	for (let i = 0; i < tokens.count; i++)
 		if (!mayContain(filter, [tokens.words[i * 2]!, tokens.words[i * 2 + 1]!]))
 			throw new Error("the filter denies an attribute that is there");

@@ -5,14 +5,15 @@ import { statSync } from "node:fs";
 import type { RecordColumns } from "../../model/columns.ts";
 import { BlockBuilder } from "../block/builder.ts";
 import { type BlockOperation, type EncodedBlock, SHAPE_OF_SIGNAL } from "../block/format.ts";
+import { type FinalExtras, PARTS_FOR_EXTRAS } from "../block/merge.ts";
 import type { Failpoint } from "./failpoint.ts";
 import type { WriteGroup } from "../store.ts";
 import { BlockTable, BlockTableWriter, type StoredBlock } from "./block-table.ts";
 import type { WindowCounts } from "./catalog.ts";
 import { CommitLog } from "./commit-log.ts";
 import { type Connection, openForWriting } from "./database.ts";
+import type { MergeJob, MergeResult } from "./merge-job.ts";
 import { type MergePlan, planMerge } from "./merge-plan.ts";
-import type { MergeJob } from "./merge-thread.ts";
 import { MetricWriter } from "./metric-store.ts";
 import { TraceIndexWriter } from "./trace-index.ts";
 import { WriteAheadLog } from "./write-ahead-log.ts";
@@ -141,27 +142,28 @@ export class WindowWriter {
 	/** Takes a plan's blocks out of further plans, and gives what a merge needs of them. */
 	beginMerge(plan: MergePlan): MergeJob {
 		for (const block of plan.blocks) this.merging.add(block.id);
+		if (plan.kind === "finalise")
+			return { kind: "finalise", inputs: plan.blocks.map((block) => this.table.parts(block.id, PARTS_FOR_EXTRAS)) };
+		const final = plan.kind === "complete";
 		return {
+			kind: "merge",
 			signal: plan.signal,
 			inputs: plan.blocks.map((block) => this.table.parts(block.id)),
-			level: plan.final ? FINAL_LEVEL : FRESH_LEVEL,
-			withFilter: plan.final,
+			level: final ? FINAL_LEVEL : FRESH_LEVEL,
+			withFilter: final,
 		};
 	}
 
-	/** Puts the merged block in the place of its inputs, in one transaction. */
-	applyMerge(plan: MergePlan, merged: EncodedBlock): void {
+	/** Puts the merged block in the place of its inputs, or makes them final, in one transaction. */
+	applyMerge(plan: MergePlan, result: MergeResult): void {
 		this.failpoint("mid-merge");
-		const id = this.nextBlock;
-		let stored: StoredBlock;
+		let kept: StoredBlock | undefined;
 		let cleared: () => void;
 		this.database.exec("BEGIN IMMEDIATE");
 		try {
-			for (const block of plan.blocks) this.tableWriter.delete(block.id);
-			const newest = plan.blocks.reduce((commit, block) => Math.max(commit, block.commit), 0);
-			stored = this.tableWriter.insert(id, merged, plan.final, newest);
+			if (result.kind === "merged") kept = this.replaceBlocks(plan, result.block);
+			else this.finaliseBlocks(plan, result.extras);
 			cleared = this.commits.clearReleased();
-			if (plan.final) this.index[plan.signal].add(id, merged.traceHashes);
 			this.failpoint("before-merge-commit");
 			this.database.exec("COMMIT");
 		} catch (error) {
@@ -170,12 +172,29 @@ export class WindowWriter {
 			throw error;
 		}
 		cleared();
-		this.nextBlock = id + 1;
+		this.nextBlock++;
 		this.abandonMerge(plan);
 		const gone = new Set(plan.blocks.map((block) => block.id));
-		const kept = this.unmerged[plan.signal].filter((block) => !gone.has(block.id));
-		if (!plan.final) kept.push(stored);
-		this.unmerged[plan.signal].splice(0, this.unmerged[plan.signal].length, ...kept);
+		const unmerged = this.unmerged[plan.signal].filter((block) => !gone.has(block.id));
+		if (kept !== undefined) unmerged.push(kept);
+		this.unmerged[plan.signal].splice(0, this.unmerged[plan.signal].length, ...unmerged);
+	}
+
+	/** Returns the merged block when it will be merged again. */
+	private replaceBlocks(plan: MergePlan, merged: EncodedBlock): StoredBlock | undefined {
+		const id = this.nextBlock;
+		for (const block of plan.blocks) this.tableWriter.delete(block.id);
+		const newest = plan.blocks.reduce((commit, block) => Math.max(commit, block.commit), 0);
+		const stored = this.tableWriter.insert(id, merged, plan.kind === "complete", newest);
+		if (!stored.final) return stored;
+		this.index[plan.signal].add([{ block: id, hashes: merged.traceHashes }]);
+		return undefined;
+	}
+
+	private finaliseBlocks(plan: MergePlan, extras: readonly FinalExtras[]): void {
+		const blocks = plan.blocks.map(({ id }, i) => ({ block: id, ...extras[i]! }));
+		for (const { block, filter } of blocks) this.tableWriter.finalise(block, filter);
+		this.index[plan.signal].add(blocks.map(({ block, traceHashes }) => ({ block, hashes: traceHashes })));
 	}
 
 	/** A merge that will not be applied: its blocks may be planned again. */

@@ -23,10 +23,13 @@ import { EMPTY_METRIC_BATCH } from "../../model/metric.ts";
 import { timeNs } from "../../model/time.ts";
 import { HOUR_MS, NOW_MS, temporaryDirectory } from "../../test/store/sqlite-directory.ts";
 import { protobufjsEncode } from "../conformance/otlp-arbitraries.ts";
+import { PART, PARTS_PER_BLOCK } from "../block/format.ts";
 import type { StoreReader, StoreWriter, WindowInfo } from "../store.ts";
 import { SCHEMA_VERSION, SchemaVersionError } from "./database.ts";
 import { DirectoryLockedError } from "./lock.ts";
+import { LARGE_ROWS } from "./merge-plan.ts";
 import { openSqliteReader } from "./reader.ts";
+import { verifyDirectory } from "./verify.ts";
 import { openSqliteWriter, type SqliteWriterOptions } from "./writer.ts";
 
 const EVERYTHING = { attributes: [], limit: 1_000, fromNs: timeNs(0n), toNs: timeNs((1n << 63n) - 1n) } as const;
@@ -124,6 +127,16 @@ function pathOf(bench: Bench, name: string): string {
 	return join(bench.directory, "windows", `${name}.db`);
 }
 
+function blocksOf(bench: Bench): unknown[] {
+	const database = new Database(pathOf(bench, windows(bench)[0]!.name), { readonly: true });
+	try {
+		const filters = `SELECT count(*) FROM parts WHERE id = blocks.id * ${PARTS_PER_BLOCK} + ${PART.filter}`;
+		return database.prepare(`SELECT id, final, (${filters}) AS filters FROM blocks ORDER BY id`).all();
+	} finally {
+		database.close();
+	}
+}
+
 test("a window ends with its hour; what came in it is sealed, and both are read", async (t) => {
 	const bench = open(t);
 	append(bench, 1, NOW_MS);
@@ -191,6 +204,45 @@ test("what was committed is there after a restart without a close", async (t) =>
 		new Uint8Array([...Array(16).fill(39), ...Array(16).fill(40)] as number[]),
 	);
 	assert.equal((await found(reader(t, copy))).traces.length, 40);
+});
+
+test("large blocks become final as they are, eight at a time, and a reader that knew them before goes on finding all", async (t) => {
+	const bench = open(t);
+	for (let number = 1; number <= 7; number++) append(bench, number, NOW_MS, `service ${number}`, LARGE_ROWS);
+	maintain(bench);
+	const read = reader(t, bench.directory);
+	const ofService = async (service: string): Promise<number> =>
+		(await read.searchTraces({ ...EVERYTHING, attributes: [{ key: "service.name", type: "text", value: service }] })).traces
+			.length;
+	const check = async (): Promise<void> => {
+		assert.equal(await ofService("service 5"), 1);
+		assert.equal(await ofService("nobody"), 0);
+		assert.equal((await read.trace(traceId(3), "json"))?.summary.spanCount, LARGE_ROWS);
+	};
+	await check();
+	assert.deepEqual(
+		blocksOf(bench),
+		[1, 2, 3, 4, 5, 6, 7].map((id) => ({ id, final: 0, filters: 0 })),
+	);
+	append(bench, 8, NOW_MS, "service 8", LARGE_ROWS);
+	append(bench, 9, NOW_MS, "service 9", LARGE_ROWS - 1);
+	maintain(bench);
+	assert.deepEqual(
+		blocksOf(bench),
+		[1, 2, 3, 4, 5, 6, 7, 8, 9].map((id) => ({ id, final: id < 9 ? 1 : 0, filters: id < 9 ? 1 : 0 })),
+	);
+	assert.deepEqual((await found(read)).traces, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+	await check();
+	bench.clockMs += HOUR_MS;
+	append(bench, 10, bench.clockMs);
+	maintain(bench);
+	assert.deepEqual(
+		verifyDirectory(bench.directory).windows.map(({ ok, spans }) => [ok, spans]),
+		[
+			[true, LARGE_ROWS * 9 - 1],
+			[true, 10],
+		],
+	);
 });
 
 test("a second writer on the directory is refused, and let in when the first is gone", (t) => {

@@ -14,6 +14,7 @@ import type { FramedMessage } from "./grpc-message-reader.ts";
 import type { GrpcCall, GrpcMethod, MessageTaker } from "./grpc-service.ts";
 import { printable, refusalOf } from "./ingress.ts";
 import type { Ingress } from "./ingress.ts";
+import type { SessionReads } from "./session-reads.ts";
 import type { Refusal } from "./settings.ts";
 import { encodeStatus } from "./wire.ts";
 
@@ -29,6 +30,7 @@ export class GrpcExchange implements GrpcCall {
 	readonly self: boolean;
 	readonly #ingress: Ingress;
 	readonly #stream: ServerHttp2Stream;
+	readonly #reads: SessionReads;
 	readonly #signal: Signal | undefined;
 	readonly #encoding: string | undefined;
 	#compression: Compression = "identity";
@@ -44,10 +46,12 @@ export class GrpcExchange implements GrpcCall {
 	constructor(
 		ingress: Ingress,
 		stream: ServerHttp2Stream,
+		reads: SessionReads,
 		request: { readonly signal: Signal | undefined; readonly encoding: string | undefined; readonly self: boolean },
 	) {
 		this.#ingress = ingress;
 		this.#stream = stream;
+		this.#reads = reads;
 		this.#signal = request.signal;
 		this.#encoding = request.encoding;
 		this.self = request.self;
@@ -71,13 +75,13 @@ export class GrpcExchange implements GrpcCall {
 		const stream = this.#stream;
 		const deadline = method.longLived ? undefined : setTimeout(() => this.#tooSlow(), this.#ingress.limits.requestTimeoutMs);
 		stream.on("data", (chunk: Buffer) => {
-			if (this.#ended) return;
 			try {
-				reader.push(chunk);
+				if (!this.#ended) reader.push(chunk);
 			} catch (error) {
 				this.refuse(error);
-				return;
 			}
+			this.#reads.copied(chunk);
+			if (this.#ended) return;
 			if (this.#queue.length === 0) return;
 			// A unary call has nothing behind its message; only a stream that outruns its method is held up.
 			if (this.#working) stream.pause();

@@ -85,6 +85,23 @@ test("large messages on one connection arrive whole, side by side", async () => 
 	for (const [i, { bytes }] of bySize.entries()) assert.equal(Buffer.compare(bytes, payloads[i]!), 0);
 });
 
+test("calls that share a connection get their own bytes, though the memory of its reads is given back", async () => {
+	await using t = await startTestReceivers();
+	const session = connect(`http://${t.otlpGrpc}`, { maxSessionMemory: 1_000 });
+	const payloads = Array.from({ length: 36 }, (_, i) => {
+		const bytes = Buffer.alloc([90, 9_000, 700_000][i % 3]! + i);
+		for (let at = 0; at < bytes.length; at++) bytes[at] = (i * 31 + at * 7 + (at >> 8)) & 0xff;
+		return bytes;
+	});
+	const answers = await Promise.all(payloads.map((bytes) => callGrpcOn(session, { chunks: [frame(bytes)] })));
+	session.close();
+	assert.ok(answers.every(({ status }) => status === 0));
+	const received = t.sink.batches.toSorted((a, b) => a.bytes.length - b.bytes.length);
+	const sent = payloads.toSorted((a, b) => a.length - b.length);
+	assert.equal(received.length, sent.length);
+	for (const [i, { bytes }] of received.entries()) assert.equal(Buffer.compare(bytes, sent[i]!), 0);
+});
+
 test("an unknown method is UNIMPLEMENTED and names what is served", async () => {
 	await using t = await startTestReceivers();
 	const answer = await callGrpc(t.otlpGrpc, {

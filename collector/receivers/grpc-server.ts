@@ -21,6 +21,7 @@ import type { RunningReceiver } from "./http-receiver.ts";
 import { SELF_HEADER, printable } from "./ingress.ts";
 import type { Ingress } from "./ingress.ts";
 import { listen } from "./listen.ts";
+import { SessionReads } from "./session-reads.ts";
 import type { ListenAddress, ReceiverTls } from "./settings.ts";
 
 /**
@@ -77,7 +78,11 @@ export async function startGrpcServer(
 	server.on("session", (session) => {
 		sessions.add(session);
 		session.on("close", () => sessions.delete(session));
-		guardSession(session, ingress);
+		const reads = guardSession(session, ingress);
+		session.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+			reads.add(stream);
+			openCall(ingress, methods, services, reads, stream, headers);
+		});
 	});
 	server.on("sessionError", (error: Error) => {
 		log("debug", "HTTP/2 connection ended", { receiver: "otlpGrpc", reason: printable(error.message) });
@@ -85,7 +90,6 @@ export async function startGrpcServer(
 	server.on("tlsClientError", (error: Error) => {
 		log("debug", "TLS handshake failed", { receiver: "otlpGrpc", reason: printable(error.message) });
 	});
-	server.on("stream", (stream, headers) => openCall(ingress, methods, services, stream, headers));
 
 	const bound = await listen(server, address, "otlpGrpc");
 	return { address: bound, close: (graceMs) => closeGrpc(server, sessions, services, graceMs) };
@@ -99,7 +103,7 @@ function methodTable(services: readonly GrpcService[]): ReadonlyMap<string, Grpc
 	return table;
 }
 
-function guardSession(session: ServerHttp2Session, ingress: Ingress): void {
+function guardSession(session: ServerHttp2Session, ingress: Ingress): SessionReads {
 	// Errors of one peer end its session, nothing else; they are logged through "sessionError".
 	session.on("error", () => {});
 	session.setLocalWindowSize(SESSION_WINDOW_BYTES);
@@ -107,20 +111,18 @@ function guardSession(session: ServerHttp2Session, ingress: Ingress): void {
 	session.once("remoteSettings", () => clearTimeout(preface));
 	session.once("close", () => clearTimeout(preface));
 	// "timeout" means that nothing moved; a session that waits for a commit or watches its health has an open stream.
-	let open = 0;
-	session.on("stream", (stream: ServerHttp2Stream) => {
-		open++;
-		stream.once("close", () => open--);
-	});
+	const reads = new SessionReads();
 	session.setTimeout(ingress.limits.idleSessionTimeoutMs, () => {
-		if (open === 0) session.close();
+		if (reads.open === 0) session.close();
 	});
+	return reads;
 }
 
 function openCall(
 	ingress: Ingress,
 	methods: ReadonlyMap<string, GrpcMethod>,
 	services: readonly GrpcService[],
+	reads: SessionReads,
 	stream: ServerHttp2Stream,
 	headers: IncomingHttpHeaders,
 ): void {
@@ -135,7 +137,7 @@ function openCall(
 	}
 	const path = headers[":path"] ?? "";
 	const method = methods.get(path);
-	const call = new GrpcExchange(ingress, stream, {
+	const call = new GrpcExchange(ingress, stream, reads, {
 		signal: method?.signal,
 		encoding: single(headers["grpc-encoding"]),
 		self: (headers[SELF_HEADER]?.length ?? 0) > 0,

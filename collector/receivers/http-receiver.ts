@@ -15,7 +15,7 @@ import { COMPRESSIONS, decompress, parseCompression } from "./decompress.ts";
 import { SELF_HEADER, deliver, printable, refusalOf } from "./ingress.ts";
 import type { Ingress } from "./ingress.ts";
 import { listen } from "./listen.ts";
-import { PayloadBuffer, Reservation } from "./payload-buffer.ts";
+import { PayloadBuffer, Reservation, freeChunk } from "./payload-buffer.ts";
 import type { ListenAddress, ReceiverTls, Refusal } from "./settings.ts";
 
 export interface HttpReply {
@@ -217,6 +217,7 @@ class HttpExchange {
 			const onData = (chunk: Buffer): void => {
 				try {
 					buffer.append(chunk);
+					freeChunk(chunk);
 				} catch (error) {
 					req.off("data", onData);
 					reject(error);

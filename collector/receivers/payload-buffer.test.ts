@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PayloadBuffer, Reservation, soleView } from "./payload-buffer.ts";
+import { PayloadBuffer, Reservation, freeChunk, soleView } from "./payload-buffer.ts";
 import { DEFAULT_LIMITS } from "./settings.ts";
 import { FakeSink } from "./test-kit.ts";
 
@@ -98,4 +98,13 @@ test("memory carried along unused is at most a quarter", () => {
 	const memory = new Uint8Array(1_000);
 	assert.equal(soleView(memory, 800).buffer, memory.buffer);
 	assert.equal(soleView(memory, 700).buffer.byteLength, 700);
+});
+
+test("a chunk's memory is given back when the chunk is all of it", () => {
+	const whole = new Uint8Array(64);
+	freeChunk(whole);
+	assert.equal(whole.buffer.detached, true);
+	const part = new Uint8Array(new ArrayBuffer(64), 0, 63);
+	freeChunk(part);
+	assert.equal(part.buffer.detached, false);
 });

@@ -145,3 +145,12 @@ export function soleView(bytes: Uint8Array<ArrayBuffer>, length: number): Uint8A
 export function freeMemory(bytes: Uint8Array<ArrayBuffer>): void {
 	bytes.buffer.transfer(0);
 }
+
+/**
+ * Returns what a socket read held, once it was copied and nobody else looks at it. Left to the collector, 64 KiB a read make it run
+ * every 20,000 spans: its threads took a fifth of the server's CPU. Parts of a larger read are left alone.
+ */
+export function freeChunk(chunk: Uint8Array): void {
+	const { buffer } = chunk;
+	if (buffer instanceof ArrayBuffer && chunk.length === buffer.byteLength) buffer.transfer(0);
+}

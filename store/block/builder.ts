@@ -42,6 +42,7 @@ export interface WideRow {
 const MAX_KEYED_LAYOUTS = 512;
 /** Their items fill half of a core's first cache. */
 const ROWS_AT_ONCE = 256;
+const NAMESAKES = 1 << 16;
 const decoder = new TextDecoder();
 
 export class BlockBuilder {
@@ -68,9 +69,12 @@ export class BlockBuilder {
 	itemsUsed = 0;
 
 	private readonly scopeByItems = new Map<number, number>();
-	private readonly serviceByBytes = new Map<string, string>();
+	private readonly serviceOfItem = new Map<number, string>();
 	private classTable = new Int32Array(1 << 10);
+	/** By the entry of a name: where the entries of its last record begin. Guesses only, so what is stale costs a comparison. */
+	private readonly lastOfName = new Uint32Array(NAMESAKES);
 	private readonly layoutByHash = new Map<number, number>();
+	private lastLayout = 0;
 	private readonly layoutScratch = new Uint8Array(16_384);
 	private readonly scratch = new ByteWriter();
 
@@ -87,7 +91,7 @@ export class BlockBuilder {
 		this.rows = 0;
 		this.itemsUsed = 0;
 		this.scopeByItems.clear();
-		this.serviceByBytes.clear();
+		this.serviceOfItem.clear();
 		this.classTable.fill(0);
 		this.layoutByHash.clear();
 	}
@@ -108,15 +112,19 @@ export class BlockBuilder {
 		const baseLow = Number(this.baseNs & 0xffff_ffffn);
 		const baseHigh = Number(this.baseNs >> 32n);
 		const { bytes, view, time0, time1, firstField, fieldStart, fieldSlot } = columns;
-		const { items, dictionary, layoutScratch } = this;
+		const { items, dictionary, layoutScratch, lastOfName } = this;
+		/** Such a field is two bytes, the second of them the kind. */
+		const itemOfKind = new Uint32Array(256);
 		let used = this.itemsUsed;
 		/** Where the entries of the record before begin; they are guesses for those of the next. */
-		let guessAt = used;
-		let guessShift = 0;
+		let before = used;
 		for (let i = 0, row = this.rows; i < count; i++, row++) {
 			this.rowItems[row] = used;
-			guessShift = used - guessAt;
-			guessAt = used;
+			const first = used;
+			/** From an entry's place to its guesses: in the record before, and in the last one of the same name. */
+			const toBefore = before - first;
+			let toNamesake = toBefore;
+			before = first;
 			let nameItem = 0;
 			let kindItem = 0;
 			let slots = 0;
@@ -127,7 +135,14 @@ export class BlockBuilder {
 				const slot = fieldSlot[f]!;
 				const end = fieldStart[f + 1]!;
 				if (slot === SLOT.attribute) {
-					items[used] = dictionary.internGuessing(items[used - guessShift]!, bytes, view, start, end - start);
+					items[used] = dictionary.internGuessing(
+						items[used + toBefore]!,
+						items[used + toNamesake]!,
+						bytes,
+						view,
+						start,
+						end - start,
+					);
 					used++;
 					layoutScratch[slots++] = SLOT.item;
 					// Layouts are told apart by attribute keys too (length and first byte stand for the key), so that a column holds
@@ -135,10 +150,26 @@ export class BlockBuilder {
 					layoutHash = Math.imul(layoutHash ^ ((bytes[start + 3]! << 8) | bytes[start + 4]!), 0x01000193);
 				} else {
 					if (slot === SLOT.item) {
-						items[used] = dictionary.internGuessing(items[used - guessShift]!, bytes, view, start, end - start);
+						items[used] = dictionary.internGuessing(
+							items[used + toBefore]!,
+							items[used + toNamesake]!,
+							bytes,
+							view,
+							start,
+							end - start,
+						);
 						used++;
-					} else if (slot === SLOT.name) nameItem = dictionary.intern(bytes, view, start, end - start);
-					else if (slot === SLOT.kind) kindItem = dictionary.intern(bytes, view, start, end - start);
+					} else if (slot === SLOT.name) {
+						nameItem = dictionary.intern(bytes, view, start, end - start);
+						if (nameItem < NAMESAKES) {
+							toNamesake = lastOfName[nameItem]! - first;
+							lastOfName[nameItem] = first;
+						}
+					} else if (slot === SLOT.kind) {
+						const kind = columns.kind[i]!;
+						kindItem = itemOfKind[kind]!;
+						if (kindItem === 0) kindItem = itemOfKind[kind] = dictionary.intern(bytes, view, start, end - start);
+					}
 					layoutScratch[slots++] = slot;
 					layoutHash = Math.imul(layoutHash ^ (slot << 24), 0x01000193);
 				}
@@ -305,8 +336,7 @@ export class BlockBuilder {
 		const services: string[] = [];
 		for (let r = 0; r < columns.resourceCount; r++) {
 			resourceItems[r] = this.internRanges(columns, columns.resourceFirstRange[r]!, columns.resourceRangeCount[r]!);
-			const start = columns.serviceStart[r]!;
-			services.push(this.serviceName(columns.bytes, start, columns.serviceEnd[r]!));
+			services.push(this.serviceName(resourceItems[r]!, columns, r));
 		}
 		for (let s = 0; s < columns.scopeCount; s++) {
 			const resource = columns.scopeResource[s]!;
@@ -316,22 +346,20 @@ export class BlockBuilder {
 		return scopeOf;
 	}
 
-	private serviceName(bytes: Uint8Array, start: number, end: number): string {
-		if (start === end) return "";
-		const run = bytes.subarray(start, end);
-		if (run.length > 1024) return decoder.decode(run);
-		const latin1 = String.fromCharCode(...run);
-		let name = this.serviceByBytes.get(latin1);
+	/** Of resources that are one entry of the dictionary the name is one too. */
+	private serviceName(resourceItem: number, columns: RecordColumns, resource: number): string {
+		let name = this.serviceOfItem.get(resourceItem);
 		if (name === undefined) {
-			name = decoder.decode(run);
-			this.serviceByBytes.set(latin1, name);
+			name = decoder.decode(columns.bytes.subarray(columns.serviceStart[resource]!, columns.serviceEnd[resource]!));
+			this.serviceOfItem.set(resourceItem, name);
 		}
 		return name;
 	}
 
 	private internRanges(columns: RecordColumns, first: number, count: number): number {
 		if (count === 0) return 0;
-		const { bytes, rangeStart, rangeEnd } = columns;
+		const { bytes, view, rangeStart, rangeEnd } = columns;
+		if (count === 1) return this.dictionary.intern(bytes, view, rangeStart[first]!, rangeEnd[first]! - rangeStart[first]!);
 		this.scratch.reset();
 		for (let i = first; i < first + count; i++) this.scratch.raw(bytes, rangeStart[i]!, rangeEnd[i]!);
 		const run = this.scratch.bytes;
@@ -392,15 +420,21 @@ export class BlockBuilder {
 	private internLayout(slots: Uint8Array, length: number, keyedHash: number): number {
 		// Senders that spell every record differently must not get a layout each: past the bound, keys no longer tell them apart.
 		const hash = this.layouts.length < MAX_KEYED_LAYOUTS ? keyedHash : hashOfSlots(slots, length);
+		const last = this.layouts[this.lastLayout];
+		if (last !== undefined && last.hash === hash && sameSlots(last.slots, slots, length)) return this.lastLayout;
 		for (let key = hash & 0x3fff_ffff; ; key++) {
 			const found = this.layoutByHash.get(key);
 			if (found === undefined) {
 				const added = this.layouts.length;
 				this.layouts.push({ slots: slots.slice(0, length), hash });
 				this.layoutByHash.set(key, added);
+				this.lastLayout = added;
 				return added;
 			}
-			if (sameSlots(this.layouts[found]!.slots, slots, length)) return found;
+			if (sameSlots(this.layouts[found]!.slots, slots, length)) {
+				this.lastLayout = found;
+				return found;
+			}
 		}
 	}
 

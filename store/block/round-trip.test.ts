@@ -191,13 +191,12 @@ function assertHolds(block: EncodedBlock, rows: readonly Row[]): void {
 	const reader = readerOf(block);
 	for (const traceId of traces) {
 		const [w0, w1, w2, w3] = [0, 8, 16, 24].map((at) => Number.parseInt(traceId.slice(at, at + 8), 16));
-		const place = reader.findTrace(w0!, w1!, w2!, w3!);
-		assert.ok(place >= 0, `trace ${traceId} is found`);
-		const { firstRow } = reader.traces();
+		const found = reader.findTrace(w0!, w1!, w2!, w3!);
+		assert.ok(found !== undefined, `trace ${traceId} is found`);
 		const count = rows.filter((row) => row.traceId === traceId).length;
-		assert.equal(firstRow[place + 1]! - firstRow[place]!, count, "a trace's rows are together");
+		assert.equal(found[1] - found[0], count, "a trace's rows are together");
 	}
-	assert.equal(reader.findTrace(1, 2, 3, 4), -1);
+	assert.equal(reader.findTrace(1, 2, 3, 4), undefined);
 }
 
 const spanRequest = tracesData.map((json) => protobufjsEncode("TracesData", json));

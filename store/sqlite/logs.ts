@@ -147,9 +147,9 @@ class LogSearch {
 		let first = 0;
 		let end = head.rows;
 		if (this.trace !== undefined) {
-			const trace = block.findTrace(...this.trace);
-			if (trace < 0) return false;
-			[first, end] = [block.traces().firstRow[trace]!, block.traces().firstRow[trace + 1]!];
+			const rows = block.findTrace(...this.trace);
+			if (rows === undefined) return false;
+			[first, end] = rows;
 		}
 		const attributes = new AttributeMatcher(block, query.attributes);
 		if (!attributes.possible()) return false;
@@ -275,7 +275,7 @@ export class LogDecoder {
 
 	/** @throws WireError when the stored record is no log record */
 	entry(block: BlockReader, row: number): LogEntry {
-		const stored = block.head().classes[block.rowClasses()[row]!]!;
+		const stored = block.head().classes[block.classOfRow(row)]!;
 		const bytes = block.record(row);
 		const log = decodeLogRecord(bytes, 0, bytes.length);
 		const { resource, scope } = this.origin(block, stored.scope);

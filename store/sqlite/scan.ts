@@ -155,7 +155,7 @@ function readable<T>(read: () => T): T {
 }
 
 function spanRow(block: BlockReader, row: number, resources: Map<number, Readonly<Record<string, PlainValue>>>): SpanRow {
-	const entry = block.head().classes[block.rowClasses()[row]!]!;
+	const entry = block.head().classes[block.classOfRow(row)]!;
 	const { resourceItem } = block.head().scopes[entry.scope]!;
 	let resource = resources.get(resourceItem);
 	if (resource === undefined) {

@@ -34,10 +34,8 @@ export function forEachBlockOfTrace(
 ): void {
 	const visitBlock = (id: number): void => {
 		const block = window.block(id);
-		const place = block.findTrace(trace.w0, trace.w1, trace.w2, trace.w3);
-		if (place < 0) return;
-		const { firstRow } = block.traces();
-		visit(block, firstRow[place]!, firstRow[place + 1]!);
+		const rows = block.findTrace(trace.w0, trace.w1, trace.w2, trace.w3);
+		if (rows !== undefined) visit(block, rows[0], rows[1]);
 	};
 	for (const id of window.blocksOfTrace("traces", trace.hash)) visitBlock(id);
 	for (const id of window.unmergedBlocks("traces")) visitBlock(id);
@@ -85,7 +83,7 @@ export class TraceAssembler {
 	private addRow(block: BlockReader, row: number): void {
 		if (!this.gathered.add(summarySpan(block, row))) return;
 		const head = block.head();
-		const scope = head.scopes[head.classes[block.rowClasses()[row]!]!.scope]!;
+		const scope = head.scopes[head.classes[block.classOfRow(row)]!.scope]!;
 		const resource = block.item(scope.resourceItem);
 		const resourceKey = latin1(resource);
 		let group = this.groups.get(resourceKey);
@@ -131,7 +129,7 @@ interface ScopeGroup {
 }
 
 function summarySpan(block: BlockReader, row: number): SummarySpan {
-	const entry = block.head().classes[block.rowClasses()[row]!]!;
+	const entry = block.head().classes[block.classOfRow(row)]!;
 	const parent = block.parentId(row);
 	return {
 		spanId: wordsHex(block.spanId(row)),

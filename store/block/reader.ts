@@ -4,36 +4,11 @@
 import type { RecordShape } from "../../model/columns.ts";
 import { ByteReader, ByteWriter, DamagedBlockError, unzigzag } from "./bytes.ts";
 import { MAX_RESTARTS, OffsetCursor, StoredColumn, VarintCursor } from "./cursor.ts";
-import { BLOCK_FORMAT, type PartName, SHAPE_OF_SIGNAL, SLOT, traceHash } from "./format.ts";
+import { type PartName, SLOT, traceHash } from "./format.ts";
+import { readHead, type StoredHead } from "./head.ts";
 import { HeapReader } from "./heap.ts";
 import { StoredIndices } from "./indices.ts";
 import { openPart } from "./seal.ts";
-
-export interface StoredClass {
-	readonly scope: number;
-	readonly service: string;
-	readonly name: string;
-	readonly nameItem: number;
-	readonly kindItem: number;
-	/** Span kind, or severity number. */
-	readonly kind: number;
-	/** Status code. */
-	readonly status: number;
-	readonly rows: number;
-	readonly minDuration: number;
-	readonly maxDuration: number;
-}
-
-export interface StoredHead {
-	readonly shape: RecordShape;
-	readonly rows: number;
-	readonly baseNs: bigint;
-	readonly scopes: readonly { readonly resourceItem: number; readonly scopeItem: number; readonly service: string }[];
-	readonly classes: readonly StoredClass[];
-	readonly layouts: readonly { readonly slots: Uint8Array; readonly hash: number; readonly items: number }[];
-	/** Rows whose times do not fit the columns. */
-	readonly wideRows: ReadonlyMap<number, { readonly time0: bigint; readonly time1: bigint }>;
-}
 
 interface StoredTraces {
 	readonly count: number;
@@ -53,7 +28,6 @@ interface TraceRange {
 
 /** An empty reader's own size, about. */
 const READER_BYTES = 512;
-const decoder = new TextDecoder();
 
 const LITERAL_STEP = 64;
 
@@ -61,7 +35,6 @@ export class BlockReader {
 	private readonly load: (part: PartName) => Uint8Array | undefined;
 	/** Bytes that this reader keeps in memory, for whoever caches readers. */
 	heldBytes = READER_BYTES;
-	private headBytes = 0;
 	private headValue: StoredHead | undefined;
 	private tracesValue: StoredTraces | undefined;
 	/** The trace last looked up: nearly all of what is asked for row by row is about its rows. */
@@ -87,7 +60,11 @@ export class BlockReader {
 	}
 
 	head(): StoredHead {
-		return (this.headValue ??= this.readHead());
+		if (this.headValue === undefined) {
+			this.headValue = readHead(this.part("head"));
+			this.heldBytes += this.headValue.heldBytes;
+		}
+		return this.headValue;
 	}
 
 	/** Lets go of everything but the head; parts are loaded again when they are asked for. */
@@ -108,7 +85,7 @@ export class BlockReader {
 		this.ranksValue = undefined;
 		this.layoutRowsValue = undefined;
 		this.filterValue = undefined;
-		this.heldBytes = READER_BYTES + this.headBytes;
+		this.heldBytes = READER_BYTES + (this.headValue?.heldBytes ?? 0);
 	}
 
 	get shape(): RecordShape {
@@ -117,10 +94,11 @@ export class BlockReader {
 
 	traces(): StoredTraces {
 		if (this.tracesValue === undefined) {
-			const reader = new ByteReader(this.part("traces"));
-			const count = reader.varint();
+			const { bytes, count, idsAt } = this.traceBytes();
 			const ids = new Uint32Array(count * 4);
-			for (let i = 0; i < ids.length; i++) ids[i] = reader.word();
+			for (let i = 0; i < ids.length; i++) ids[i] = wordAt(bytes, idsAt + i * 4);
+			const reader = new ByteReader(bytes);
+			reader.at = idsAt + count * 16;
 			const firstRow = new Uint32Array(count + 1);
 			for (let i = 0, at = 0; i < count; i++) firstRow[i + 1] = at += reader.varint();
 			if (firstRow[count] !== this.head().rows) throw new DamagedBlockError("rows of traces do not add up");
@@ -248,7 +226,8 @@ export class BlockReader {
 		return head.wideRows.get(row)?.time1 ?? head.baseNs + BigInt(this.offsetOfRow(row) + this.durationOfRow(row));
 	}
 
-	private offsetOfRow(row: number): number {
+	/** As `offsets()` for a single row; best asked in ascending order. */
+	offsetOfRow(row: number): number {
 		if (this.offsetsValue !== undefined) return this.offsetsValue[row]!;
 		if (this.offsetCursor === undefined) {
 			const part = this.part("times");
@@ -259,7 +238,8 @@ export class BlockReader {
 		return this.offsetCursor.at(row, this.firstRowOfTrace(row));
 	}
 
-	private durationOfRow(row: number): number {
+	/** As `durations()` for a single row; best asked in ascending order. */
+	durationOfRow(row: number): number {
 		if (this.durationsValue !== undefined) return this.durationsValue[row]!;
 		if (this.durationCursor === undefined) {
 			const part = this.part("durations");
@@ -387,7 +367,7 @@ export class BlockReader {
 		const head = this.head();
 		const { shape } = head;
 		const layout = head.layouts[this.layoutOfRow(row)]!;
-		const entry = head.classes[this.classOfRow(row)]!;
+		const entry = head.classes.at(this.classOfRow(row));
 		let position = 0;
 		for (const slot of layout.slots) {
 			switch (slot) {
@@ -456,49 +436,6 @@ export class BlockReader {
 		const sealed = this.load(name);
 		if (sealed === undefined) throw new DamagedBlockError(`the ${name} of a block is missing`);
 		return openPart(sealed);
-	}
-
-	private readHead(): StoredHead {
-		const reader = new ByteReader(this.part("head"));
-		const format = reader.byte();
-		if (format !== BLOCK_FORMAT)
-			throw new DamagedBlockError(`a block has format ${format}; this version reads ${BLOCK_FORMAT}`);
-		const shape = SHAPE_OF_SIGNAL[reader.byte() === 0 ? "traces" : "logs"];
-		const rows = reader.varint();
-		const baseNs = reader.bigint64();
-		const services = list(reader, () => decoder.decode(reader.lengthPrefixed()));
-		const scopes = list(reader, () => ({
-			resourceItem: reader.varint(),
-			scopeItem: reader.varint(),
-			service: services[reader.varint()]!,
-		}));
-		const names = list(reader, () => decoder.decode(reader.lengthPrefixed()));
-		const classes = list(reader, () => {
-			const scope = reader.varint();
-			return {
-				scope,
-				service: scopes[scope]!.service,
-				name: names[reader.varint()]!,
-				nameItem: reader.varint(),
-				kindItem: reader.varint(),
-				kind: reader.byte(),
-				status: reader.byte(),
-				rows: reader.varint(),
-				minDuration: reader.zigzag(),
-				maxDuration: reader.zigzag(),
-			};
-		});
-		const layouts = list(reader, () => {
-			const hash = reader.word() | 0;
-			const slots = reader.lengthPrefixed();
-			return { slots, hash, items: slots.reduce((total, slot) => total + (slot === SLOT.item ? 1 : 0), 0) };
-		});
-		const wideRows = new Map(
-			list(reader, () => [reader.varint(), { time0: reader.bigint64(), time1: reader.bigint64() }] as const),
-		);
-		this.headBytes = reader.bytes.length * 4;
-		this.heldBytes += this.headBytes;
-		return { shape, rows, baseNs, scopes, classes, layouts, wideRows };
 	}
 
 	private readClasses(): { readonly classes: Uint32Array; readonly layouts: Uint32Array } {
@@ -588,10 +525,4 @@ function writeTime(out: ByteWriter, field: number, time: bigint): void {
 	const high = Number(BigInt.asUintN(32, time >> 32n));
 	for (let i = 0; i < 32; i += 8) out.byte((low >>> i) & 0xff);
 	for (let i = 0; i < 32; i += 8) out.byte((high >>> i) & 0xff);
-}
-
-function list<T>(reader: ByteReader, read: () => T): T[] {
-	const count = reader.varint();
-	if (count > reader.bytes.length) throw new DamagedBlockError("a list is longer than its part");
-	return Array.from({ length: count }, read);
 }

@@ -13,7 +13,8 @@ import type { PlainValue } from "../../model/otlp/types.ts";
 import { WIRE_LENGTH, WireError, WireReader } from "../../model/protobuf/reader.ts";
 import { DamagedBlockError } from "../block/bytes.ts";
 import { traceHash } from "../block/format.ts";
-import type { BlockReader, StoredHead } from "../block/reader.ts";
+import type { StoredHead } from "../block/head.ts";
+import type { BlockReader } from "../block/reader.ts";
 import type { LogEntry, LogQuery, LogSearchResult } from "../store.ts";
 import { AttributeMatcher, EntryRows } from "./block-match.ts";
 import type { StoredBlock, WindowReader } from "./window-reader.ts";
@@ -200,7 +201,7 @@ class LogSearch {
 
 	private matchingClasses(head: StoredHead): Uint8Array {
 		const { service, minSeverity = 0 } = this.query;
-		return Uint8Array.from(head.classes, (entry) =>
+		return Uint8Array.from(head.classes.all(), (entry) =>
 			entry.kind >= minSeverity && (service === undefined || entry.service === service) ? 1 : 0,
 		);
 	}
@@ -275,7 +276,7 @@ export class LogDecoder {
 
 	/** @throws WireError when the stored record is no log record */
 	entry(block: BlockReader, row: number): LogEntry {
-		const stored = block.head().classes[block.classOfRow(row)]!;
+		const stored = block.head().classes.at(block.classOfRow(row));
 		const bytes = block.record(row);
 		const log = decodeLogRecord(bytes, 0, bytes.length);
 		const { resource, scope } = this.origin(block, stored.scope);

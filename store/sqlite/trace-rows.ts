@@ -83,7 +83,7 @@ export class TraceAssembler {
 	private addRow(block: BlockReader, row: number): void {
 		if (!this.gathered.add(summarySpan(block, row))) return;
 		const head = block.head();
-		const scope = head.scopes[head.classes[block.classOfRow(row)]!.scope]!;
+		const scope = head.scopes[head.classes.scope[block.classOfRow(row)]!]!;
 		const resource = block.item(scope.resourceItem);
 		const resourceKey = latin1(resource);
 		let group = this.groups.get(resourceKey);
@@ -129,7 +129,7 @@ interface ScopeGroup {
 }
 
 function summarySpan(block: BlockReader, row: number): SummarySpan {
-	const entry = block.head().classes[block.classOfRow(row)]!;
+	const entry = block.head().classes.at(block.classOfRow(row));
 	const parent = block.parentId(row);
 	return {
 		spanId: wordsHex(block.spanId(row)),

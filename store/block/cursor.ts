@@ -6,7 +6,7 @@ import { ByteReader, DamagedBlockError } from "./bytes.ts";
 import type { StoredIndices } from "./indices.ts";
 
 /** Whoever goes back more often than this is better served by the column decoded whole. */
-export const MAX_RESTARTS = 64;
+export const MAX_RESTARTS = 8;
 
 export class VarintCursor {
 	/** How often a value before the last one was asked for. */

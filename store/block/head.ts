@@ -160,7 +160,8 @@ export function readHead(part: Uint8Array): StoredHead {
 	const classes = new StoredClasses(reader, names, scopes);
 	const layouts = list(reader, () => {
 		const hash = reader.word() | 0;
-		const slots = reader.lengthPrefixed().slice();
+		// A copy: a view would keep the whole part in memory.
+		const slots = Uint8Array.from(reader.lengthPrefixed());
 		return { slots, hash, items: slots.reduce((total, slot) => total + (slot === SLOT.item ? 1 : 0), 0) };
 	});
 	const wideRows = new Map(

@@ -11,7 +11,8 @@ import { addRoute, ask, type RouteContext, sendJson } from "./context.ts";
 
 export function addMetricRoutes(scope: FastifyInstance, context: RouteContext): void {
 	addRoute(scope, "metricSeries", async ({ parameters, reply }) => {
-		const answer: MetricSeriesAnswer = { series: await ask(context, context.reader.metricSeries(seriesQueryOf(parameters))) };
+		const found = await ask(context, context.reader.metricSeries(seriesQueryOf(parameters)));
+		const answer: MetricSeriesAnswer = { series: found.series, damagedWindows: found.damagedWindows };
 		return sendJson(reply, answer);
 	});
 

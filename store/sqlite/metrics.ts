@@ -1,7 +1,14 @@
 /**
  * Metric queries over every window: a series that several windows hold is one in the answer.
  */
-import type { MetricPoint, MetricPointQuery, MetricPointResult, MetricSeries, MetricSeriesQuery } from "../store.ts";
+import type {
+	MetricPoint,
+	MetricPointQuery,
+	MetricPointResult,
+	MetricSeries,
+	MetricSeriesQuery,
+	MetricSeriesResult,
+} from "../store.ts";
 import { pointsOf, querySeries, type TimeRange, type WindowSeries } from "./metric-store.ts";
 import type { WindowSet } from "./window-set.ts";
 
@@ -12,11 +19,10 @@ interface MergedSeries {
 }
 
 /** By name, then identity: the first `limit` of the matching ones. */
-export function metricSeries(windows: WindowSet, query: MetricSeriesQuery): MetricSeries[] {
-	return mergedSeries(windows, query, undefined).series.map(({ series, lastTimeNs }) => ({
-		...series,
-		lastTimeUnixNano: lastTimeNs.toString(),
-	}));
+export function metricSeries(windows: WindowSet, query: MetricSeriesQuery): MetricSeriesResult {
+	const { series: merged, damaged } = mergedSeries(windows, query, undefined);
+	const series = merged.map((each) => ({ ...each.series, lastTimeUnixNano: each.lastTimeNs.toString() }));
+	return { series, damagedWindows: damaged };
 }
 
 /**

@@ -9,8 +9,8 @@ import type {
 	LogSearchResult,
 	MetricPointQuery,
 	MetricPointResult,
-	MetricSeries,
 	MetricSeriesQuery,
+	MetricSeriesResult,
 	OperationInfo,
 	ServiceInfo,
 	StoreReader,
@@ -62,12 +62,12 @@ interface Thread {
 export function openReaderPool(options: ReaderPoolOptions): StoreReader {
 	const pool = new ReaderPool(options);
 	return {
-		trace: (id: TraceId, format: "protobuf" | "json") => pool.run<TraceResult | undefined>("trace", [id, format]),
+		trace: (id: TraceId, format: "protobuf" | "json") => pool.run<TraceResult>("trace", [id, format]),
 		searchTraces: (query: TraceQuery) => pool.run<TraceSearchResult>("searchTraces", [query]),
 		services: () => pool.run<readonly ServiceInfo[]>("services", []),
 		operations: (service: string) => pool.run<readonly OperationInfo[]>("operations", [service]),
 		searchLogs: (query: LogQuery) => pool.run<LogSearchResult>("searchLogs", [query]),
-		metricSeries: (query: MetricSeriesQuery) => pool.run<readonly MetricSeries[]>("metricSeries", [query]),
+		metricSeries: (query: MetricSeriesQuery) => pool.run<MetricSeriesResult>("metricSeries", [query]),
 		metricPoints: (query: MetricPointQuery) => pool.run<MetricPointResult>("metricPoints", [query]),
 		close: () => pool.close(),
 	};

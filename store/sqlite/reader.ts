@@ -3,14 +3,13 @@
  * inside; the pool runs several of these in threads of their own.
  */
 import type { TraceId } from "../../model/ids.ts";
-import { decodeTracesData } from "../../model/otlp/decode.ts";
 import type {
 	LogQuery,
 	LogSearchResult,
 	MetricPointQuery,
 	MetricPointResult,
-	MetricSeries,
 	MetricSeriesQuery,
+	MetricSeriesResult,
 	OperationInfo,
 	ServiceInfo,
 	StoreReader,
@@ -49,14 +48,10 @@ class SqliteReader implements StoreReader {
 		this.removals = setInterval(() => this.windows.closeRemoved(), REMOVAL_CHECK_MS).unref();
 	}
 
-	async trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult | undefined> {
+	async trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult> {
 		const assembler = new TraceAssembler(traceWords(id));
-		this.windows.visit(this.windows.list(), (window) => assembler.add(window));
-		const found = assembler.finish();
-		if (found === undefined) return undefined;
-		const { summary, tracesData } = found;
-		if (format === "protobuf") return { summary, body: tracesData };
-		return { summary, body: new TextEncoder().encode(JSON.stringify(decodeTracesData(tracesData))) };
+		const damagedWindows = this.windows.visit(this.windows.list(), (window) => assembler.add(window));
+		return { trace: assembler.finish(format), damagedWindows };
 	}
 
 	async searchTraces(query: TraceQuery): Promise<TraceSearchResult> {
@@ -85,7 +80,7 @@ class SqliteReader implements StoreReader {
 		return searchLogs(this.windows, query, this.deadline());
 	}
 
-	async metricSeries(query: MetricSeriesQuery): Promise<readonly MetricSeries[]> {
+	async metricSeries(query: MetricSeriesQuery): Promise<MetricSeriesResult> {
 		return metricSeries(this.windows, query);
 	}
 

@@ -4,11 +4,11 @@
  */
 import type { TraceId } from "../../model/ids.ts";
 import { outlineOf, SpanSet, type SummarySpan } from "../../model/otlp/trace-summary.ts";
-import { WireWriter } from "../../model/protobuf/writer.ts";
+import { TracesJsonWriter } from "../../model/otlp/traces-json.ts";
 import { ByteWriter } from "../block/bytes.ts";
 import { traceHash } from "../block/format.ts";
 import type { BlockReader } from "../block/reader.ts";
-import type { TraceSummary } from "../store.ts";
+import type { TraceSummary, WholeTrace } from "../store.ts";
 import type { WindowReader } from "./window-reader.ts";
 
 export interface TraceWords {
@@ -95,37 +95,119 @@ export class TraceAssembler {
 		const scopeKey = latin1(scopeBytes);
 		let members = group.scopes.get(scopeKey);
 		if (members === undefined) {
-			members = { scope: scopeBytes.slice(), records: [] };
+			members = { scope: scopeBytes.slice(), spans: new Pieces(SMALL_PIECE_BYTES) };
 			group.scopes.set(scopeKey, members);
 		}
 		this.record.reset();
 		block.writeRecord(row, this.record);
-		members.records.push(this.record.view().slice());
+		members.spans.add(SPANS_TAG, this.record.view());
 	}
 
-	/** The summary, and the spans as `TracesData`; undefined when the trace is nowhere. */
-	finish(): { readonly summary: TraceSummary; readonly tracesData: Uint8Array } | undefined {
+	/** Undefined when the trace is nowhere. Call once: what was gathered is let go of while it is written. */
+	finish(format: "protobuf" | "json"): WholeTrace | undefined {
 		const { spans } = this.gathered;
 		if (spans.length === 0) return undefined;
-		const writer = new WireWriter();
+		const summary = { traceId: this.words.id, ...outlineOf(spans) };
+		return { summary, body: format === "json" ? this.json() : this.protobuf() };
+	}
+
+	private json(): WholeTrace["body"] {
+		const writer = new TracesJsonWriter();
 		for (const { resource, scopes } of this.groups.values()) {
-			const resourceSpans = writer.begin(1);
-			writer.raw(resource);
-			for (const { scope, records } of scopes.values()) {
-				const scopeSpans = writer.begin(2);
-				writer.raw(scope);
-				for (const bytes of records) writer.bytesField(2, bytes);
-				writer.end(scopeSpans);
-			}
-			writer.end(resourceSpans);
+			writer.beginResource(resource);
+			for (const { scope, spans } of scopes.values()) writer.addScope(scope, spans.take());
+			writer.endResource();
 		}
-		return { summary: { traceId: this.words.id, ...outlineOf(spans) }, tracesData: writer.finish() };
+		return writer.finish();
+	}
+
+	private protobuf(): WholeTrace["body"] {
+		const pieces = new Pieces(LARGE_PIECE_BYTES);
+		const header = new ByteWriter(1024);
+		for (const { resource, scopes } of this.groups.values()) {
+			let length = resource.length;
+			for (const { scope, spans } of scopes.values()) {
+				const inner = scope.length + spans.length;
+				length += 1 + varintLength(inner) + inner;
+			}
+			header.reset();
+			header.byte(RESOURCE_SPANS_TAG);
+			header.varint(length);
+			header.raw(resource);
+			for (const { scope, spans } of scopes.values()) {
+				header.byte(SCOPE_SPANS_TAG);
+				header.varint(scope.length + spans.length);
+				header.raw(scope);
+				pieces.raw(header.view());
+				header.reset();
+				for (const piece of spans.take()) pieces.raw(piece);
+			}
+		}
+		return [...pieces.take()];
 	}
 }
 
+/** Fields 1, 2 and 2 of TracesData, ResourceSpans and ScopeSpans. */
+const RESOURCE_SPANS_TAG = 0x0a;
+const SCOPE_SPANS_TAG = 0x12;
+const SPANS_TAG = 0x12;
+const SMALL_PIECE_BYTES = 2_048;
+const LARGE_PIECE_BYTES = 65_536;
+const MAX_PIECE_BYTES = 1 << 20;
+
 interface ScopeGroup {
 	readonly scope: Uint8Array;
-	readonly records: Uint8Array[];
+	/** As fields of the ScopeSpans. */
+	readonly spans: Pieces;
+}
+
+/** Bytes in pieces of whole fields: nothing is copied to grow, and each piece can go once it was read. */
+class Pieces {
+	length = 0;
+	private full: Uint8Array<ArrayBuffer>[] = [];
+	private piece: ByteWriter;
+	private pieceBytes: number;
+
+	constructor(firstBytes: number) {
+		this.pieceBytes = firstBytes;
+		this.piece = new ByteWriter(firstBytes);
+	}
+
+	/** A length-delimited field. */
+	add(tag: number, value: Uint8Array): void {
+		this.makeRoom(value.length + 9);
+		const before = this.piece.length;
+		this.piece.byte(tag);
+		this.piece.lengthPrefixed(value);
+		this.length += this.piece.length - before;
+	}
+
+	raw(bytes: Uint8Array): void {
+		this.makeRoom(bytes.length);
+		this.piece.raw(bytes);
+		this.length += bytes.length;
+	}
+
+	/** Every piece, let go of one by one. */
+	*take(): Generator<Uint8Array<ArrayBuffer>> {
+		if (this.piece.length > 0) this.full.push(this.piece.view());
+		this.piece = new ByteWriter(0);
+		this.full.reverse();
+		for (let piece = this.full.pop(); piece !== undefined; piece = this.full.pop()) yield piece;
+	}
+
+	private makeRoom(bytes: number): void {
+		if (this.piece.length + bytes <= this.piece.bytes.length) return;
+		if (this.piece.length > 0) this.full.push(this.piece.view());
+		this.pieceBytes = Math.min(this.pieceBytes * 4, MAX_PIECE_BYTES);
+		this.piece = new ByteWriter(Math.max(this.pieceBytes, bytes));
+	}
+}
+
+function varintLength(value: number): number {
+	let length = 1;
+	for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) length++;
+	return length;
 }
 
 function summarySpan(block: BlockReader, row: number): SummarySpan {

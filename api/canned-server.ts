@@ -109,7 +109,7 @@ export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader
 	const record =
 		<K extends keyof StoreReader>(method: K) =>
 		(...args: readonly unknown[]): unknown => {
-			asked.push({ method, args });
+			asked.push({ method, args: args.filter((each) => !(each instanceof AbortSignal)) });
 			return (answers[method] as (...args: readonly unknown[]) => unknown)(...args);
 		};
 	const methods = Object.keys(answers) as (keyof StoreReader)[];

@@ -322,18 +322,19 @@ export interface VerifyReport {
 /**
  * Reading. Every answer MUST see whole groups only, and every trace once, however its blocks are being merged. A window that cannot
  * be read MUST NOT keep the others from being served, and MUST be named in `damagedWindows`, which every answer has but the lists of names.
+ * Once `signal` says that nobody waits any more, a read SHOULD end soon, with whatever answer or error.
  */
 export interface StoreReader {
 	/** MUST find spans of the trace whatever group, window or file they lie in. */
-	trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult>;
-	searchTraces(query: TraceQuery): Promise<TraceSearchResult>;
+	trace(id: TraceId, format: "protobuf" | "json", signal?: AbortSignal): Promise<TraceResult>;
+	searchTraces(query: TraceQuery, signal?: AbortSignal): Promise<TraceSearchResult>;
 	/** Sorted by name. Beyond 10,000 names the rest are gathered under `(overflow)`. */
 	services(): Promise<readonly ServiceInfo[]>;
 	/** Sorted by name, then kind. Beyond 1,000 names a service the rest are gathered under `(overflow)`. */
 	operations(service: string): Promise<readonly OperationInfo[]>;
-	searchLogs(query: LogQuery): Promise<LogSearchResult>;
-	metricSeries(query: MetricSeriesQuery): Promise<MetricSeriesResult>;
-	metricPoints(query: MetricPointQuery): Promise<MetricPointResult>;
+	searchLogs(query: LogQuery, signal?: AbortSignal): Promise<LogSearchResult>;
+	metricSeries(query: MetricSeriesQuery, signal?: AbortSignal): Promise<MetricSeriesResult>;
+	metricPoints(query: MetricPointQuery, signal?: AbortSignal): Promise<MetricPointResult>;
 	close(): Promise<void>;
 }
 

@@ -15,7 +15,8 @@ const CLOSING_BRACE = 0x7d;
 
 export function addTraceRoutes(scope: FastifyInstance, context: RouteContext): void {
 	addRoute(scope, "traces", async ({ parameters, reply }) => {
-		const found = await ask(context, context.reader.searchTraces(traceQueryOf(parameters, context.now())));
+		const query = traceQueryOf(parameters, context.now());
+		const found = await ask(context, reply, (signal) => context.reader.searchTraces(query, signal));
 		const answer: TraceSearchAnswer = { traces: found.traces, searched: found.searched };
 		return sendJson(reply, answer);
 	});
@@ -23,7 +24,8 @@ export function addTraceRoutes(scope: FastifyInstance, context: RouteContext): v
 	addRoute(scope, "trace", async ({ path, request, reply }) => {
 		const id = traceIdOf(path["traceId"] ?? "", "traceId");
 		const protobufType = acceptedProtobuf(request.headers.accept);
-		const found = await ask(context, context.reader.trace(id, protobufType === undefined ? "json" : "protobuf"));
+		const format = protobufType === undefined ? "json" : "protobuf";
+		const found = await ask(context, reply, (signal) => context.reader.trace(id, format, signal));
 		const { trace, damagedWindows } = found;
 		if (trace === undefined) throw noTrace(id, damagedWindows);
 		const { summary, body } = trace;

@@ -7,11 +7,17 @@ import { openSqliteReader } from "./reader.ts";
 
 const port = parentPort!;
 const settings = workerData as ReaderWorkerData;
-const reader = openSqliteReader({ ...settings, now: Date.now });
+let current = 0;
+const reader = openSqliteReader({
+	...settings,
+	now: Date.now,
+	isCancelled: () => Atomics.load(settings.cancelled, 0) === current,
+});
 
 port.on("message", async (request: ReaderRequest) => {
 	let answer: ReaderAnswer;
 	const transfer: ArrayBuffer[] = [];
+	current = request.id;
 	try {
 		const method = reader[request.method] as (...args: unknown[]) => Promise<unknown>;
 		const value = await method.apply(reader, [...request.args]);

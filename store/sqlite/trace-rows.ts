@@ -11,6 +11,9 @@ import type { BlockReader } from "../block/reader.ts";
 import type { TraceSummary, WholeTrace } from "../store.ts";
 import type { WindowReader } from "./window-reader.ts";
 
+/** Some tenths of a millisecond of work. */
+const ROWS_BETWEEN_CHECKS = 256;
+
 export interface TraceWords {
 	readonly id: TraceId;
 	readonly w0: number;
@@ -43,22 +46,29 @@ export function forEachBlockOfTrace(
 
 /** Gathers a trace's spans for its summary, from columns alone: no record is rebuilt. */
 export class TraceGatherer {
+	/** The time was up before every span was there: there is no summary then. */
+	gaveUp = false;
 	private readonly words: TraceWords;
+	private readonly isLate: () => boolean;
 	private readonly gathered = new SpanSet();
 
-	constructor(words: TraceWords) {
+	constructor(words: TraceWords, isLate: () => boolean) {
 		this.words = words;
+		this.isLate = isLate;
 	}
 
 	add(window: WindowReader): void {
 		forEachBlockOfTrace(window, this.words, (block, first, end) => {
-			for (let row = first; row < end; row++) this.gathered.add(summarySpan(block, row));
+			for (let row = first; row < end && !this.gaveUp; row++) {
+				this.gathered.add(summarySpan(block, row));
+				if ((row - first) % ROWS_BETWEEN_CHECKS === ROWS_BETWEEN_CHECKS - 1) this.gaveUp = this.isLate();
+			}
 		});
 	}
 
 	summary(): TraceSummary | undefined {
 		const { spans } = this.gathered;
-		return spans.length === 0 ? undefined : { traceId: this.words.id, ...outlineOf(spans) };
+		return spans.length === 0 || this.gaveUp ? undefined : { traceId: this.words.id, ...outlineOf(spans) };
 	}
 }
 
@@ -69,14 +79,20 @@ export class TraceAssembler {
 	/** Resource and scope bytes (as text of one byte a character) to the records below them. */
 	private readonly groups = new Map<string, { readonly resource: Uint8Array; readonly scopes: Map<string, ScopeGroup> }>();
 	private readonly record = new ByteWriter(4096);
+	private readonly check: () => void;
 
-	constructor(words: TraceWords) {
+	/** @param check throws to end the work, which is then left */
+	constructor(words: TraceWords, check: () => void) {
 		this.words = words;
+		this.check = check;
 	}
 
 	add(window: WindowReader): void {
 		forEachBlockOfTrace(window, this.words, (block, first, end) => {
-			for (let row = first; row < end; row++) this.addRow(block, row);
+			for (let row = first; row < end; row++) {
+				this.addRow(block, row);
+				if ((row - first) % ROWS_BETWEEN_CHECKS === ROWS_BETWEEN_CHECKS - 1) this.check();
+			}
 		});
 	}
 
@@ -115,10 +131,17 @@ export class TraceAssembler {
 		const writer = new TracesJsonWriter();
 		for (const { resource, scopes } of this.groups.values()) {
 			writer.beginResource(resource);
-			for (const { scope, spans } of scopes.values()) writer.addScope(scope, spans.take());
+			for (const { scope, spans } of scopes.values()) writer.addScope(scope, this.checked(spans.take()));
 			writer.endResource();
 		}
 		return writer.finish();
+	}
+
+	private *checked<T>(items: Iterable<T>): Generator<T> {
+		for (const item of items) {
+			yield item;
+			this.check();
+		}
 	}
 
 	private protobuf(): WholeTrace["body"] {

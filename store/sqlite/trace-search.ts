@@ -92,7 +92,7 @@ class TraceSearch {
 				this.blocksSkipped++;
 				continue;
 			}
-			if (this.now() > this.deadlineMs) {
+			if (this.isLate()) {
 				this.truncated = true;
 				return;
 			}
@@ -128,7 +128,7 @@ class TraceSearch {
 			if (this.seen.has(id)) continue;
 			this.seen.add(id);
 			this.summarise(id, window, all, damaged);
-			if (this.now() > this.deadlineMs) {
+			if (this.truncated || this.isLate()) {
 				this.truncated = true;
 				break;
 			}
@@ -203,10 +203,14 @@ class TraceSearch {
 
 	/** Makes the summary of a whole trace and keeps it when it is among the newest. */
 	private summarise(id: string, current: WindowReader, all: readonly WindowEntry[], damaged: Set<string>): void {
-		const gatherer = new TraceGatherer(traceWords(id as TraceSummary["traceId"]));
+		const gatherer = new TraceGatherer(traceWords(id as TraceSummary["traceId"]), () => this.isLate());
 		gatherer.add(current);
 		const others = all.filter((entry) => entry.name !== current.name);
 		for (const name of this.windows.visit(others, (window) => gatherer.add(window))) damaged.add(name);
+		if (gatherer.gaveUp) {
+			this.truncated = true;
+			return;
+		}
 		const summary = gatherer.summary();
 		if (summary === undefined) throw new MeshscopeError("internal", `trace ${id} was found and then was not`);
 		const startNs = BigInt(summary.startTimeUnixNano);
@@ -218,6 +222,10 @@ class TraceSearch {
 	/** Durations at the columns' limits stand for anything beyond them. */
 	private overlapsDurations(min: number, max: number): boolean {
 		return (max >= this.minDuration || max >= MAX_OFFSET) && (min <= this.maxDuration || min <= -MAX_OFFSET);
+	}
+
+	private isLate(): boolean {
+		return this.now() > this.deadlineMs;
 	}
 
 	private get isFull(): boolean {

@@ -25,13 +25,15 @@ export const summary: TraceSummary = {
 	services: ["checkout", "gateway"],
 };
 
+const DAMAGED_WINDOW = "2025-12-31T23";
+
 export const searched: SearchedInfo = {
 	windows: 2,
 	blocks: 40,
 	blocksSkipped: 37,
 	spansScanned: 61_200,
 	truncated: false,
-	damagedWindows: ["2025-12-31T23"],
+	damagedWindows: [DAMAGED_WINDOW],
 };
 
 export const logEntry: LogEntry = {
@@ -77,13 +79,15 @@ export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader
 	const asked: { method: keyof StoreReader; args: readonly unknown[] }[] = [];
 	const answers: StoreReader = {
 		trace: async (id, format) =>
-			id === TRACE_ID ? { summary, body: format === "json" ? traceJson : traceProtobuf } : undefined,
+			id === TRACE_ID
+				? { trace: { summary, body: [format === "json" ? traceJson : traceProtobuf] }, damagedWindows: [DAMAGED_WINDOW] }
+				: { trace: undefined, damagedWindows: [DAMAGED_WINDOW] },
 		searchTraces: async () => ({ traces: [summary], searched }),
 		services: async () => [{ name: "gateway", firstSeenMs: CANNED_NOW_MS - 3_600_000, lastSeenMs: CANNED_NOW_MS }],
 		operations: async (service) =>
 			service === "gateway" ? [{ name: "GET /checkout", kind: 2, lastSeenMs: CANNED_NOW_MS }] : [],
 		searchLogs: async () => ({ logs: [logEntry], searched }),
-		metricSeries: async () => [series],
+		metricSeries: async () => ({ series: [series], damagedWindows: [DAMAGED_WINDOW] }),
 		metricPoints: async () => ({
 			series: [
 				{
@@ -105,7 +109,7 @@ export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader
 	const record =
 		<K extends keyof StoreReader>(method: K) =>
 		(...args: readonly unknown[]): unknown => {
-			asked.push({ method, args });
+			asked.push({ method, args: args.filter((each) => !(each instanceof AbortSignal)) });
 			return (answers[method] as (...args: readonly unknown[]) => unknown)(...args);
 		};
 	const methods = Object.keys(answers) as (keyof StoreReader)[];

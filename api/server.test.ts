@@ -26,7 +26,10 @@ test("a trace is the reader's OTLP JSON to the byte, with the summary beside it"
 	const api = await startCannedApi(t);
 	const answer = await api.get(`/api/v1/traces/${TRACE_ID}`);
 	const sent = Buffer.from(traceJson).toString();
-	assert.equal(answer.text, `${sent.slice(0, -1)},"meshscope":${JSON.stringify(summary)}}`);
+	assert.equal(
+		answer.text,
+		`${sent.slice(0, -1)},"meshscope":${JSON.stringify({ ...summary, damagedWindows: ["2025-12-31T23"] })}}`,
+	);
 	assert.equal(Number(answer.headers["content-length"]), answer.body.length);
 });
 
@@ -44,7 +47,9 @@ test("what is no trace ID is refused, what is unknown is not found", async (t) =
 		assert.equal(answer.status, 400, id);
 		assert.equal(answer.error().code, "invalid_argument");
 	}
-	assert.equal((await api.get("/api/v1/traces/1")).error().code, "not_found");
+	const unknown = (await api.get("/api/v1/traces/1")).error();
+	assert.equal(unknown.code, "not_found");
+	assert.match(unknown.message, /2025-12-31T23/, "it may lie in a window that cannot be read");
 });
 
 test("a trace is protobuf when Accept prefers it, under the name that was asked for", async (t) => {
@@ -202,7 +207,9 @@ test("large traces that nobody reads are bounded together", async (t) => {
 	const body = new Uint8Array(100 * 1024 * 1024).fill(0x20);
 	body.set(Buffer.from('{"resourceSpans":[]'));
 	body[body.length - 1] = 0x7d;
-	const api = await startCannedApi(t, { reader: { trace: async () => ({ summary, body }) } });
+	const api = await startCannedApi(t, {
+		reader: { trace: async () => ({ trace: { summary, body: [body] }, damagedWindows: [] }) },
+	});
 	const url = `${api.url}/api/v1/traces/${TRACE_ID}`;
 	const unread = httpGet(url);
 	const [response] = (await once(unread, "response")) as [IncomingMessage];

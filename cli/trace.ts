@@ -71,11 +71,11 @@ async function readTrace(traceId: TraceId, flags: TraceFlags, context: CliContex
 	const { openReader } = await import("./store-access.ts");
 	const reader = await openReader(flags, context);
 	try {
-		const result = await reader.trace(traceId, "json");
-		if (result === undefined) return undefined;
-		const body = new TextDecoder().decode(result.body);
+		const { trace } = await reader.trace(traceId, "json");
+		if (trace === undefined) return undefined;
+		const body = Buffer.concat(trace.body).toString();
 		// As the API answers it: the summary beside the spans.
-		return `${body.replace(/\}\s*$/, body.trim() === "{}" ? "" : ",")}"meshscope":${JSON.stringify(result.summary)}}`;
+		return `${body.replace(/\}\s*$/, body.trim() === "{}" ? "" : ",")}"meshscope":${JSON.stringify(trace.summary)}}`;
 	} finally {
 		await reader.close();
 	}

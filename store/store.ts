@@ -187,12 +187,19 @@ export interface SearchedInfo {
 }
 
 export interface TraceResult {
+	/** Undefined when there is none. */
+	readonly trace: WholeTrace | undefined;
+	/** Spans of the trace may lie in them. */
+	readonly damagedWindows: readonly string[];
+}
+
+export interface WholeTrace {
 	readonly summary: TraceSummary;
 	/**
 	 * The whole trace as protobuf `opentelemetry.proto.trace.v1.TracesData`, each span once, every field as it was sent; or the
-	 * same as OTLP JSON text in UTF-8.
+	 * same as OTLP JSON text in UTF-8. In pieces to be put together, none empty: a trace may have hundreds of megabytes.
 	 */
-	readonly body: Uint8Array;
+	readonly body: readonly Uint8Array[];
 }
 
 export interface ServiceInfo {
@@ -300,6 +307,11 @@ export interface MetricPoint {
 	readonly flags: number;
 }
 
+export interface MetricSeriesResult {
+	readonly series: readonly MetricSeries[];
+	readonly damagedWindows: readonly string[];
+}
+
 export interface MetricPointResult {
 	readonly series: readonly { readonly series: MetricSeries; readonly points: readonly MetricPoint[] }[];
 	readonly truncated: boolean;
@@ -342,19 +354,20 @@ export interface VerifyReport {
 
 /**
  * Reading. Every answer MUST see whole groups only, and every trace once, however its blocks are being merged. A window that cannot
- * be read MUST NOT keep the others from being served, and MUST be named in `damagedWindows` where the answer has it.
+ * be read MUST NOT keep the others from being served, and MUST be named in `damagedWindows`, which every answer has but the lists of names.
+ * Once `signal` says that nobody waits any more, a read SHOULD end soon, with whatever answer or error.
  */
 export interface StoreReader {
-	/** MUST find spans of the trace whatever group, window or file they lie in; undefined when there is none. */
-	trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult | undefined>;
-	searchTraces(query: TraceQuery): Promise<TraceSearchResult>;
+	/** MUST find spans of the trace whatever group, window or file they lie in. */
+	trace(id: TraceId, format: "protobuf" | "json", signal?: AbortSignal): Promise<TraceResult>;
+	searchTraces(query: TraceQuery, signal?: AbortSignal): Promise<TraceSearchResult>;
 	/** Sorted by name. Beyond 10,000 names the rest are gathered under `(overflow)`. */
 	services(): Promise<readonly ServiceInfo[]>;
 	/** Sorted by name, then kind. Beyond 1,000 names a service the rest are gathered under `(overflow)`. */
 	operations(service: string): Promise<readonly OperationInfo[]>;
-	searchLogs(query: LogQuery): Promise<LogSearchResult>;
-	metricSeries(query: MetricSeriesQuery): Promise<readonly MetricSeries[]>;
-	metricPoints(query: MetricPointQuery): Promise<MetricPointResult>;
+	searchLogs(query: LogQuery, signal?: AbortSignal): Promise<LogSearchResult>;
+	metricSeries(query: MetricSeriesQuery, signal?: AbortSignal): Promise<MetricSeriesResult>;
+	metricPoints(query: MetricPointQuery, signal?: AbortSignal): Promise<MetricPointResult>;
 	close(): Promise<void>;
 }
 

@@ -66,7 +66,14 @@ export const metricSeries = z
 		],
 	});
 
-export const metricSeriesAnswer = z.object({ series: z.array(metricSeries).readonly() }).meta({ id: "MetricSeriesAnswer" });
+const damagedWindows = z
+	.array(z.string())
+	.readonly()
+	.meta({ description: "Windows that could not be read; the rest was looked at." });
+
+export const metricSeriesAnswer = z
+	.object({ series: z.array(metricSeries).readonly(), damagedWindows })
+	.meta({ id: "MetricSeriesAnswer" });
 export type MetricSeriesAnswer = z.infer<typeof metricSeriesAnswer>;
 
 const exponentialBuckets = z.object({ offset: z.number(), bucketCounts: z.array(decimalString).readonly() });
@@ -125,7 +132,7 @@ export const metricPointAnswer = z
 			)
 			.readonly(),
 		truncated: z.boolean().meta({ description: `True when the range held more than ${CAPS.points} points.` }),
-		damagedWindows: z.array(z.string()).readonly(),
+		damagedWindows,
 	})
 	.meta({ id: "MetricPointAnswer" });
 export type MetricPointAnswer = z.infer<typeof metricPointAnswer>;

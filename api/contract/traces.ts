@@ -63,6 +63,16 @@ export const tracePath = z.object({
 	}),
 });
 
+export const wholeTraceSummary = traceSummary
+	.extend({
+		damagedWindows: z
+			.array(z.string())
+			.readonly()
+			.meta({ description: "Windows that could not be read, in which more spans of the trace may lie." }),
+	})
+	.meta({ id: "WholeTraceSummary", description: "One trace, and what its spans may lack." });
+export type WholeTraceSummary = z.infer<typeof wholeTraceSummary>;
+
 export const traceAnswer = z
 	.object({
 		resourceSpans: z
@@ -74,6 +84,6 @@ export const traceAnswer = z
 					[{ resource: { attributes: [{ key: "service.name", value: { stringValue: "gateway" } }] }, scopeSpans: [] }],
 				],
 			}),
-		meshscope: traceSummary,
+		meshscope: wholeTraceSummary,
 	})
 	.meta({ id: "TraceAnswer", description: "The whole trace, each span once, and its summary." });

@@ -42,18 +42,30 @@ export function answerBudget(maxBytes: number): AnswerBudget {
 	};
 }
 
-/** The answer, or `query_timeout`. The reader bounds its own work; this bounds the wait when it does not answer at all. */
-export async function withTimeout<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
+/**
+ * The answer, or `query_timeout`. The reader bounds its own work; this bounds the wait when it does not answer at all, and tells it
+ * when nobody waits any more: the time is up, or the client has left.
+ */
+export async function withTimeout<T>(
+	start: (signal: AbortSignal) => Promise<T>,
+	timeoutMs: number,
+	reply: FastifyReply,
+): Promise<T> {
 	const { promise: expired, reject } = Promise.withResolvers<never>();
+	const waiting = new AbortController();
+	const stopWaiting = (): void => waiting.abort();
+	reply.raw.once("close", stopWaiting);
 	const timer = setTimeout(() => {
 		const message = `the query took longer than ${timeoutMs / 1_000} s; narrow its range, or add a service or attribute`;
 		reject(new MeshscopeError("query_timeout", message));
+		stopWaiting();
 	}, timeoutMs);
 	// The client's connection keeps the process up as long as somebody waits; after a close nobody does.
 	timer.unref();
 	try {
-		return await Promise.race([work, expired]);
+		return await Promise.race([start(waiting.signal), expired]);
 	} finally {
 		clearTimeout(timer);
+		reply.raw.off("close", stopWaiting);
 	}
 }

@@ -50,8 +50,8 @@ function isArrayField(field: SchemaShape): boolean {
 	return type === "array" || (innerType !== undefined && isArrayField(innerType as SchemaShape));
 }
 
-export function ask<T>(context: RouteContext, work: Promise<T>): Promise<T> {
-	return withTimeout(work, context.queryTimeoutMs);
+export function ask<T>(context: RouteContext, reply: FastifyReply, start: (signal: AbortSignal) => Promise<T>): Promise<T> {
+	return withTimeout(start, context.queryTimeoutMs, reply);
 }
 
 /** Answers data: never cached, since it is somebody's traffic and the next query may find more. */

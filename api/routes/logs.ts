@@ -9,7 +9,8 @@ import { addRoute, ask, type RouteContext, sendJson } from "./context.ts";
 
 export function addLogRoutes(scope: FastifyInstance, context: RouteContext): void {
 	addRoute(scope, "logs", async ({ parameters, reply }) => {
-		const found = await ask(context, context.reader.searchLogs(logQueryOf(parameters, context.now())));
+		const query = logQueryOf(parameters, context.now());
+		const found = await ask(context, reply, (signal) => context.reader.searchLogs(query, signal));
 		const answer: LogSearchAnswer = { logs: found.logs, searched: found.searched };
 		return sendJson(reply, answer);
 	});

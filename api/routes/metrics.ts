@@ -11,7 +11,9 @@ import { addRoute, ask, type RouteContext, sendJson } from "./context.ts";
 
 export function addMetricRoutes(scope: FastifyInstance, context: RouteContext): void {
 	addRoute(scope, "metricSeries", async ({ parameters, reply }) => {
-		const answer: MetricSeriesAnswer = { series: await ask(context, context.reader.metricSeries(seriesQueryOf(parameters))) };
+		const query = seriesQueryOf(parameters);
+		const found = await ask(context, reply, (signal) => context.reader.metricSeries(query, signal));
+		const answer: MetricSeriesAnswer = { series: found.series, damagedWindows: found.damagedWindows };
 		return sendJson(reply, answer);
 	});
 
@@ -31,7 +33,7 @@ export function addMetricRoutes(scope: FastifyInstance, context: RouteContext): 
 			toNs: range.toNs,
 			maxPoints: CAPS.points,
 		};
-		const found = await ask(context, context.reader.metricPoints(query));
+		const found = await ask(context, reply, (signal) => context.reader.metricPoints(query, signal));
 		const answer: MetricPointAnswer = {
 			window: { fromUnixNano: range.fromNs.toString(), toUnixNano: range.toNs.toString() },
 			...(stepNs === undefined ? {} : { stepNs: stepNs.toString() }),

@@ -2,9 +2,10 @@
 import { Readable } from "node:stream";
 import type { FastifyInstance } from "fastify";
 import { MeshscopeError } from "../../model/errors.ts";
-import type { TraceQuery, TraceSummary } from "../../store/store.ts";
+import type { TraceId } from "../../model/ids.ts";
+import type { TraceQuery } from "../../store/store.ts";
 import { CAPS, DEFAULT_LIMITS } from "../contract/common.ts";
-import type { TraceSearchAnswer, TraceSummary as TraceSummaryAnswer } from "../contract/traces.ts";
+import type { TraceSearchAnswer, WholeTraceSummary } from "../contract/traces.ts";
 import { attributeFilters, durationParameter, limitOf, oneOf, type Parameters, single, timeRange, traceIdOf } from "../query.ts";
 import { addRoute, ask, type RouteContext, sendJson } from "./context.ts";
 
@@ -14,7 +15,8 @@ const CLOSING_BRACE = 0x7d;
 
 export function addTraceRoutes(scope: FastifyInstance, context: RouteContext): void {
 	addRoute(scope, "traces", async ({ parameters, reply }) => {
-		const found = await ask(context, context.reader.searchTraces(traceQueryOf(parameters, context.now())));
+		const query = traceQueryOf(parameters, context.now());
+		const found = await ask(context, reply, (signal) => context.reader.searchTraces(query, signal));
 		const answer: TraceSearchAnswer = { traces: found.traces, searched: found.searched };
 		return sendJson(reply, answer);
 	});
@@ -22,14 +24,15 @@ export function addTraceRoutes(scope: FastifyInstance, context: RouteContext): v
 	addRoute(scope, "trace", async ({ path, request, reply }) => {
 		const id = traceIdOf(path["traceId"] ?? "", "traceId");
 		const protobufType = acceptedProtobuf(request.headers.accept);
-		const trace = await ask(context, context.reader.trace(id, protobufType === undefined ? "json" : "protobuf"));
-		if (trace === undefined) {
-			throw new MeshscopeError("not_found", `no trace ${id}; it is older than the retention, or has not arrived`);
-		}
-		context.budget.hold(trace.body.length, reply);
+		const format = protobufType === undefined ? "json" : "protobuf";
+		const found = await ask(context, reply, (signal) => context.reader.trace(id, format, signal));
+		const { trace, damagedWindows } = found;
+		if (trace === undefined) throw noTrace(id, damagedWindows);
+		const { summary, body } = trace;
 		reply.header("cache-control", "no-store").header("vary", "Accept");
-		const parts = protobufType === undefined ? withSummary(trace.body, trace.summary) : [trace.body];
+		const parts = protobufType === undefined ? withSummary(body, { ...summary, damagedWindows }) : body;
 		const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+		context.budget.hold(bytes, reply);
 		return reply
 			.type(protobufType ?? "application/json; charset=utf-8")
 			.header("content-length", bytes)
@@ -64,11 +67,23 @@ function traceQueryOf(parameters: Parameters, nowMs: number): TraceQuery {
  * `{"resourceSpans":[…]}` with the summary put in before its last brace: a trace of 100 MB is neither parsed nor copied.
  * @throws Error when the text is no JSON object with a member
  */
-export function withSummary(json: Uint8Array, summary: TraceSummary): readonly Uint8Array[] {
-	const end = json.lastIndexOf(CLOSING_BRACE);
-	if (end < 2) throw new Error("the reader's trace is no JSON object with a member");
-	const answer: TraceSummaryAnswer = summary;
-	return [json.subarray(0, end), Buffer.from(`,"meshscope":${JSON.stringify(answer)}}`)];
+export function withSummary(json: readonly Uint8Array[], summary: WholeTraceSummary): readonly Uint8Array[] {
+	const parts = [...json];
+	for (let last = parts.pop(); last !== undefined; last = parts.pop()) {
+		const end = last.lastIndexOf(CLOSING_BRACE);
+		if (end < 0) continue;
+		if (end + parts.reduce((sum, part) => sum + part.length, 0) < 2) break;
+		return [...parts, last.subarray(0, end), Buffer.from(`,"meshscope":${JSON.stringify(summary)}}`)];
+	}
+	throw new Error("the reader's trace is no JSON object with a member");
+}
+
+function noTrace(id: TraceId, damagedWindows: readonly string[]): MeshscopeError {
+	const why =
+		damagedWindows.length === 0
+			? "it is older than the retention, or has not arrived"
+			: `it is older than the retention, has not arrived, or lies in a window that cannot be read: ${damagedWindows.join(", ")}`;
+	return new MeshscopeError("not_found", `no trace ${id}; ${why}`);
 }
 
 function* slices(parts: readonly Uint8Array[]): Generator<Uint8Array> {

@@ -232,7 +232,7 @@ export class BlockBuilder {
 		const scopeOf = head.scopes.map((scope) =>
 			this.internScope(itemOf[scope.resourceItem]!, itemOf[scope.scopeItem]!, scope.service),
 		);
-		const classOf = head.classes.map((entry) => {
+		const classOf = head.classes.all().map((entry) => {
 			const scope = scopeOf[entry.scope]!;
 			const nameItem = itemOf[entry.nameItem]!;
 			const kindItem = itemOf[entry.kindItem]!;

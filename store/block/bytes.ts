@@ -113,8 +113,7 @@ export class ByteReader {
 	}
 
 	zigzag(): number {
-		const value = this.varint();
-		return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+		return unzigzag(this.varint());
 	}
 
 	word(): number {
@@ -139,6 +138,10 @@ export class ByteReader {
 	bigint64(): bigint {
 		return (BigInt(this.word()) << 32n) | BigInt(this.word());
 	}
+}
+
+export function unzigzag(value: number): number {
+	return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
 }
 
 /** A stored block contradicts itself; the window that holds it must be set aside. */

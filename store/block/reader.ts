@@ -2,43 +2,13 @@
  * Reads a stored block part by part, each when it is first asked for, and rebuilds records from it to the byte.
  */
 import type { RecordShape } from "../../model/columns.ts";
-import { ByteReader, ByteWriter, DamagedBlockError } from "./bytes.ts";
-import { BLOCK_FORMAT, type PartName, SHAPE_OF_SIGNAL, SLOT, traceHash } from "./format.ts";
+import { ByteReader, ByteWriter, DamagedBlockError, unzigzag } from "./bytes.ts";
+import { MAX_RESTARTS, OffsetCursor, StoredColumn, VarintCursor } from "./cursor.ts";
+import { type PartName, SLOT, traceHash } from "./format.ts";
+import { readHead, type StoredHead } from "./head.ts";
 import { HeapReader } from "./heap.ts";
 import { StoredIndices } from "./indices.ts";
 import { openPart } from "./seal.ts";
-
-export interface StoredClass {
-	readonly scope: number;
-	readonly service: string;
-	readonly name: string;
-	readonly nameItem: number;
-	readonly kindItem: number;
-	/** Span kind, or severity number. */
-	readonly kind: number;
-	/** Status code. */
-	readonly status: number;
-	readonly rows: number;
-	readonly minDuration: number;
-	readonly maxDuration: number;
-}
-
-export interface StoredHead {
-	readonly shape: RecordShape;
-	readonly rows: number;
-	readonly baseNs: bigint;
-	readonly scopes: readonly { readonly resourceItem: number; readonly scopeItem: number; readonly service: string }[];
-	readonly classes: readonly StoredClass[];
-	readonly layouts: readonly { readonly slots: Uint8Array; readonly hash: number; readonly items: number }[];
-	/** Rows whose times do not fit the columns. */
-	readonly wideRows: ReadonlyMap<number, { readonly time0: bigint; readonly time1: bigint }>;
-}
-
-export interface StoredColumn {
-	/** Block entry numbers, in the order of the column's indices. */
-	readonly entries: Uint32Array;
-	readonly indices: StoredIndices;
-}
 
 interface StoredTraces {
 	readonly count: number;
@@ -48,9 +18,16 @@ interface StoredTraces {
 	readonly firstRow: Uint32Array;
 }
 
+/** Rows of one trace, and where its id lies in the part that lists the traces. */
+interface TraceRange {
+	readonly place: number;
+	readonly firstRow: number;
+	readonly endRow: number;
+	readonly id: readonly [number, number, number, number];
+}
+
 /** An empty reader's own size, about. */
 const READER_BYTES = 512;
-const decoder = new TextDecoder();
 
 const LITERAL_STEP = 64;
 
@@ -58,17 +35,23 @@ export class BlockReader {
 	private readonly load: (part: PartName) => Uint8Array | undefined;
 	/** Bytes that this reader keeps in memory, for whoever caches readers. */
 	heldBytes = READER_BYTES;
-	private headBytes = 0;
 	private headValue: StoredHead | undefined;
 	private tracesValue: StoredTraces | undefined;
+	/** The trace last looked up: nearly all of what is asked for row by row is about its rows. */
+	private traceValue: TraceRange | undefined;
+	private traceBytesValue: { readonly bytes: Uint8Array; readonly count: number; readonly idsAt: number } | undefined;
 	private offsetsValue: Float64Array | undefined;
+	private offsetCursor: OffsetCursor | undefined;
 	private durationsValue: Float64Array | undefined;
+	private durationCursor: VarintCursor | undefined;
+	private storedClassesValue: { readonly classes: StoredIndices; readonly layouts: StoredIndices } | undefined;
 	private classesValue: { readonly classes: Uint32Array; readonly layouts: Uint32Array } | undefined;
 	private idsValue: Uint8Array | undefined;
 	private literalsValue: Uint32Array | undefined;
 	private heapValue: HeapReader | undefined;
 	private columnsValue: readonly (readonly StoredColumn[])[] | undefined;
-	private layoutRowsValue: { readonly rows: readonly Uint32Array[]; readonly rank: Uint32Array } | undefined;
+	private ranksValue: { readonly counts: Uint32Array; readonly rank: Uint32Array } | undefined;
+	private layoutRowsValue: readonly Uint32Array[] | undefined;
 	private filterValue: Uint8Array | null | undefined;
 
 	/** @param load gives a part as it was sealed, or undefined where the block has none */
@@ -77,22 +60,32 @@ export class BlockReader {
 	}
 
 	head(): StoredHead {
-		return (this.headValue ??= this.readHead());
+		if (this.headValue === undefined) {
+			this.headValue = readHead(this.part("head"));
+			this.heldBytes += this.headValue.heldBytes;
+		}
+		return this.headValue;
 	}
 
 	/** Lets go of everything but the head; parts are loaded again when they are asked for. */
 	forgetParts(): void {
 		this.tracesValue = undefined;
+		this.traceValue = undefined;
+		this.traceBytesValue = undefined;
 		this.offsetsValue = undefined;
+		this.offsetCursor = undefined;
 		this.durationsValue = undefined;
+		this.durationCursor = undefined;
+		this.storedClassesValue = undefined;
 		this.classesValue = undefined;
 		this.idsValue = undefined;
 		this.literalsValue = undefined;
 		this.heapValue = undefined;
 		this.columnsValue = undefined;
+		this.ranksValue = undefined;
 		this.layoutRowsValue = undefined;
 		this.filterValue = undefined;
-		this.heldBytes = READER_BYTES + this.headBytes;
+		this.heldBytes = READER_BYTES + (this.headValue?.heldBytes ?? 0);
 	}
 
 	get shape(): RecordShape {
@@ -101,10 +94,11 @@ export class BlockReader {
 
 	traces(): StoredTraces {
 		if (this.tracesValue === undefined) {
-			const reader = new ByteReader(this.part("traces"));
-			const count = reader.varint();
+			const { bytes, count, idsAt } = this.traceBytes();
 			const ids = new Uint32Array(count * 4);
-			for (let i = 0; i < ids.length; i++) ids[i] = reader.word();
+			for (let i = 0; i < ids.length; i++) ids[i] = wordAt(bytes, idsAt + i * 4);
+			const reader = new ByteReader(bytes);
+			reader.at = idsAt + count * 16;
 			const firstRow = new Uint32Array(count + 1);
 			for (let i = 0, at = 0; i < count; i++) firstRow[i + 1] = at += reader.varint();
 			if (firstRow[count] !== this.head().rows) throw new DamagedBlockError("rows of traces do not add up");
@@ -114,26 +108,41 @@ export class BlockReader {
 		return this.tracesValue;
 	}
 
-	/** Place of a trace in the block, or -1. */
-	findTrace(w0: number, w1: number, w2: number, w3: number): number {
-		const { ids, count } = this.traces();
+	/** The rows of a trace, from the first up to the second; undefined where the block does not hold it. */
+	findTrace(w0: number, w1: number, w2: number, w3: number): readonly [number, number] | undefined {
+		const { bytes, count, idsAt } = this.traceBytes();
 		const wanted = traceHash(w0, w1, w2, w3);
 		let low = 0;
 		let high = count;
 		while (low < high) {
 			const middle = (low + high) >>> 1;
-			if (this.hashAt(ids, middle) < wanted) low = middle + 1;
+			if (traceHash(...idAt(bytes, idsAt + middle * 16)) < wanted) low = middle + 1;
 			else high = middle;
 		}
-		for (; low < count && this.hashAt(ids, low) === wanted; low++) {
-			const at = low * 4;
-			if (ids[at] === w0 && ids[at + 1] === w1 && ids[at + 2] === w2 && ids[at + 3] === w3) return low;
+		for (; low < count; low++) {
+			const id = idAt(bytes, idsAt + low * 16);
+			if (id[0] === w0 && id[1] === w1 && id[2] === w2 && id[3] === w3) return this.rangeOf(low, id);
+			if (traceHash(...id) !== wanted) break;
 		}
-		return -1;
+		return undefined;
+	}
+
+	private rangeOf(place: number, id: TraceRange["id"]): readonly [number, number] {
+		const { bytes, count, idsAt } = this.traceBytes();
+		const rows = new ByteReader(bytes);
+		rows.at = idsAt + count * 16;
+		let firstRow = 0;
+		for (let i = 0; i < place; i++) firstRow += rows.varint();
+		const endRow = firstRow + rows.varint();
+		if (endRow > this.head().rows) throw new DamagedBlockError("rows of traces do not add up");
+		this.traceValue = { place, firstRow, endRow, id };
+		return [firstRow, endRow];
 	}
 
 	/** Place of the trace that a row belongs to. */
 	traceOfRow(row: number): number {
+		const trace = this.traceValue;
+		if (trace !== undefined && row >= trace.firstRow && row < trace.endRow) return trace.place;
 		const { firstRow, count } = this.traces();
 		let low = 0;
 		let high = count;
@@ -143,6 +152,21 @@ export class BlockReader {
 			else high = middle;
 		}
 		return low;
+	}
+
+	/** First row of the trace that a row belongs to. */
+	private firstRowOfTrace(row: number): number {
+		const trace = this.traceValue;
+		if (trace !== undefined && row >= trace.firstRow && row < trace.endRow) return trace.firstRow;
+		return this.traces().firstRow[this.traceOfRow(row)]!;
+	}
+
+	private traceIdOfRow(row: number): TraceRange["id"] {
+		const trace = this.traceValue;
+		if (trace !== undefined && row >= trace.firstRow && row < trace.endRow) return trace.id;
+		const { ids } = this.traces();
+		const at = this.traceOfRow(row) * 4;
+		return [ids[at]!, ids[at + 1]!, ids[at + 2]!, ids[at + 3]!];
 	}
 
 	/** First time of each row less `head().baseNs`; ±2^52 stands for a wide row. */
@@ -174,6 +198,16 @@ export class BlockReader {
 		return this.durationsValue;
 	}
 
+	/** As `rowClasses()` for a single row. */
+	classOfRow(row: number): number {
+		return this.classesValue?.classes[row] ?? this.storedClasses().classes.at(row);
+	}
+
+	/** As `rowLayouts()` for a single row. */
+	layoutOfRow(row: number): number {
+		return this.classesValue?.layouts[row] ?? this.storedClasses().layouts.at(row);
+	}
+
 	rowClasses(): Uint32Array {
 		return this.readClasses().classes;
 	}
@@ -184,12 +218,36 @@ export class BlockReader {
 
 	time0(row: number): bigint {
 		const head = this.head();
-		return head.wideRows.get(row)?.time0 ?? head.baseNs + BigInt(this.offsets()[row]!);
+		return head.wideRows.get(row)?.time0 ?? head.baseNs + BigInt(this.offsetOfRow(row));
 	}
 
 	time1(row: number): bigint {
 		const head = this.head();
-		return head.wideRows.get(row)?.time1 ?? head.baseNs + BigInt(this.offsets()[row]! + this.durations()[row]!);
+		return head.wideRows.get(row)?.time1 ?? head.baseNs + BigInt(this.offsetOfRow(row) + this.durationOfRow(row));
+	}
+
+	/** As `offsets()` for a single row; best asked in ascending order. */
+	offsetOfRow(row: number): number {
+		if (this.offsetsValue !== undefined) return this.offsetsValue[row]!;
+		if (this.offsetCursor === undefined) {
+			const part = this.part("times");
+			this.offsetCursor = new OffsetCursor(part);
+			this.heldBytes += part.length;
+		}
+		if (this.offsetCursor.restarts > MAX_RESTARTS) return this.offsets()[row]!;
+		return this.offsetCursor.at(row, this.firstRowOfTrace(row));
+	}
+
+	/** As `durations()` for a single row; best asked in ascending order. */
+	durationOfRow(row: number): number {
+		if (this.durationsValue !== undefined) return this.durationsValue[row]!;
+		if (this.durationCursor === undefined) {
+			const part = this.part("durations");
+			this.durationCursor = new VarintCursor(new ByteReader(part));
+			this.heldBytes += part.length;
+		}
+		if (this.durationCursor.restarts > MAX_RESTARTS) return this.durations()[row]!;
+		return unzigzag(this.durationCursor.at(row));
 	}
 
 	/** Span id of a row, as two words. */
@@ -205,10 +263,7 @@ export class BlockReader {
 		const codes = rows * 8;
 		const code = bytes[codes + row]!;
 		if (code === 0) return [0, 0];
-		if (code > 1) {
-			const { firstRow } = this.traces();
-			return this.spanId(firstRow[this.traceOfRow(row)]! + code - 2);
-		}
+		if (code > 1) return this.spanId(this.firstRowOfTrace(row) + code - 2);
 		const step = Math.floor(row / LITERAL_STEP);
 		let literal = this.literalsBefore(bytes, codes, rows)[step]!;
 		for (let i = codes + step * LITERAL_STEP, end = codes + row; i < end; i++) if (bytes[i] === 1) literal++;
@@ -290,13 +345,12 @@ export class BlockReader {
 
 	/** Rows of a layout, ascending: the order of the column's indices. */
 	rowsOfLayout(layout: number): Uint32Array {
-		return this.layoutRows().rows[layout]!;
+		return this.layoutRows()[layout]!;
 	}
 
 	/** Dictionary entry at a position of a row. */
 	entry(row: number, position: number): number {
-		const column = this.column(this.rowLayouts()[row]!, position);
-		return column.entries[column.indices.isConstant ? 0 : column.indices.at(this.layoutRows().rank[row]!)]!;
+		return this.column(this.layoutOfRow(row), position).entryAt(this.ranks().rank[row]!);
 	}
 
 	filter(): Uint8Array | undefined {
@@ -312,22 +366,19 @@ export class BlockReader {
 	writeRecord(row: number, out: ByteWriter): void {
 		const head = this.head();
 		const { shape } = head;
-		const layout = head.layouts[this.rowLayouts()[row]!]!;
-		const entry = head.classes[this.rowClasses()[row]!]!;
+		const layout = head.layouts[this.layoutOfRow(row)]!;
+		const entry = head.classes.at(this.classOfRow(row));
 		let position = 0;
 		for (const slot of layout.slots) {
 			switch (slot) {
 				case SLOT.item:
 					out.raw(this.item(this.entry(row, position++)));
 					break;
-				case SLOT.traceId: {
-					const at = this.traceOfRow(row) * 4;
-					const { ids } = this.traces();
+				case SLOT.traceId:
 					out.byte((shape.traceIdField << 3) | 2);
 					out.byte(16);
-					for (let i = 0; i < 4; i++) out.word(ids[at + i]!);
+					for (const word of this.traceIdOfRow(row)) out.word(word);
 					break;
-				}
 				case SLOT.spanId:
 					writeId(out, shape.spanIdField, this.spanId(row));
 					break;
@@ -369,9 +420,16 @@ export class BlockReader {
 		return this.idsValue;
 	}
 
-	private hashAt(ids: Uint32Array, trace: number): number {
-		const at = trace * 4;
-		return traceHash(ids[at]!, ids[at + 1]!, ids[at + 2]!, ids[at + 3]!);
+	private traceBytes(): NonNullable<BlockReader["traceBytesValue"]> {
+		if (this.traceBytesValue === undefined) {
+			const reader = new ByteReader(this.part("traces"));
+			const count = reader.varint();
+			const idsAt = reader.at;
+			reader.raw(count * 16);
+			this.traceBytesValue = { bytes: reader.bytes, count, idsAt };
+			this.heldBytes += reader.bytes.length;
+		}
+		return this.traceBytesValue;
 	}
 
 	private part(name: PartName): Uint8Array {
@@ -380,96 +438,64 @@ export class BlockReader {
 		return openPart(sealed);
 	}
 
-	private readHead(): StoredHead {
-		const reader = new ByteReader(this.part("head"));
-		const format = reader.byte();
-		if (format !== BLOCK_FORMAT)
-			throw new DamagedBlockError(`a block has format ${format}; this version reads ${BLOCK_FORMAT}`);
-		const shape = SHAPE_OF_SIGNAL[reader.byte() === 0 ? "traces" : "logs"];
-		const rows = reader.varint();
-		const baseNs = reader.bigint64();
-		const services = list(reader, () => decoder.decode(reader.lengthPrefixed()));
-		const scopes = list(reader, () => ({
-			resourceItem: reader.varint(),
-			scopeItem: reader.varint(),
-			service: services[reader.varint()]!,
-		}));
-		const names = list(reader, () => decoder.decode(reader.lengthPrefixed()));
-		const classes = list(reader, () => {
-			const scope = reader.varint();
-			return {
-				scope,
-				service: scopes[scope]!.service,
-				name: names[reader.varint()]!,
-				nameItem: reader.varint(),
-				kindItem: reader.varint(),
-				kind: reader.byte(),
-				status: reader.byte(),
-				rows: reader.varint(),
-				minDuration: reader.zigzag(),
-				maxDuration: reader.zigzag(),
-			};
-		});
-		const layouts = list(reader, () => {
-			const hash = reader.word() | 0;
-			const slots = reader.lengthPrefixed();
-			return { slots, hash, items: slots.reduce((total, slot) => total + (slot === SLOT.item ? 1 : 0), 0) };
-		});
-		const wideRows = new Map(
-			list(reader, () => [reader.varint(), { time0: reader.bigint64(), time1: reader.bigint64() }] as const),
-		);
-		this.headBytes = reader.bytes.length * 4;
-		this.heldBytes += this.headBytes;
-		return { shape, rows, baseNs, scopes, classes, layouts, wideRows };
-	}
-
 	private readClasses(): { readonly classes: Uint32Array; readonly layouts: Uint32Array } {
 		if (this.classesValue === undefined) {
-			const head = this.head();
-			const reader = new ByteReader(this.part("classes"));
-			const classes = new StoredIndices(reader, head.rows, head.classes.length).unpack();
-			const layouts = new StoredIndices(reader, head.rows, head.layouts.length).unpack();
-			this.classesValue = { classes, layouts };
+			const stored = this.storedClasses();
+			const classes = stored.classes.unpack();
+			this.classesValue = { classes, layouts: stored.layouts.unpack() };
 			this.heldBytes += classes.byteLength * 2;
 		}
 		return this.classesValue;
+	}
+
+	private storedClasses(): NonNullable<BlockReader["storedClassesValue"]> {
+		if (this.storedClassesValue === undefined) {
+			const head = this.head();
+			const reader = new ByteReader(this.part("classes"));
+			const classes = new StoredIndices(reader, head.rows, head.classes.length);
+			const layouts = new StoredIndices(reader, head.rows, head.layouts.length);
+			this.storedClassesValue = { classes, layouts };
+			this.heldBytes += reader.bytes.length;
+		}
+		return this.storedClassesValue;
 	}
 
 	private readColumns(): readonly (readonly StoredColumn[])[] {
 		if (this.columnsValue === undefined) {
 			const bytes = this.part("columns");
 			const reader = new ByteReader(bytes);
+			const { counts } = this.ranks();
 			this.columnsValue = this.head().layouts.map((layout, i) => {
-				const rows = this.rowsOfLayout(i).length;
-				return Array.from({ length: layout.items }, () => {
-					const distinct = reader.varint();
-					const entries = new Uint32Array(distinct);
-					for (let k = 0, previous = 0; k < distinct; k++) entries[k] = previous += reader.zigzag() + 1;
-					return { entries, indices: new StoredIndices(reader, rows, distinct) };
-				});
+				const readIndices = (distinct: number): StoredIndices => new StoredIndices(reader, counts[i]!, distinct);
+				return Array.from({ length: layout.items }, () => new StoredColumn(reader, readIndices));
 			});
 			this.heldBytes += bytes.length;
 		}
 		return this.columnsValue;
 	}
 
-	private layoutRows(): { readonly rows: readonly Uint32Array[]; readonly rank: Uint32Array } {
-		if (this.layoutRowsValue === undefined) {
+	/** How many rows each layout has, and the place of each row among those of its layout. */
+	private ranks(): NonNullable<BlockReader["ranksValue"]> {
+		if (this.ranksValue === undefined) {
 			const head = this.head();
-			const rowLayouts = this.rowLayouts();
+			const { layouts } = this.storedClasses();
 			const counts = new Uint32Array(head.layouts.length);
-			for (let row = 0; row < head.rows; row++) counts[rowLayouts[row]!]!++;
-			const rows = Array.from(counts, (count) => new Uint32Array(count));
 			const rank = new Uint32Array(head.rows);
-			counts.fill(0);
-			for (let row = 0; row < head.rows; row++) {
-				const layout = rowLayouts[row]!;
-				const place = counts[layout]!++;
-				rows[layout]![place] = row;
-				rank[row] = place;
-			}
-			this.layoutRowsValue = { rows, rank };
-			this.heldBytes += head.rows * 8;
+			for (let row = 0; row < rank.length; row++) rank[row] = counts[layouts.at(row)]!++;
+			this.ranksValue = { counts, rank };
+			this.heldBytes += rank.byteLength;
+		}
+		return this.ranksValue;
+	}
+
+	private layoutRows(): readonly Uint32Array[] {
+		if (this.layoutRowsValue === undefined) {
+			const { counts, rank } = this.ranks();
+			const rowLayouts = this.rowLayouts();
+			const rows = Array.from(counts, (count) => new Uint32Array(count));
+			for (let row = 0; row < rank.length; row++) rows[rowLayouts[row]!]![rank[row]!] = row;
+			this.layoutRowsValue = rows;
+			this.heldBytes += rank.byteLength;
 		}
 		return this.layoutRowsValue;
 	}
@@ -488,16 +514,15 @@ function wordAt(bytes: Uint8Array, at: number): number {
 	return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }
 
+/** The four words of a trace id. */
+function idAt(bytes: Uint8Array, at: number): TraceRange["id"] {
+	return [wordAt(bytes, at), wordAt(bytes, at + 4), wordAt(bytes, at + 8), wordAt(bytes, at + 12)];
+}
+
 function writeTime(out: ByteWriter, field: number, time: bigint): void {
 	out.byte((field << 3) | 1);
 	const low = Number(BigInt.asUintN(32, time));
 	const high = Number(BigInt.asUintN(32, time >> 32n));
 	for (let i = 0; i < 32; i += 8) out.byte((low >>> i) & 0xff);
 	for (let i = 0; i < 32; i += 8) out.byte((high >>> i) & 0xff);
-}
-
-function list<T>(reader: ByteReader, read: () => T): T[] {
-	const count = reader.varint();
-	if (count > reader.bytes.length) throw new DamagedBlockError("a list is longer than its part");
-	return Array.from({ length: count }, read);
 }

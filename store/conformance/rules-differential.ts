@@ -228,8 +228,8 @@ interface Queries {
 async function answers({ reader }: Workbench, asked: Queries): Promise<unknown> {
 	const traces: Record<string, unknown> = {};
 	for (let i = 1; i <= TRACES; i++) {
-		const result = await reader.trace(traceId(i) as TraceId, "protobuf");
-		traces[i] = result === undefined ? undefined : { summary: result.summary, spans: wireSpans(result.body) };
+		const { trace } = await reader.trace(traceId(i) as TraceId, "protobuf");
+		traces[i] = trace === undefined ? undefined : { summary: trace.summary, spans: wireSpans(Buffer.concat(trace.body)) };
 	}
 	const searches = [];
 	for (const query of asked.traces) {
@@ -250,7 +250,7 @@ async function answers({ reader }: Workbench, asked: Queries): Promise<unknown> 
 			series: { ...entry.series, id: "", lastTimeUnixNano: "" },
 			points: lines(entry.points),
 		}));
-		const all = (await reader.metricSeries(query)).map((entry) => ({ ...entry, id: "" }));
+		const all = (await reader.metricSeries(query)).series.map((entry) => ({ ...entry, id: "" }));
 		points.push({ truncated, found: lines(found), all: lines(all) });
 	}
 	// When a name was last seen may be written down late, and arrival goes back and forth here.

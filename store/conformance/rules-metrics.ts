@@ -156,7 +156,7 @@ export const METRIC_RULES: readonly Rule[] = [
 			});
 			bench.append({ metrics: [request("b", sum("m", point(4, 0, [{ key: "route", value: { intValue: "7" } }])))] });
 			const names = async (query: Partial<MetricPointQuery>) =>
-				(await bench.reader.metricSeries({ attributes: [], limit: 100, ...query }))
+				(await bench.reader.metricSeries({ attributes: [], limit: 100, ...query })).series
 					.map(({ service, name, attributes }) => `${service} ${name} ${String(attributes["route"] ?? "")}`)
 					.sort();
 			assert.deepEqual(await names({}), ["a m %", "a m /x", "a n ", "b m 7"]);
@@ -195,13 +195,13 @@ export const METRIC_RULES: readonly Rule[] = [
 		title: "a series keeps its id while it grows",
 		async run(bench) {
 			bench.append({ metrics: [request("a", sum("m", point(1, 0)), sum("n", point(1, 0)))] });
-			const before = await bench.reader.metricSeries({ attributes: [], limit: 10 });
+			const { series: before } = await bench.reader.metricSeries({ attributes: [], limit: 10 });
 			assert.equal(new Set(before.map(({ id }) => id)).size, 2);
 			bench.append({
 				metrics: [request("a", sum("n", point(2, 1)), sum("m", point(2, 1)))],
 				arrivedMs: NOW_MS + 7_200_000,
 			});
-			const after = await bench.reader.metricSeries({ attributes: [], limit: 10 });
+			const { series: after } = await bench.reader.metricSeries({ attributes: [], limit: 10 });
 			const ids = (list: typeof before) => list.map(({ id, name }) => `${name} ${id}`).sort();
 			assert.deepEqual(ids(after), ids(before));
 		},

@@ -50,7 +50,7 @@ function textGroup(text: string): Parameters<Workbench["append"]>[0] {
 /** Numbers of the groups of {@link oneOfEach} that each kind of read sees. */
 async function visible(bench: Workbench): Promise<Record<string, number[]>> {
 	const numbers = (texts: readonly string[]) => texts.map((text) => Number(text.split(" ")[1])).sort((a, b) => a - b);
-	const series = await bench.reader.metricSeries({ attributes: [], limit: 1_000 });
+	const { series } = await bench.reader.metricSeries({ attributes: [], limit: 1_000 });
 	const points = await bench.reader.metricPoints({ attributes: [], limit: 1_000, maxPoints: 1_000, ...ALL_TIME });
 	return {
 		traces: (await bench.found({})).sort((a, b) => a - b),
@@ -233,7 +233,7 @@ export const WRITING_RULES: readonly Rule[] = [
 				(await bench.reader.services()).map(({ name }) => name),
 				["a"],
 			);
-			assert.equal((await bench.reader.metricSeries({ attributes: [], limit: 100 })).length, 7);
+			assert.equal((await bench.reader.metricSeries({ attributes: [], limit: 100 })).series.length, 7);
 		},
 	},
 	{

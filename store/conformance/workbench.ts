@@ -93,14 +93,21 @@ export class Workbench {
 
 	/** The trace's spans as {@link wireSpans} has them; undefined when there is no such trace. */
 	async spans(id: string): Promise<string[] | undefined> {
-		const result = await this.reader.trace(id as TraceId, "protobuf");
-		return result === undefined ? undefined : wireSpans(result.body);
+		const body = await this.body(id, "protobuf");
+		return body === undefined ? undefined : wireSpans(body);
+	}
+
+	/** Put together. */
+	async body(id: string, format: "protobuf" | "json"): Promise<Uint8Array | undefined> {
+		const { trace, damagedWindows } = await this.reader.trace(id as TraceId, format);
+		assert.deepEqual(damagedWindows, []);
+		return trace === undefined ? undefined : Buffer.concat(trace.body);
 	}
 
 	async summary(id: string): Promise<TraceSummary> {
-		const result = await this.reader.trace(id as TraceId, "protobuf");
-		assert.ok(result !== undefined, `no trace ${id}`);
-		return result.summary;
+		const { trace } = await this.reader.trace(id as TraceId, "protobuf");
+		assert.ok(trace !== undefined, `no trace ${id}`);
+		return trace.summary;
 	}
 
 	async search(query: Partial<TraceQuery>): Promise<readonly TraceSummary[]> {

@@ -13,6 +13,7 @@ import type {
 	MetricPointResult,
 	MetricSeries,
 	MetricSeriesQuery,
+	MetricSeriesResult,
 	MetricType,
 	OperationInfo,
 	SearchedInfo,
@@ -37,12 +38,12 @@ export class MemoryReader implements StoreReader {
 		this.state = state;
 	}
 
-	async trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult | undefined> {
+	async trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult> {
 		const spans = this.spansByTrace(new Set([id])).get(id);
-		if (spans === undefined) return undefined;
+		if (spans === undefined) return { trace: undefined, damagedWindows: [] };
 		const bytes = otlpData(spans);
 		const body = format === "protobuf" ? bytes : new TextEncoder().encode(JSON.stringify(decodeTracesData(bytes)));
-		return { summary: summaryOf(id, spans), body };
+		return { trace: { summary: summaryOf(id, spans), body: [body] }, damagedWindows: [] };
 	}
 
 	async searchTraces(query: TraceQuery): Promise<TraceSearchResult> {
@@ -88,8 +89,8 @@ export class MemoryReader implements StoreReader {
 		return { logs: found.slice(0, query.limit).map(logEntry), searched: this.searched(scanned) };
 	}
 
-	async metricSeries(query: MetricSeriesQuery): Promise<readonly MetricSeries[]> {
-		return this.matchingSeries(query).map(metricSeries);
+	async metricSeries(query: MetricSeriesQuery): Promise<MetricSeriesResult> {
+		return { series: this.matchingSeries(query).map(metricSeries), damagedWindows: [] };
 	}
 
 	async metricPoints(query: MetricPointQuery): Promise<MetricPointResult> {

@@ -157,7 +157,7 @@ for (const signal of ["traces", "logs"] as const) {
 	function attributesOf(block: BlockReader, row: number) {
 		const record = block.record(row);
 		const { attributes = [] } = (signal === "traces" ? decodeSpan : decodeLogRecord)(record, 0, record.length);
-		const group = block.item(block.head().scopes[block.head().classes[block.rowClasses()[row]!]!.scope]!.resourceItem);
+		const group = block.item(block.head().scopes[block.head().classes.scope[block.rowClasses()[row]!]!]!.resourceItem);
 		return [...attributes, ...(decodeResourceGroup(group, 0, group.length).resource.attributes ?? [])];
 	}
 }

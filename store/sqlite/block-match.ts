@@ -32,6 +32,15 @@ export class AttributeMatcher {
 		this.filters = filters;
 	}
 
+	/** False when the token filter knows that no row can match. */
+	passesFilter(): boolean {
+		const tokens = this.block.filter();
+		if (tokens !== undefined)
+			for (const { key, type, value } of this.filters)
+				if (!mayContain(tokens, tokenOf(key, canonicalText(type, value)))) return false;
+		return true;
+	}
+
 	/** False when no row can match: by the token filter first, then by the dictionary. */
 	possible(): boolean {
 		if (this.filters.length === 0) return true;
@@ -43,20 +52,16 @@ export class AttributeMatcher {
 		if (!this.possible()) return false;
 		const { partial, block } = this;
 		if (partial === undefined || partial.length === 0) return true;
-		const scope = block.head().classes[block.rowClasses()[row]!]!.scope;
+		const scope = block.head().classes.scope[block.rowClasses()[row]!]!;
 		for (const { scopes, entries } of partial) if (scopes[scope] === 0 && entries?.has(row) !== true) return false;
 		return true;
 	}
 
 	private ask(): void {
 		const { block, filters } = this;
-		const tokens = block.filter();
-		if (tokens !== undefined) {
-			for (const { key, type, value } of filters) {
-				if (mayContain(tokens, tokenOf(key, canonicalText(type, value)))) continue;
-				this.impossible = true;
-				return;
-			}
+		if (!this.passesFilter()) {
+			this.impossible = true;
+			return;
 		}
 		const partial: FilterMatch[] = [];
 		for (const filter of filters) {

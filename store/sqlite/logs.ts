@@ -13,7 +13,8 @@ import type { PlainValue } from "../../model/otlp/types.ts";
 import { WIRE_LENGTH, WireError, WireReader } from "../../model/protobuf/reader.ts";
 import { DamagedBlockError } from "../block/bytes.ts";
 import { traceHash } from "../block/format.ts";
-import type { BlockReader, StoredHead } from "../block/reader.ts";
+import type { StoredHead } from "../block/head.ts";
+import type { BlockReader } from "../block/reader.ts";
 import type { LogEntry, LogQuery, LogSearchResult } from "../store.ts";
 import { AttributeMatcher, EntryRows } from "./block-match.ts";
 import type { StoredBlock, WindowReader } from "./window-reader.ts";
@@ -147,9 +148,9 @@ class LogSearch {
 		let first = 0;
 		let end = head.rows;
 		if (this.trace !== undefined) {
-			const trace = block.findTrace(...this.trace);
-			if (trace < 0) return false;
-			[first, end] = [block.traces().firstRow[trace]!, block.traces().firstRow[trace + 1]!];
+			const rows = block.findTrace(...this.trace);
+			if (rows === undefined) return false;
+			[first, end] = rows;
 		}
 		const attributes = new AttributeMatcher(block, query.attributes);
 		if (!attributes.possible()) return false;
@@ -200,7 +201,7 @@ class LogSearch {
 
 	private matchingClasses(head: StoredHead): Uint8Array {
 		const { service, minSeverity = 0 } = this.query;
-		return Uint8Array.from(head.classes, (entry) =>
+		return Uint8Array.from(head.classes.all(), (entry) =>
 			entry.kind >= minSeverity && (service === undefined || entry.service === service) ? 1 : 0,
 		);
 	}
@@ -275,7 +276,7 @@ export class LogDecoder {
 
 	/** @throws WireError when the stored record is no log record */
 	entry(block: BlockReader, row: number): LogEntry {
-		const stored = block.head().classes[block.rowClasses()[row]!]!;
+		const stored = block.head().classes.at(block.classOfRow(row));
 		const bytes = block.record(row);
 		const log = decodeLogRecord(bytes, 0, bytes.length);
 		const { resource, scope } = this.origin(block, stored.scope);

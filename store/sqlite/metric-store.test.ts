@@ -186,7 +186,7 @@ test("a series that several windows hold is one, with its points in order of tim
 		batch(gauge("g", { description: "old" }), point(1n, 1), point(4n, 4)),
 		batch(gauge("g", { description: "new" }), point(2n, 2), point(3n, 3)),
 	]);
-	const series = metricSeries(windows, everything);
+	const { series } = metricSeries(windows, everything);
 	assert.deepEqual(
 		series.map(({ name, description, lastTimeUnixNano }) => [name, description, lastTimeUnixNano]),
 		[["g", "new", "4"]],

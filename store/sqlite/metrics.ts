@@ -1,7 +1,14 @@
 /**
  * Metric queries over every window: a series that several windows hold is one in the answer.
  */
-import type { MetricPoint, MetricPointQuery, MetricPointResult, MetricSeries, MetricSeriesQuery } from "../store.ts";
+import type {
+	MetricPoint,
+	MetricPointQuery,
+	MetricPointResult,
+	MetricSeries,
+	MetricSeriesQuery,
+	MetricSeriesResult,
+} from "../store.ts";
 import { pointsOf, querySeries, type TimeRange, type WindowSeries } from "./metric-store.ts";
 import type { WindowSet } from "./window-set.ts";
 
@@ -11,24 +18,24 @@ interface MergedSeries {
 	readonly lastTimeNs: bigint;
 }
 
-/** By name, then identity: the first `limit` of the matching ones. */
-export function metricSeries(windows: WindowSet, query: MetricSeriesQuery): MetricSeries[] {
-	return mergedSeries(windows, query, undefined).series.map(({ series, lastTimeNs }) => ({
-		...series,
-		lastTimeUnixNano: lastTimeNs.toString(),
-	}));
+/** By name, then identity: the first `limit` of the matching ones. @param check throws to end the query, between windows */
+export function metricSeries(windows: WindowSet, query: MetricSeriesQuery, check: () => void = alwaysGoOn): MetricSeriesResult {
+	const { series: merged, damaged } = mergedSeries(windows, query, undefined, check);
+	const series = merged.map((each) => ({ ...each.series, lastTimeUnixNano: each.lastTimeNs.toString() }));
+	return { series, damagedWindows: damaged };
 }
 
 /**
  * Points by series, each in order of time. Where `maxPoints` leaves some out, the windows that arrived last and, in each, the
  * newest points of a series are kept.
  */
-export function metricPoints(windows: WindowSet, query: MetricPointQuery): MetricPointResult {
-	const { series: wanted, damaged } = mergedSeries(windows, query, query);
+export function metricPoints(windows: WindowSet, query: MetricPointQuery, check: () => void = alwaysGoOn): MetricPointResult {
+	const { series: wanted, damaged } = mergedSeries(windows, query, query, check);
 	const found = new Map(wanted.map((each) => [each.identity, { merged: each, chunks: [] as (readonly MetricPoint[])[] }]));
 	let left = query.maxPoints;
 	let truncated = false;
 	const damagedLater = windows.visit(windows.list(), (window) => {
+		check();
 		const own = querySeries(window.database, query, query).filter(({ identity }) => found.has(identity));
 		const answer = pointsOf(window.database, own, query, left);
 		left -= answer.points;
@@ -49,14 +56,18 @@ function mergedSeries(
 	windows: WindowSet,
 	query: MetricSeriesQuery,
 	range: TimeRange | undefined,
+	check: () => void,
 ): { readonly series: readonly MergedSeries[]; readonly damaged: readonly string[] } {
 	const merged = new Map<string, MergedSeries>();
 	const damaged = windows.visit(windows.list(), (window) => {
+		check();
 		for (const found of querySeries(window.database, query, range)) merge(merged, found);
 	});
 	const series = [...merged.values()].sort((a, b) => compare(a.series.name, b.series.name) || compare(a.identity, b.identity));
 	return { series: series.slice(0, query.limit), damaged };
 }
+
+function alwaysGoOn(): void {}
 
 function merge(merged: Map<string, MergedSeries>, { identity, series, lastTimeNs }: WindowSeries): void {
 	const known = merged.get(identity);

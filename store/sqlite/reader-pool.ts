@@ -9,8 +9,8 @@ import type {
 	LogSearchResult,
 	MetricPointQuery,
 	MetricPointResult,
-	MetricSeries,
 	MetricSeriesQuery,
+	MetricSeriesResult,
 	OperationInfo,
 	ServiceInfo,
 	StoreReader,
@@ -20,13 +20,18 @@ import type {
 } from "../store.ts";
 import type { TraceId } from "../../model/ids.ts";
 
-export interface ReaderWorkerData {
+interface ReaderSettings {
 	readonly directory: string;
 	readonly cacheBytes: number;
 	readonly searchBudgetMs: number;
 }
 
-export interface ReaderPoolOptions extends ReaderWorkerData {
+export interface ReaderWorkerData extends ReaderSettings {
+	/** One shared number: the request that nobody waits for any more. */
+	readonly cancelled: Int32Array<SharedArrayBuffer>;
+}
+
+export interface ReaderPoolOptions extends ReaderSettings {
 	readonly threads: number;
 	/** How long an idle thread stays. */
 	readonly idleMs: number;
@@ -55,6 +60,7 @@ interface Job {
 
 interface Thread {
 	readonly worker: Worker;
+	readonly cancelled: Int32Array<SharedArrayBuffer>;
 	job: Job | undefined;
 	idle: NodeJS.Timeout | undefined;
 }
@@ -62,35 +68,57 @@ interface Thread {
 export function openReaderPool(options: ReaderPoolOptions): StoreReader {
 	const pool = new ReaderPool(options);
 	return {
-		trace: (id: TraceId, format: "protobuf" | "json") => pool.run<TraceResult | undefined>("trace", [id, format]),
-		searchTraces: (query: TraceQuery) => pool.run<TraceSearchResult>("searchTraces", [query]),
+		trace: (id: TraceId, format: "protobuf" | "json", signal?: AbortSignal) =>
+			pool.run<TraceResult>("trace", [id, format], signal),
+		searchTraces: (query: TraceQuery, signal?: AbortSignal) => pool.run<TraceSearchResult>("searchTraces", [query], signal),
 		services: () => pool.run<readonly ServiceInfo[]>("services", []),
 		operations: (service: string) => pool.run<readonly OperationInfo[]>("operations", [service]),
-		searchLogs: (query: LogQuery) => pool.run<LogSearchResult>("searchLogs", [query]),
-		metricSeries: (query: MetricSeriesQuery) => pool.run<readonly MetricSeries[]>("metricSeries", [query]),
-		metricPoints: (query: MetricPointQuery) => pool.run<MetricPointResult>("metricPoints", [query]),
+		searchLogs: (query: LogQuery, signal?: AbortSignal) => pool.run<LogSearchResult>("searchLogs", [query], signal),
+		metricSeries: (query: MetricSeriesQuery, signal?: AbortSignal) =>
+			pool.run<MetricSeriesResult>("metricSeries", [query], signal),
+		metricPoints: (query: MetricPointQuery, signal?: AbortSignal) =>
+			pool.run<MetricPointResult>("metricPoints", [query], signal),
 		close: () => pool.close(),
 	};
+}
+
+const MAX_REQUEST_ID = 2 ** 31 - 1;
+
+function nobodyWaits(): MeshscopeError {
+	return new MeshscopeError("query_timeout", "nobody waits for the answer");
 }
 
 class ReaderPool {
 	private readonly options: ReaderPoolOptions;
 	private readonly threads: Thread[] = [];
 	private readonly queue: Job[] = [];
-	private nextId = 1;
+	private nextId = 0;
 	private closed = false;
 
 	constructor(options: ReaderPoolOptions) {
 		this.options = options;
 	}
 
-	run<T>(method: Method, args: readonly unknown[]): Promise<T> {
+	run<T>(method: Method, args: readonly unknown[], signal?: AbortSignal): Promise<T> {
 		if (this.closed) return Promise.reject(new MeshscopeError("shutting_down", "the server is shutting down"));
+		if (signal?.aborted === true) return Promise.reject(nobodyWaits());
 		return new Promise<T>((resolve, reject) => {
-			const request = { id: this.nextId++, method, args };
-			this.queue.push({ request, resolve: resolve as (value: unknown) => void, reject });
+			// Never 0, which no thread is told to cancel.
+			const request = { id: (this.nextId = (this.nextId % MAX_REQUEST_ID) + 1), method, args };
+			const job: Job = { request, resolve: resolve as (value: unknown) => void, reject };
+			this.queue.push(job);
+			signal?.addEventListener("abort", () => this.cancel(job), { once: true });
 			this.dispatch();
 		});
+	}
+
+	/** Takes a query that waits out of the queue, and tells the thread of one that is under way. */
+	private cancel(job: Job): void {
+		const at = this.queue.indexOf(job);
+		if (at >= 0) this.queue.splice(at, 1);
+		const thread = this.threads.find((candidate) => candidate.job === job);
+		if (thread !== undefined) Atomics.store(thread.cancelled, 0, job.request.id);
+		job.reject(nobodyWaits());
 	}
 
 	async close(): Promise<void> {
@@ -113,8 +141,10 @@ class ReaderPool {
 	private start(): Thread | undefined {
 		if (this.threads.length >= this.options.threads) return undefined;
 		const { directory, cacheBytes, searchBudgetMs } = this.options;
-		const workerData: ReaderWorkerData = { directory, cacheBytes, searchBudgetMs };
+		const cancelled = new Int32Array(new SharedArrayBuffer(4));
+		const workerData: ReaderWorkerData = { directory, cacheBytes, searchBudgetMs, cancelled };
 		const thread: Thread = {
+			cancelled,
 			worker: new Worker(new URL("reader-worker.ts", import.meta.url), { workerData }),
 			job: undefined,
 			idle: undefined,

@@ -1,20 +1,29 @@
 /** Entry of a reader thread: one query at a time, answered by the engine's reader. */
 import { parentPort, workerData } from "node:worker_threads";
 import { MeshscopeError } from "../../model/errors.ts";
+import type { TraceResult } from "../store.ts";
 import type { ReaderAnswer, ReaderRequest, ReaderWorkerData } from "./reader-pool.ts";
 import { openSqliteReader } from "./reader.ts";
 
 const port = parentPort!;
 const settings = workerData as ReaderWorkerData;
-const reader = openSqliteReader({ ...settings, now: Date.now });
+let current = 0;
+const reader = openSqliteReader({
+	...settings,
+	now: Date.now,
+	isCancelled: () => Atomics.load(settings.cancelled, 0) === current,
+});
 
 port.on("message", async (request: ReaderRequest) => {
 	let answer: ReaderAnswer;
 	const transfer: ArrayBuffer[] = [];
+	current = request.id;
 	try {
 		const method = reader[request.method] as (...args: unknown[]) => Promise<unknown>;
 		const value = await method.apply(reader, [...request.args]);
-		if (isBody(value) && value.body.byteLength === value.body.buffer.byteLength) transfer.push(value.body.buffer);
+		// Moved, not copied: a trace may be the largest thing in the process.
+		for (const { buffer } of isTraceResult(value) ? (value.trace?.body ?? []) : [])
+			if (buffer instanceof ArrayBuffer) transfer.push(buffer);
 		answer = { id: request.id, value };
 	} catch (error) {
 		answer = { id: request.id, error: errorOf(error) };
@@ -22,8 +31,8 @@ port.on("message", async (request: ReaderRequest) => {
 	port.postMessage(answer, transfer);
 });
 
-function isBody(value: unknown): value is { readonly body: Uint8Array<ArrayBuffer> } {
-	return typeof value === "object" && value !== null && "body" in value && value.body instanceof Uint8Array;
+function isTraceResult(value: unknown): value is TraceResult {
+	return typeof value === "object" && value !== null && "trace" in value;
 }
 
 function errorOf(error: unknown): NonNullable<ReaderAnswer["error"]> {

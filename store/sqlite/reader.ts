@@ -2,15 +2,15 @@
  * The SQLite engine's reader in one thread: answers every call of the contract from the windows of a data directory. Synchronous
  * inside; the pool runs several of these in threads of their own.
  */
+import { MeshscopeError } from "../../model/errors.ts";
 import type { TraceId } from "../../model/ids.ts";
-import { decodeTracesData } from "../../model/otlp/decode.ts";
 import type {
 	LogQuery,
 	LogSearchResult,
 	MetricPointQuery,
 	MetricPointResult,
-	MetricSeries,
 	MetricSeriesQuery,
+	MetricSeriesResult,
 	OperationInfo,
 	ServiceInfo,
 	StoreReader,
@@ -32,6 +32,8 @@ export interface SqliteReaderOptions {
 	/** After it a search gives what it has and says `truncated`. */
 	readonly searchBudgetMs: number;
 	readonly now: () => number;
+	/** True once nobody waits for the query under way: it ends soon then. */
+	readonly isCancelled?: () => boolean;
 }
 
 export function openSqliteReader(options: SqliteReaderOptions): StoreReader {
@@ -49,18 +51,14 @@ class SqliteReader implements StoreReader {
 		this.removals = setInterval(() => this.windows.closeRemoved(), REMOVAL_CHECK_MS).unref();
 	}
 
-	async trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult | undefined> {
-		const assembler = new TraceAssembler(traceWords(id));
-		this.windows.visit(this.windows.list(), (window) => assembler.add(window));
-		const found = assembler.finish();
-		if (found === undefined) return undefined;
-		const { summary, tracesData } = found;
-		if (format === "protobuf") return { summary, body: tracesData };
-		return { summary, body: new TextEncoder().encode(JSON.stringify(decodeTracesData(tracesData))) };
+	async trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult> {
+		const assembler = new TraceAssembler(traceWords(id), () => this.stopIfCancelled());
+		const damagedWindows = this.windows.visit(this.windows.list(), (window) => assembler.add(window));
+		return { trace: assembler.finish(format), damagedWindows };
 	}
 
 	async searchTraces(query: TraceQuery): Promise<TraceSearchResult> {
-		return searchTraces(this.windows, query, this.deadline(), this.options.now);
+		return searchTraces(this.windows, query, this.deadline(), () => this.now());
 	}
 
 	async services(): Promise<readonly ServiceInfo[]> {
@@ -82,20 +80,30 @@ class SqliteReader implements StoreReader {
 	}
 
 	async searchLogs(query: LogQuery): Promise<LogSearchResult> {
-		return searchLogs(this.windows, query, this.deadline());
+		return searchLogs(this.windows, query, this.deadline(), () => this.now());
 	}
 
-	async metricSeries(query: MetricSeriesQuery): Promise<readonly MetricSeries[]> {
-		return metricSeries(this.windows, query);
+	async metricSeries(query: MetricSeriesQuery): Promise<MetricSeriesResult> {
+		return metricSeries(this.windows, query, () => this.stopIfCancelled());
 	}
 
 	async metricPoints(query: MetricPointQuery): Promise<MetricPointResult> {
-		return metricPoints(this.windows, query);
+		return metricPoints(this.windows, query, () => this.stopIfCancelled());
 	}
 
 	async close(): Promise<void> {
 		clearInterval(this.removals);
 		this.windows.close();
+	}
+
+	/** For searches, which end at their deadline: past any, once nobody waits. */
+	private now(): number {
+		return this.options.isCancelled?.() === true ? Infinity : this.options.now();
+	}
+
+	/** @throws MeshscopeError `query_timeout` */
+	private stopIfCancelled(): void {
+		if (this.options.isCancelled?.() === true) throw new MeshscopeError("query_timeout", "nobody waits for the answer");
 	}
 
 	private deadline(): number {

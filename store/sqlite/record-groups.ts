@@ -23,7 +23,7 @@ export class RecordGroups {
 			this.block = block;
 			this.known = [];
 		}
-		const scope = block.head().classes[block.rowClasses()[row]!]!.scope;
+		const scope = block.head().classes.scope[block.classOfRow(row)]!;
 		const members = (this.known[scope] ??= this.groupOf(block, scope));
 		this.record.reset();
 		block.writeRecord(row, this.record);

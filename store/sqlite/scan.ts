@@ -122,7 +122,7 @@ function* rowsIn(database: Connection, signal: "traces" | "logs", query: ScanQue
 		if (service !== undefined && !stored.services.includes(service)) continue;
 		const block = table.open(stored.id);
 		const { classes, rows } = block.head();
-		const wanted = Uint8Array.from(classes, (entry) => (service === undefined || entry.service === service ? 1 : 0));
+		const wanted = Uint8Array.from(classes.all(), (entry) => (service === undefined || entry.service === service ? 1 : 0));
 		const rowClasses = block.rowClasses();
 		for (let row = 0; row < rows; row++) {
 			if (wanted[rowClasses[row]!] === 0) continue;
@@ -157,7 +157,7 @@ function readable<T>(read: () => T): T {
 }
 
 function spanRow(block: BlockReader, row: number, resources: Map<number, Readonly<Record<string, PlainValue>>>): SpanRow {
-	const entry = block.head().classes[block.rowClasses()[row]!]!;
+	const entry = block.head().classes.at(block.classOfRow(row));
 	const { resourceItem } = block.head().scopes[entry.scope]!;
 	let resource = resources.get(resourceItem);
 	if (resource === undefined) {

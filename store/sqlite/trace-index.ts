@@ -10,8 +10,8 @@ import type { Connection } from "./database.ts";
 
 /** 48-bit hash, then the block's number in 32 bits. */
 const ENTRY_BYTES = 10;
-/** A lookup reads one page a run: small ones keep it cheap. */
-const ENTRIES_PER_PAGE = 256;
+/** A lookup reads one page a run: small ones keep it cheap. Four of these fill a page of the file. */
+const ENTRIES_PER_PAGE = 200;
 const RUNS_PER_TIER = 8;
 
 export interface IndexedBlock {
@@ -33,7 +33,7 @@ export class TraceIndexWriter {
 	constructor(database: Connection, signal: "traces" | "logs") {
 		this.signal = SIGNAL_NUMBER[signal];
 		this.insertRun = database.prepare("INSERT INTO trace_runs (signal, tier, entries) VALUES (?, ?, ?)");
-		this.insertPage = database.prepare("INSERT INTO trace_pages VALUES (?, ?, ?)");
+		this.insertPage = database.prepare("INSERT INTO trace_pages (run, first_hash, data) VALUES (?, ?, ?)");
 		this.deleteRun = database.prepare("DELETE FROM trace_runs WHERE id = ?");
 		this.deletePages = database.prepare("DELETE FROM trace_pages WHERE run = ?");
 		this.runsOfTier = database

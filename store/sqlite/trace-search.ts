@@ -6,14 +6,23 @@ import { MeshscopeError } from "../../model/errors.ts";
 import { MAX_TIME_NS } from "../../model/time.ts";
 import type { SearchedInfo, TraceQuery, TraceSearchResult, TraceSummary } from "../store.ts";
 import { MAX_OFFSET } from "../block/format.ts";
-import type { BlockReader, StoredClass } from "../block/reader.ts";
+import type { StoredHead } from "../block/head.ts";
+import type { BlockReader } from "../block/reader.ts";
 import { AttributeMatcher } from "./block-match.ts";
 import { TraceGatherer, traceIdAt, traceWords } from "./trace-rows.ts";
 import type { StoredBlock, WindowReader } from "./window-reader.ts";
 import { reaches, type WindowEntry, type WindowSet } from "./window-set.ts";
 
 const ENDLESS = 1n << 64n;
+/** Finding a single value costs as much as decoding some ten of them. */
+const FEW_ROWS = 16;
 const STATUS_CODES = { unset: 0, ok: 1, error: 2 } as const;
+
+interface Candidate {
+	readonly row: number;
+	/** First time, as in the block's column; 0 for a wide row. */
+	readonly offset: number;
+}
 
 export function searchTraces(windows: WindowSet, query: TraceQuery, deadlineMs: number, now: () => number): TraceSearchResult {
 	const search = new TraceSearch(windows, query, deadlineMs, now);
@@ -25,6 +34,11 @@ class TraceSearch {
 	private readonly query: TraceQuery;
 	private readonly deadlineMs: number;
 	private readonly now: () => number;
+	private readonly minDuration: number;
+	private readonly maxDuration: number;
+	private readonly asksDurations: boolean;
+	/** Of anything that classes can rule out. */
+	private readonly asksClasses: boolean;
 	private readonly seen = new Set<string>();
 	/** The best so far, newest first, at most `limit`. */
 	private best: { readonly startNs: bigint; readonly summary: TraceSummary }[] = [];
@@ -39,6 +53,12 @@ class TraceSearch {
 		this.query = query;
 		this.deadlineMs = deadlineMs;
 		this.now = now;
+		const { minDurationNs, maxDurationNs } = query;
+		this.minDuration = minDurationNs === undefined ? -Infinity : Number(minDurationNs);
+		this.maxDuration = maxDurationNs === undefined ? Infinity : Number(maxDurationNs);
+		this.asksDurations = minDurationNs !== undefined || maxDurationNs !== undefined;
+		this.asksClasses =
+			this.asksDurations || query.service !== undefined || query.operation !== undefined || query.status !== undefined;
 	}
 
 	run(): TraceSearchResult {
@@ -72,7 +92,7 @@ class TraceSearch {
 				this.blocksSkipped++;
 				continue;
 			}
-			if (this.now() > this.deadlineMs) {
+			if (this.isLate()) {
 				this.truncated = true;
 				return;
 			}
@@ -85,24 +105,21 @@ class TraceSearch {
 		const { query } = this;
 		if (block.minTimeNs >= query.toNs || !reaches(block.maxTimeNs, query.fromNs)) return false;
 		if (query.service !== undefined && !includesSorted(block.services, query.service)) return false;
-		return overlapsDurations(block.minDurationNs, block.maxDurationNs, query);
+		return this.overlapsDurations(block.minDurationNs, block.maxDurationNs);
 	}
 
 	/** False when the block could be passed over without looking at rows. */
 	private searchBlock(window: WindowReader, block: BlockReader, all: readonly WindowEntry[], damaged: Set<string>): boolean {
-		const head = block.head();
-		const wanted = new Uint8Array(head.classes.length);
-		let any = 0;
-		for (const [i, entry] of head.classes.entries()) any |= wanted[i] = this.matchesClass(entry) ? 1 : 0;
-		if (any === 0) return false;
 		const matcher = this.query.attributes.length > 0 ? new AttributeMatcher(block, this.query.attributes) : undefined;
-		if (matcher !== undefined && !matcher.possible()) return false;
+		// Before the head, which takes longer to read, unless the head itself can say no.
+		if (!this.asksClasses && matcher?.passesFilter() === false) return false;
+		const head = block.head();
+		const wanted = this.matchingClasses(head);
+		if (wanted === undefined || matcher?.possible() === false) return false;
 		this.spansScanned += head.rows;
-		const offsets = block.offsets();
 		let lastPlace = -1;
-		for (const row of this.candidates(block, wanted, matcher)) {
-			const wide = head.wideRows.get(row);
-			const startNs = wide === undefined ? head.baseNs + BigInt(offsets[row]!) : wide.time0;
+		for (const { row, offset } of this.candidates(block, wanted, matcher)) {
+			const startNs = head.wideRows.get(row)?.time0 ?? head.baseNs + BigInt(offset);
 			if (this.isFull && this.worst > startNs) break;
 			const place = block.traceOfRow(row);
 			if (place === lastPlace) continue;
@@ -111,7 +128,7 @@ class TraceSearch {
 			if (this.seen.has(id)) continue;
 			this.seen.add(id);
 			this.summarise(id, window, all, damaged);
-			if (this.now() > this.deadlineMs) {
+			if (this.truncated || this.isLate()) {
 				this.truncated = true;
 				break;
 			}
@@ -119,70 +136,96 @@ class TraceSearch {
 		return true;
 	}
 
-	private matchesClass(entry: StoredClass): boolean {
+	/** 1 for each class whose rows can match; undefined when there is none. */
+	private matchingClasses({ classes, scopes }: StoredHead): Uint8Array | undefined {
 		const { service, operation, status } = this.query;
-		if (service !== undefined && entry.service !== service) return false;
-		if (operation !== undefined && entry.name !== operation) return false;
-		if (status !== undefined && entry.status !== STATUS_CODES[status]) return false;
-		return overlapsDurations(entry.minDuration, entry.maxDuration, this.query);
+		const name = operation === undefined ? -1 : classes.names.indexOf(operation);
+		if (operation !== undefined && name < 0) return undefined;
+		const ofService = Uint8Array.from(scopes, (scope) => (service === undefined || scope.service === service ? 1 : 0));
+		if (!ofService.includes(1)) return undefined;
+		const code = status === undefined ? -1 : STATUS_CODES[status];
+		const wanted = new Uint8Array(classes.length);
+		let any = false;
+		for (let i = 0; i < wanted.length; i++) {
+			if (ofService[classes.scope[i]!] === 0 || (name >= 0 && classes.name[i] !== name)) continue;
+			if (code >= 0 && classes.status[i] !== code) continue;
+			if (!this.overlapsDurations(classes.minDuration[i]!, classes.maxDuration[i]!)) continue;
+			wanted[i] = 1;
+			any = true;
+		}
+		return any ? wanted : undefined;
 	}
 
 	/** Rows that match, the newest of each trace, newest first. */
-	private candidates(block: BlockReader, wanted: Uint8Array, matcher: AttributeMatcher | undefined): number[] {
-		const { query } = this;
-		const head = block.head();
-		const classes = block.rowClasses();
-		const offsets = block.offsets();
-		const byDuration = query.minDurationNs !== undefined || query.maxDurationNs !== undefined;
-		const durations = byDuration ? block.durations() : undefined;
-		const minDuration = query.minDurationNs === undefined ? -Infinity : Number(query.minDurationNs);
-		const maxDuration = query.maxDurationNs === undefined ? Infinity : Number(query.maxDurationNs);
-		const from = Number(query.fromNs - head.baseNs);
-		const to = Number(query.toNs - head.baseNs);
-		const rows: number[] = [];
-		for (let row = 0; row < classes.length; row++) {
-			if (wanted[classes[row]!] === 0) continue;
-			const offset = offsets[row]!;
+	private candidates(block: BlockReader, wanted: Uint8Array, matcher: AttributeMatcher | undefined): Candidate[] {
+		const { query, minDuration, maxDuration } = this;
+		const { baseNs, wideRows } = block.head();
+		const from = Number(query.fromNs - baseNs);
+		const to = Number(query.toNs - baseNs);
+		const rows = rowsOfClasses(block.rowClasses(), wanted);
+		// Columns are decoded whole only where that takes less than finding single values.
+		const few = rows.length * FEW_ROWS < block.head().rows;
+		const durations = !this.asksDurations || few ? undefined : block.durations();
+		const offsets = few ? undefined : block.offsets();
+		const found: Candidate[] = [];
+		for (const row of rows) {
+			if (this.asksDurations) {
+				const duration = durations === undefined ? block.durationOfRow(row) : durations[row]!;
+				if (duration < minDuration || duration > maxDuration) continue;
+			}
+			const offset = offsets === undefined ? block.offsetOfRow(row) : offsets[row]!;
 			if (offset < from || offset >= to) continue;
-			if (durations !== undefined && (durations[row]! < minDuration || durations[row]! > maxDuration)) continue;
-			if (matcher === undefined || matcher.matches(row)) rows.push(row);
+			if (matcher === undefined || matcher.matches(row)) found.push({ row, offset });
 		}
-		if (head.wideRows.size === 0) return newestOfEachTrace(block, rows, offsets).sort((a, b) => offsets[b]! - offsets[a]!);
-		return this.withWideRows(block, rows, wanted, matcher);
+		if (wideRows.size === 0) return newestOfEachTrace(block, found).sort((a, b) => b.offset - a.offset);
+		return this.withWideRows(block, found, wanted, matcher);
 	}
 
 	/** Wide rows are out of the columns' reach: judged by their true times. */
 	private withWideRows(
 		block: BlockReader,
-		rows: readonly number[],
+		columnRows: readonly Candidate[],
 		wanted: Uint8Array,
 		matcher: AttributeMatcher | undefined,
-	): number[] {
+	): Candidate[] {
 		const { query } = this;
 		const { wideRows } = block.head();
 		const classes = block.rowClasses();
-		const found = rows.filter((row) => !wideRows.has(row));
+		const found = columnRows.filter(({ row }) => !wideRows.has(row));
 		for (const [row, { time0, time1 }] of wideRows) {
 			if (wanted[classes[row]!] === 0 || time0 < query.fromNs || time0 >= query.toNs) continue;
 			if (query.minDurationNs !== undefined && time1 - time0 < query.minDurationNs) continue;
 			if (query.maxDurationNs !== undefined && time1 - time0 > query.maxDurationNs) continue;
-			if (matcher === undefined || matcher.matches(row)) found.push(row);
+			if (matcher === undefined || matcher.matches(row)) found.push({ row, offset: 0 });
 		}
-		return found.sort((a, b) => compare(block.time0(b), block.time0(a)));
+		return found.sort((a, b) => compare(block.time0(b.row), block.time0(a.row)));
 	}
 
 	/** Makes the summary of a whole trace and keeps it when it is among the newest. */
 	private summarise(id: string, current: WindowReader, all: readonly WindowEntry[], damaged: Set<string>): void {
-		const gatherer = new TraceGatherer(traceWords(id as TraceSummary["traceId"]));
+		const gatherer = new TraceGatherer(traceWords(id as TraceSummary["traceId"]), () => this.isLate());
 		gatherer.add(current);
 		const others = all.filter((entry) => entry.name !== current.name);
 		for (const name of this.windows.visit(others, (window) => gatherer.add(window))) damaged.add(name);
+		if (gatherer.gaveUp) {
+			this.truncated = true;
+			return;
+		}
 		const summary = gatherer.summary();
 		if (summary === undefined) throw new MeshscopeError("internal", `trace ${id} was found and then was not`);
 		const startNs = BigInt(summary.startTimeUnixNano);
 		this.best.push({ startNs, summary });
 		this.best.sort((a, b) => compare(b.startNs, a.startNs) || (a.summary.traceId < b.summary.traceId ? -1 : 1));
 		if (this.best.length > this.query.limit) this.best.pop();
+	}
+
+	/** Durations at the columns' limits stand for anything beyond them. */
+	private overlapsDurations(min: number, max: number): boolean {
+		return (max >= this.minDuration || max >= MAX_OFFSET) && (min <= this.maxDuration || min <= -MAX_OFFSET);
+	}
+
+	private isLate(): boolean {
+		return this.now() > this.deadlineMs;
 	}
 
 	private get isFull(): boolean {
@@ -195,26 +238,25 @@ class TraceSearch {
 	}
 }
 
-function newestOfEachTrace(block: BlockReader, rows: readonly number[], offsets: Float64Array): number[] {
-	const { firstRow } = block.traces();
-	const kept: number[] = [];
-	let trace = -1;
-	for (const row of rows) {
-		if (trace >= 0 && row < firstRow[trace + 1]!) {
-			if (offsets[row]! > offsets[kept[kept.length - 1]!]!) kept[kept.length - 1] = row;
-			continue;
-		}
-		trace = block.traceOfRow(row);
-		kept.push(row);
-	}
-	return kept;
+function rowsOfClasses(rowClasses: Uint32Array, wanted: Uint8Array): number[] {
+	const rows: number[] = [];
+	for (let row = 0; row < rowClasses.length; row++) if (wanted[rowClasses[row]!] === 1) rows.push(row);
+	return rows;
 }
 
-/** Durations at the columns' limits stand for anything beyond them. */
-function overlapsDurations(min: number, max: number, query: TraceQuery): boolean {
-	const { minDurationNs, maxDurationNs } = query;
-	if (minDurationNs !== undefined && max < MAX_OFFSET && BigInt(max) < minDurationNs) return false;
-	return maxDurationNs === undefined || min <= -MAX_OFFSET || BigInt(min) <= maxDurationNs;
+function newestOfEachTrace(block: BlockReader, candidates: readonly Candidate[]): Candidate[] {
+	const { firstRow } = block.traces();
+	const kept: Candidate[] = [];
+	let trace = -1;
+	for (const candidate of candidates) {
+		if (trace >= 0 && candidate.row < firstRow[trace + 1]!) {
+			if (candidate.offset > kept[kept.length - 1]!.offset) kept[kept.length - 1] = candidate;
+			continue;
+		}
+		trace = block.traceOfRow(candidate.row);
+		kept.push(candidate);
+	}
+	return kept;
 }
 
 function inWindowRange(windows: readonly WindowEntry[], query: TraceQuery): readonly WindowEntry[] {

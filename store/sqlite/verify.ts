@@ -119,13 +119,14 @@ function verifySummary(block: BlockReader, stored: StoredBlock): void {
 	const services = [...new Set(head.scopes.map(({ service }) => service))].sort();
 	expect("services", JSON.stringify(stored.services), JSON.stringify(services));
 	const rowsByClass = new Uint32Array(head.classes.length);
+	const classes = head.classes.all();
 	const durations = block.durations();
 	let min = MAX_INT64;
 	let max = 0n;
 	for (let row = 0; row < head.rows; row++) {
 		const rowClass = block.rowClasses()[row]!;
 		rowsByClass[rowClass]! += 1;
-		const entry = head.classes[rowClass]!;
+		const entry = classes[rowClass]!;
 		const duration = durations[row]!;
 		if (duration < entry.minDuration || duration > entry.maxDuration)
 			throw new Error(`row ${row} lies outside of its class's durations`);
@@ -135,7 +136,7 @@ function verifySummary(block: BlockReader, stored: StoredBlock): void {
 		if (time < min) min = time;
 		if (time > max) max = time;
 	}
-	for (const [i, entry] of head.classes.entries()) expect(`rows of class ${i}`, entry.rows, rowsByClass[i]!);
+	for (const [i, entry] of classes.entries()) expect(`rows of class ${i}`, entry.rows, rowsByClass[i]!);
 	if (stored.minTimeNs > min) throw new Error(`min_time is ${stored.minTimeNs}, the earliest record has ${min}`);
 	if (stored.maxTimeNs < (max > MAX_INT64 ? MAX_INT64 : max))
 		throw new Error(`max_time is ${stored.maxTimeNs}, the latest record has ${max}`);

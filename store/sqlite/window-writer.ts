@@ -270,7 +270,7 @@ export class WindowWriter {
 	operations(): BlockOperation[] {
 		const found = new Map<string, BlockOperation>();
 		for (const block of this.table.blocks("traces"))
-			for (const { service, name, kind } of this.table.open(block.id).head().classes)
+			for (const { service, name, kind } of this.table.open(block.id).head().classes.all())
 				found.set(`${service}\u0000${kind}\u0000${name}`, { service, name, kind });
 		return [...found.values()];
 	}

@@ -217,7 +217,7 @@ test("large blocks become final as they are, eight at a time, and a reader that 
 	const check = async (): Promise<void> => {
 		assert.equal(await ofService("service 5"), 1);
 		assert.equal(await ofService("nobody"), 0);
-		assert.equal((await read.trace(traceId(3), "json"))?.summary.spanCount, LARGE_ROWS);
+		assert.equal((await read.trace(traceId(3), "json")).trace?.summary.spanCount, LARGE_ROWS);
 	};
 	await check();
 	assert.deepEqual(
@@ -316,8 +316,8 @@ for (const [what, damage] of DAMAGE) {
 		const again = open(t, { directory: bench.directory });
 		const read = reader(t, bench.directory);
 		assert.deepEqual(await found(read), { traces: [1, 3], damaged: [middle!.name] });
-		assert.equal((await read.trace(traceId(1), "json"))?.summary.spanCount, 10);
-		assert.equal(await read.trace(traceId(2), "json"), undefined);
+		assert.equal((await read.trace(traceId(1), "json")).trace?.summary.spanCount, 10);
+		assert.deepEqual(await read.trace(traceId(2), "json"), { trace: undefined, damagedWindows: [middle!.name] });
 		append(again, 9, NOW_MS + 2 * HOUR_MS);
 		maintain(again);
 		assert.deepEqual((await found(read)).traces, [1, 3, 9]);
@@ -490,8 +490,11 @@ test("a window of another schema is named to readers and left as it is, and the 
 			toNs: EVERYTHING.toNs,
 		});
 		assert.deepEqual(points.damagedWindows, [other!.name]);
-		assert.equal((await read.trace(traceId(3), "json"))?.summary.spanCount, 10);
-		assert.equal(await read.trace(traceId(2), "json"), undefined);
+		const series = await read.metricSeries({ name: "up", attributes: [], limit: 10 });
+		assert.deepEqual(series.damagedWindows, [other!.name]);
+		const whole = await read.trace(traceId(3), "json");
+		assert.deepEqual([whole.trace?.summary.spanCount, whole.damagedWindows], [10, [other!.name]]);
+		assert.deepEqual(await read.trace(traceId(2), "json"), { trace: undefined, damagedWindows: [other!.name] });
 	}
 	assert.ok(existsSync(pathOf(bench, other!.name)));
 });

@@ -456,7 +456,7 @@ attack(
 	},
 	{
 		timeouts: { idleMs: 500 },
-		reader: { trace: async () => ({ summary, body: bigTrace() }) },
+		reader: { trace: async () => ({ trace: { summary, body: [bigTrace()] }, damagedWindows: [] }) },
 	},
 );
 

@@ -153,5 +153,5 @@ async function assertPrefix(engine: EngineUnderTest, image: CrashImage, director
 async function spanCount(reader: StoreReader, traceId: string): Promise<number> {
 	const id = parseTraceId(traceId);
 	assert.ok(id !== undefined);
-	return (await reader.trace(id, "protobuf"))?.summary.spanCount ?? 0;
+	return (await reader.trace(id, "protobuf")).trace?.summary.spanCount ?? 0;
 }

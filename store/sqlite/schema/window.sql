@@ -48,11 +48,14 @@ CREATE TABLE trace_runs (
 ) STRICT;
 
 CREATE TABLE trace_pages (
+	id INTEGER PRIMARY KEY,
 	run INTEGER NOT NULL,
 	first_hash INTEGER NOT NULL,
-	data BLOB NOT NULL,
-	PRIMARY KEY (run, first_hash)
-) STRICT, WITHOUT ROWID;
+	data BLOB NOT NULL
+) STRICT;
+
+-- A tree of its own: in one with the pages, a node would hold four of them.
+CREATE UNIQUE INDEX trace_pages_first_hash ON trace_pages (run, first_hash);
 
 -- identity: SHA-256 over what makes a series one. JSON texts are canonical.
 CREATE TABLE metric_series (

@@ -29,9 +29,10 @@ class SqliteCommittedTraces implements CommittedTraces {
 
 	trace(id: TraceId, upTo: CommitRef | undefined): Uint8Array<ArrayBuffer> | undefined {
 		if (upTo === undefined) return undefined;
-		const assembler = new TraceAssembler(traceWords(id));
+		const assembler = new TraceAssembler(traceWords(id), () => {});
 		this.windows.visit(this.upTo(upTo), (window) => assembler.add(window, newestCommit(window, upTo)));
-		return assembler.finish()?.tracesData;
+		const found = assembler.finish("protobuf");
+		return found === undefined ? undefined : new Uint8Array(Buffer.concat(found.body));
 	}
 
 	*endingAfter(timeNs: TimeNs, upTo: CommitRef | undefined): Iterable<Uint8Array<ArrayBuffer>> {

@@ -63,8 +63,25 @@ class FakeStore {
 	}
 }
 
+/** Counts what it is given; says that it is behind when told to. */
+class FakeTopology {
+	isBehind = false;
+	isFailing = false;
+	groups = 0;
+
+	accept(): void {
+		this.groups++;
+		if (this.isFailing) throw new Error("no edges today");
+	}
+
+	step(): boolean {
+		return false;
+	}
+}
+
 interface Bench {
 	readonly store: FakeStore;
+	readonly topology: FakeTopology;
 	readonly committer: Committer;
 	readonly answers: Map<number, BatchResult>;
 	readonly log: string[];
@@ -74,7 +91,9 @@ interface Bench {
 function bench(t: TestContext, store = new FakeStore()): Bench {
 	const answers = new Map<number, BatchResult>();
 	const log: string[] = [];
+	const topology = new FakeTopology();
 	const committer = new Committer({
+		topology,
 		store: store as unknown as StoreWriter,
 		limits: DEFAULT_LIMITS,
 		now: () => 1_800_000_000_000,
@@ -90,6 +109,7 @@ function bench(t: TestContext, store = new FakeStore()): Bench {
 	t.after(() => committer.close());
 	return {
 		store,
+		topology,
 		committer,
 		answers,
 		log,
@@ -150,6 +170,29 @@ test("a lone batch is committed within a few milliseconds, without a drain", asy
 	push(1, traces(1));
 	for (let i = 0; i < 100 && answers.size === 0; i++) await delay(5);
 	assert.equal(answers.get(1)?.records, 1);
+});
+
+test("commits wait while the topology stage is behind, and go on when it has room", async (t) => {
+	const { push, committer, topology, answers } = bench(t);
+	topology.isBehind = true;
+	push(1, traces(1));
+	await delay(30);
+	assert.equal(answers.size, 0);
+	topology.isBehind = false;
+	committer.poke();
+	for (let i = 0; i < 100 && answers.size === 0; i++) await delay(5);
+	assert.equal(answers.get(1)?.records, 1);
+	assert.equal(topology.groups, 1);
+});
+
+test("a group whose edges cannot be read is stored and acknowledged all the same", (t) => {
+	const { push, committer, topology, answers, store, log } = bench(t);
+	topology.isFailing = true;
+	push(1, traces(1));
+	committer.drain();
+	assert.equal(answers.get(1)?.refused, undefined);
+	assert.equal(store.stored.length, 1);
+	assert.match(log.join(), /no edges today/);
 });
 
 test("a batch sent again is acknowledged and not stored again: in the same group, in a later one, after a restart", (t) => {

@@ -5,7 +5,7 @@
  * under a stream of small batches, so that a sync serves many of them.
  */
 import { MeshscopeError } from "../../model/errors.ts";
-import type { StoreWriter } from "../../store/store.ts";
+import type { AppendReport, StoreWriter, WriteGroup } from "../../store/store.ts";
 import type { DecodeLimits } from "../decode/limits.ts";
 import { FINGERPRINT_BYTES, FingerprintSet } from "./fingerprints.ts";
 import { GROUP_BYTES, Group } from "./group.ts";
@@ -29,6 +29,16 @@ export interface CommitterOptions {
 	/** Takes the memory of payloads that are answered. */
 	readonly release: (buffers: readonly ArrayBuffer[]) => void;
 	readonly log: (level: "info" | "warn" | "error", message: string) => void;
+	/** Gets every committed group; says when commits should wait for it. */
+	readonly topology: CommittedGroups;
+}
+
+/** The topology stage, as far as the writer's loop knows it (collector/topology/feed.ts). */
+export interface CommittedGroups {
+	readonly isBehind: boolean;
+	accept(group: WriteGroup, report: AppendReport): void;
+	/** One step of what it has to catch up with. True while there are more. */
+	step(): boolean;
 }
 
 export class Committer {
@@ -63,9 +73,11 @@ export class Committer {
 		while (this.queue.length > 0) this.commitGroup();
 	}
 
-	/** Something in the store is ready for a maintenance step (a merge came back from its thread). */
+	/** Something is ready for a step: a merge came back from its thread, the topology stage has room. */
 	poke(): void {
-		if (!this.closed) this.maintenanceWake.soon();
+		if (this.closed) return;
+		this.maintenanceWake.soon();
+		if (this.queue.length > 0) this.scheduleCommit();
 	}
 
 	close(): void {
@@ -81,6 +93,8 @@ export class Committer {
 	}
 
 	private commitStep(): void {
+		// The queue fills up meanwhile, and receivers refuse what it cannot hold. `poke` goes on.
+		if (this.options.topology.isBehind) return;
 		this.commitGroup();
 		if (this.queue.length > 0) this.scheduleCommit();
 	}
@@ -141,17 +155,26 @@ export class Committer {
 		const { group } = this;
 		if (!group.hasRecords) return undefined;
 		try {
-			const { ref, invalidUtf8Strings } = this.options.store.append(group.toWrite(this.options.now()));
-			// Nothing reads groups again after a crash: none is held back from merging.
-			this.options.store.release(ref);
+			const written = group.toWrite(this.options.now());
+			const report = this.options.store.append(written);
 			group.remember();
-			if (invalidUtf8Strings > 0) group.noteInvalidUtf8(invalidUtf8Strings);
+			if (report.invalidUtf8Strings > 0) group.noteInvalidUtf8(report.invalidUtf8Strings);
 			this.commits++;
+			this.observe(written, report);
 			return undefined;
 		} catch (error) {
 			if (error instanceof MeshscopeError) return error;
 			this.options.log("error", `a commit failed: ${stackOf(error)}`);
 			return new MeshscopeError("internal", "storing failed; the log says why", { cause: error });
+		}
+	}
+
+	/** What is stored is acknowledged, whatever becomes of its edges. */
+	private observe(written: WriteGroup, report: AppendReport): void {
+		try {
+			this.options.topology.accept(written, report);
+		} catch (error) {
+			this.options.log("error", `a group is missing in edges: ${stackOf(error)}`);
 		}
 	}
 
@@ -174,7 +197,8 @@ export class Committer {
 		if (this.closed) return;
 		let more = false;
 		try {
-			more = this.options.store.maintain(this.options.now());
+			more = this.options.topology.step();
+			more = this.options.store.maintain(this.options.now()) || more;
 		} catch (error) {
 			this.options.log("error", `maintenance failed: ${stackOf(error)}`);
 		}

@@ -1,6 +1,7 @@
 /**
  * One group commit in the making: batches are decoded into shared columns, each judged by itself, until the group is large enough.
  */
+import { encodeEdgeMetrics } from "../topology/edge-metrics.ts";
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { LOG_SHAPE, RecordColumns, SPAN_SHAPE } from "../../model/columns.ts";
@@ -92,7 +93,8 @@ export class Group {
 		const fingerprints = new Uint8Array(this.fingerprints.length * FINGERPRINT_BYTES);
 		this.fingerprints.forEach((fingerprint, i) => fingerprints.set(fingerprint, i * FINGERPRINT_BYTES));
 		const metrics: MetricBatch = { series: this.series, points: this.points };
-		return { spans: this.spans, logs: this.logs, metrics, fingerprints, topologyMetrics: NOTHING, arrivedMs };
+		const topologyMetrics = this.points.length === 0 ? NOTHING : encodeEdgeMetrics(metrics);
+		return { spans: this.spans, logs: this.logs, metrics, fingerprints, topologyMetrics, arrivedMs };
 	}
 
 	/** The group is durable: its batches are known from now on. */

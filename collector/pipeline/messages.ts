@@ -3,6 +3,7 @@
  */
 import type { DropReason, ErrorCode } from "../../model/errors.ts";
 import type { Signal, StoreStats } from "../../store/store.ts";
+import type { TopologyStats } from "../topology/messages.ts";
 import type { DecodeLimits } from "../decode/limits.ts";
 import type { PayloadEncoding } from "../ingest.ts";
 
@@ -48,7 +49,14 @@ export type FromWriter =
 	| { readonly kind: "results"; readonly results: readonly BatchResult[] }
 	/** Memory of answered payloads, to be used again; transferred. */
 	| { readonly kind: "spares"; readonly buffers: readonly ArrayBuffer[] }
-	| { readonly kind: "stats"; readonly id: number; readonly stats: StoreStats; readonly commits: number }
+	| {
+			readonly kind: "stats";
+			readonly id: number;
+			readonly stats: StoreStats;
+			readonly commits: number;
+			/** Undefined until the topology thread has flushed once. */
+			readonly topology: TopologyStats | undefined;
+	  }
 	| { readonly kind: "backup"; readonly id: number; readonly files: number; readonly bytes: number; readonly error?: string }
 	| { readonly kind: "log"; readonly level: "info" | "warn" | "error"; readonly message: string }
 	| { readonly kind: "closed" };

@@ -1,6 +1,7 @@
 /**
  * Entry of the writer thread: opens the engine and runs the committer's loop on messages from the main thread.
  */
+import { randomInt } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import { Committer } from "./committer.ts";
 import type { FromWriter, ToWriter, WriterSettings } from "./messages.ts";
@@ -9,6 +10,10 @@ import { createFailpoint } from "../../store/sqlite/failpoint.ts";
 import { createMergeThread } from "../../store/sqlite/merge-thread.ts";
 import { DirectoryLockedError } from "../../store/sqlite/lock.ts";
 import { openSqliteWriter } from "../../store/sqlite/writer.ts";
+import { TopologyFeed } from "../topology/feed.ts";
+import { logExtractor } from "../topology/log-profile.ts";
+import { spanExtractor } from "../topology/span-profile.ts";
+import { startTopologyThread } from "../topology/topology-thread.ts";
 
 const port = parentPort!;
 const settings = workerData as WriterSettings;
@@ -48,8 +53,28 @@ function start(): void {
 		merger: createMergeThread(new URL("../../store/sqlite/merge-worker.ts", import.meta.url), MERGER_IDLE_MS),
 		onWork: () => committer?.poke(),
 	});
+	const seed = (): readonly [number, number] => [randomInt(2 ** 32), randomInt(2 ** 32)];
+	const { directory, maxAgeMs, maxBytes, failpoint } = settings;
+	const topology = new TopologyFeed({
+		store,
+		limits: settings.limits,
+		spans: () => spanExtractor(seed(), 1),
+		logs: () => logExtractor(seed()),
+		start: (receive, lost) =>
+			startTopologyThread(
+				new URL("../topology/topology-worker.ts", import.meta.url),
+				{ directory, maxAgeMs, maxBytes, failpoint },
+				receive,
+				lost,
+			),
+		onWork: () => committer?.poke(),
+		log,
+	});
+	// What the last run left to do is done at once; an empty store starts the thread with its first group.
+	if (store.stats().windows.length > 0) topology.open();
 	committer = new Committer({
 		store,
+		topology,
 		limits: settings.limits,
 		now: Date.now,
 		answer: (results) => send({ kind: "results", results }),
@@ -62,7 +87,13 @@ function start(): void {
 				committer?.push(message);
 				break;
 			case "stats":
-				send({ kind: "stats", id: message.id, stats: store.stats(), commits: committer?.commits ?? 0 });
+				send({
+					kind: "stats",
+					id: message.id,
+					stats: store.stats(),
+					commits: committer?.commits ?? 0,
+					topology: topology.stats,
+				});
 				break;
 			case "backup":
 				store
@@ -73,9 +104,12 @@ function start(): void {
 					);
 				break;
 			case "close":
-				committer?.close();
-				send({ kind: "closed" });
-				port.close();
+				committer?.drain();
+				void topology.close().then(() => {
+					committer?.close();
+					send({ kind: "closed" });
+					port.close();
+				});
 				break;
 		}
 	});

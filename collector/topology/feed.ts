@@ -5,9 +5,10 @@
  */
 import { LOG_SHAPE, RecordColumns, SPAN_SHAPE } from "../../model/columns.ts";
 import { isAfter, type CommitRef, type ReplayGroup } from "../../store/topology.ts";
-import type { StoreWriter, WriteGroup } from "../../store/store.ts";
+import type { AppendReport, StoreWriter, WriteGroup } from "../../store/store.ts";
 import type { DecodeLimits } from "../decode/limits.ts";
 import { skimLogs, skimTraces } from "../decode/skim.ts";
+import type { CommittedGroups } from "../pipeline/committer.ts";
 import type { FromTopology, ToTopology, TopologyStats } from "./messages.ts";
 import type { RecordExtractor } from "./record-extractor.ts";
 import type { RecordRows } from "./record-rows.ts";
@@ -36,7 +37,7 @@ const RESTART_MS = 2_000;
 
 type Mode = "off" | "starting" | "replaying" | "live" | "closing";
 
-export class TopologyFeed {
+export class TopologyFeed implements CommittedGroups {
 	stats: TopologyStats | undefined;
 	private readonly options: FeedOptions;
 	private mode: Mode = "off";
@@ -79,7 +80,7 @@ export class TopologyFeed {
 	}
 
 	/** A group is committed; its columns are still what they were. */
-	accept(group: WriteGroup, ref: CommitRef): void {
+	accept(group: WriteGroup, { ref, spanEntries }: AppendReport): void {
 		this.committed = ref;
 		if (this.mode === "off") this.open();
 		// Until the thread has caught up, groups come from the store.
@@ -88,7 +89,7 @@ export class TopologyFeed {
 		this.send({
 			ref,
 			arrivedMs,
-			spans: spans.count === 0 ? undefined : this.spans.extract(spans),
+			spans: spans.count === 0 ? undefined : this.spans.extract(spans, spanEntries),
 			logs: logs.count === 0 ? undefined : this.logs.extract(logs),
 			metrics: topologyMetrics,
 		});

@@ -96,7 +96,7 @@ export class BlockBuilder {
 		this.layoutByHash.clear();
 	}
 
-	/** Which fields of the rows are equal; valid until the next row or reset. */
+	/** Which fields of the rows are equal; valid until the next row, also when the block is finished. */
 	fieldEntries(): FieldEntries {
 		return { numbers: this.items, firstOfRow: this.rowItems, count: this.dictionary.count };
 	}

@@ -7,7 +7,7 @@ import { BlockBuilder } from "../block/builder.ts";
 import { type BlockOperation, type EncodedBlock, SHAPE_OF_SIGNAL } from "../block/format.ts";
 import { type FinalExtras, PARTS_FOR_EXTRAS } from "../block/merge.ts";
 import type { Failpoint } from "./failpoint.ts";
-import type { WriteGroup } from "../store.ts";
+import type { FieldEntries, WriteGroup } from "../store.ts";
 import { BlockTable, BlockTableWriter, type StoredBlock } from "./block-table.ts";
 import type { WindowCounts } from "./catalog.ts";
 import { CommitLog } from "./commit-log.ts";
@@ -27,6 +27,7 @@ export interface AppendedGroup {
 	/** Names inside. */
 	readonly operations: readonly BlockOperation[];
 	readonly invalidUtf8Strings: number;
+	readonly spanEntries: FieldEntries | undefined;
 }
 
 const builders = {
@@ -124,6 +125,7 @@ export class WindowWriter {
 		return {
 			commit,
 			operations: blocks.flatMap((block) => (block.summary.signal === "traces" ? block.operations : [])),
+			spanEntries: encoded.find(({ block }) => block.summary.signal === "traces")?.entries,
 			invalidUtf8Strings: encoded.reduce((sum, each) => sum + each.invalidUtf8Strings, 0),
 		};
 	}
@@ -300,11 +302,14 @@ export function readFingerprints(database: Connection, maxCommits: number): Uint
 	return rows.reverse();
 }
 
-function encodeFresh(columns: RecordColumns): { readonly block: EncodedBlock; readonly invalidUtf8Strings: number } | undefined {
+function encodeFresh(
+	columns: RecordColumns,
+): { readonly block: EncodedBlock; readonly entries: FieldEntries; readonly invalidUtf8Strings: number } | undefined {
 	if (columns.count === 0) return undefined;
 	const builder = builders[columns.shape.signal];
 	builder.reset();
 	builder.addColumns(columns);
 	const invalidUtf8Strings = builder.invalidTexts();
-	return { block: builder.finish({ level: FRESH_LEVEL, withFilter: false }), invalidUtf8Strings };
+	const entries = builder.fieldEntries();
+	return { block: builder.finish({ level: FRESH_LEVEL, withFilter: false }), entries, invalidUtf8Strings };
 }

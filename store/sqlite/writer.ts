@@ -116,8 +116,8 @@ class SqliteWriter implements StoreWriter {
 			});
 		}
 		this.noteNames(appended.operations, group);
-		const { commit, invalidUtf8Strings } = appended;
-		return { ref: { window: window.name, commit }, invalidUtf8Strings };
+		const { commit, invalidUtf8Strings, spanEntries } = appended;
+		return { ref: { window: window.name, commit }, invalidUtf8Strings, spanEntries };
 	}
 
 	release(upTo: CommitRef): void {

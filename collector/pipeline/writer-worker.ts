@@ -58,8 +58,8 @@ function start(): void {
 	const topology = new TopologyFeed({
 		store,
 		limits: settings.limits,
-		spans: () => spanExtractor(seed(), 1),
-		logs: () => logExtractor(seed()),
+		spans: (firstProfile) => spanExtractor(seed(), firstProfile),
+		logs: (firstProfile) => logExtractor(seed(), firstProfile),
 		start: (receive, lost) =>
 			startTopologyThread(
 				new URL("../topology/topology-worker.ts", import.meta.url),

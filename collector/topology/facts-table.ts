@@ -6,7 +6,8 @@ import type { Profile } from "./record-rows.ts";
 
 /** Profiles of the writer's that may still be named: it remembers as many, and newer ones. */
 const MAX_PROFILES = 1 << 16;
-/** Own profiles are numbered from here. */
+/** Groups that are read again are numbered from here, the stage's own readings from there. */
+export const FIRST_REPLAY_PROFILE = 0x4000_0000;
 export const FIRST_OWN_PROFILE = 0x8000_0000;
 
 export class FactsTable<Facts> {
@@ -14,8 +15,8 @@ export class FactsTable<Facts> {
 	facts: Facts[] = [];
 	private readonly make: (profile: Profile) => Facts;
 	private byText = new Map<string, number>();
-	/** The writer's profiles, and those of the stage's own reading, whose numbers have the high bit. */
-	private readonly byProfile: readonly [Map<number, number>, Map<number, number>] = [new Map(), new Map()];
+	/** By the two high bits of a profile's number: who reads groups each counts from a number of its own. */
+	private readonly byProfile: readonly Map<number, number>[] = [new Map(), new Map(), new Map(), new Map()];
 
 	constructor(make: (profile: Profile) => Facts) {
 		this.make = make;
@@ -23,7 +24,7 @@ export class FactsTable<Facts> {
 
 	learn(profiles: readonly Profile[]): void {
 		for (const profile of profiles) {
-			const known = this.byProfile[profile.id >>> 31]!;
+			const known = this.byProfile[profile.id >>> 30]!;
 			known.set(profile.id, this.intern(this.make(profile)));
 			if (known.size > MAX_PROFILES) known.delete(known.keys().next().value!);
 		}
@@ -31,7 +32,7 @@ export class FactsTable<Facts> {
 
 	/** Number of a profile's facts; undefined for a profile that was never told. */
 	numberOf(profile: number): number | undefined {
-		return this.byProfile[profile >>> 31]!.get(profile);
+		return this.byProfile[profile >>> 30]!.get(profile);
 	}
 
 	/** Keeps those in use and those of profiles. `eachUse` gives the numbers that are named elsewhere, and gets their new ones. */

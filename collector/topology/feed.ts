@@ -1,7 +1,8 @@
 /**
  * The writer thread's end of the topology stage: reads from each committed group what edges need, and sends it to the topology thread;
  * tells the store what need not be kept for another reading. After a start, and after the thread was lost, groups that the stage has
- * not written down are read again from the store, in order, before new ones are sent.
+ * not written down are read again from the store, in order; what is committed meanwhile waits behind them, already read, since
+ * reading a group again costs several times as much.
  */
 import { LOG_SHAPE, RecordColumns, SPAN_SHAPE } from "../../model/columns.ts";
 import { isAfter, type CommitRef, type ReplayGroup } from "../../store/topology.ts";
@@ -9,6 +10,7 @@ import type { AppendReport, StoreWriter, WriteGroup } from "../../store/store.ts
 import type { DecodeLimits } from "../decode/limits.ts";
 import { skimLogs, skimTraces } from "../decode/skim.ts";
 import type { CommittedGroups } from "../pipeline/committer.ts";
+import { FIRST_REPLAY_PROFILE } from "./facts-table.ts";
 import type { FromTopology, ToTopology, TopologyStats } from "./messages.ts";
 import type { RecordExtractor } from "./record-extractor.ts";
 import type { RecordRows } from "./record-rows.ts";
@@ -23,8 +25,8 @@ export interface TopologyThread {
 export interface FeedOptions {
 	readonly store: Pick<StoreWriter, "release" | "replay">;
 	readonly limits: DecodeLimits;
-	readonly spans: () => RecordExtractor;
-	readonly logs: () => RecordExtractor;
+	readonly spans: (firstProfile: number) => RecordExtractor;
+	readonly logs: (firstProfile: number) => RecordExtractor;
 	readonly start: (receive: (message: FromTopology) => void, lost: (reason: string) => void) => TopologyThread;
 	/** Called when there is room again, or a step to take. */
 	readonly onWork: () => void;
@@ -34,6 +36,11 @@ export interface FeedOptions {
 /** Rows that the thread has not taken yet; beyond it commits wait. At full load some two seconds' worth. */
 const MAX_ROWS_BEHIND = 300_000;
 const RESTART_MS = 2_000;
+
+interface Extractors {
+	readonly spans: RecordExtractor;
+	readonly logs: RecordExtractor;
+}
 
 type Mode = "off" | "starting" | "replaying" | "live" | "closing";
 
@@ -45,10 +52,12 @@ export class TopologyFeed implements CommittedGroups {
 	private rowsBehind = 0;
 	/** The last group that was sent, or that the stage had at its start. */
 	private sent: CommitRef | undefined;
-	private committed: CommitRef | undefined;
 	private replaying: Iterator<ReplayGroup> | undefined;
-	private spans: RecordExtractor;
-	private logs: RecordExtractor;
+	/** Committed while the thread starts and catches up. */
+	private waiting: StageGroup[] = [];
+	private extractors: Extractors;
+	/** For what is read again: it is sent before what waits, so its profiles must not be those of what waits. */
+	private replayExtractors: Extractors;
 	/** For groups that are read again. */
 	private readonly columns = { spans: new RecordColumns(SPAN_SHAPE), logs: new RecordColumns(LOG_SHAPE) };
 	private onClosed: () => void = () => {};
@@ -56,8 +65,8 @@ export class TopologyFeed implements CommittedGroups {
 
 	constructor(options: FeedOptions) {
 		this.options = options;
-		this.spans = options.spans();
-		this.logs = options.logs();
+		this.extractors = this.newExtractors(1);
+		this.replayExtractors = this.newExtractors(FIRST_REPLAY_PROFILE);
 	}
 
 	/** True while commits should wait: the stage has more to do than it can. */
@@ -69,10 +78,6 @@ export class TopologyFeed implements CommittedGroups {
 	open(): void {
 		if (this.mode !== "off") return;
 		this.mode = "starting";
-		this.rowsBehind = 0;
-		// A new thread knows no profiles.
-		this.spans = this.options.spans();
-		this.logs = this.options.logs();
 		this.thread = this.options.start(
 			(message) => this.receive(message),
 			(reason) => this.lose(reason),
@@ -81,42 +86,39 @@ export class TopologyFeed implements CommittedGroups {
 
 	/** A group is committed; its columns are still what they were. */
 	accept(group: WriteGroup, { ref, spanEntries }: AppendReport): void {
-		this.committed = ref;
 		if (this.mode === "off") this.open();
-		// Until the thread has caught up, groups come from the store.
-		if (this.mode !== "live") return;
 		const { spans, logs, topologyMetrics, arrivedMs } = group;
-		this.send({
+		const read: StageGroup = {
 			ref,
 			arrivedMs,
-			spans: spans.count === 0 ? undefined : this.spans.extract(spans, spanEntries),
-			logs: logs.count === 0 ? undefined : this.logs.extract(logs),
+			spans: spans.count === 0 ? undefined : this.extractors.spans.extract(spans, spanEntries),
+			logs: logs.count === 0 ? undefined : this.extractors.logs.extract(logs),
 			metrics: topologyMetrics,
-		});
+		};
+		this.rowsBehind += rowsIn(read);
+		if (this.mode === "live") this.send(read);
+		else this.waiting.push(read);
 	}
 
 	/** Reads one group again. True while there are more. */
 	step(): boolean {
-		if (this.mode !== "replaying" || this.isBehind) return false;
+		if (this.mode !== "replaying") return false;
 		this.replaying ??= this.options.store.replay(this.sent)[Symbol.iterator]();
 		const next = this.replaying.next();
-		if (next.done === true) {
-			this.replaying = undefined;
-			// What was committed meanwhile is read in another round; then groups are sent as they come.
-			if (this.committed !== undefined && isAfter(this.committed, this.sent) && this.hasMore()) return true;
-			this.mode = "live";
-			this.thread?.post({ kind: "caught-up" }, []);
-			return false;
+		const first = this.waiting[0];
+		if (next.done !== true && (first === undefined || isAfter(first.ref, next.value.ref))) {
+			const { ref, arrivedMs, traces, logs, metrics } = next.value;
+			const read = { ref, arrivedMs, spans: this.read("spans", traces), logs: this.read("logs", logs), metrics };
+			this.rowsBehind += rowsIn(read);
+			this.send(read);
+			return true;
 		}
-		const group = next.value;
-		this.send({
-			ref: group.ref,
-			arrivedMs: group.arrivedMs,
-			spans: this.read("spans", group.traces),
-			logs: this.read("logs", group.logs),
-			metrics: group.metrics,
-		});
-		return true;
+		this.replaying.return?.();
+		this.replaying = undefined;
+		this.mode = "live";
+		for (const group of this.waiting.splice(0)) this.send(group);
+		this.thread?.post({ kind: "caught-up" }, []);
+		return false;
 	}
 
 	/** Everything that was accepted is written down. */
@@ -131,11 +133,8 @@ export class TopologyFeed implements CommittedGroups {
 		});
 	}
 
-	private hasMore(): boolean {
-		const iterator = this.options.store.replay(this.sent)[Symbol.iterator]();
-		const isEmpty = iterator.next().done === true;
-		iterator.return?.();
-		return !isEmpty;
+	private newExtractors(firstProfile: number): Extractors {
+		return { spans: this.options.spans(firstProfile), logs: this.options.logs(firstProfile) };
 	}
 
 	private read(signal: "spans" | "logs", bytes: Uint8Array<ArrayBuffer>): RecordRows | undefined {
@@ -145,7 +144,7 @@ export class TopologyFeed implements CommittedGroups {
 		// They passed once, so no limit on records applies again.
 		const limits = { ...this.options.limits, maxRecords: Infinity };
 		(signal === "spans" ? skimTraces : skimLogs)(bytes, columns, limits);
-		return (signal === "spans" ? this.spans : this.logs).extract(columns);
+		return this.replayExtractors[signal].extract(columns);
 	}
 
 	private send(group: StageGroup): void {
@@ -153,10 +152,7 @@ export class TopologyFeed implements CommittedGroups {
 		const transfer: ArrayBuffer[] = [];
 		for (const rows of [group.spans, group.logs])
 			if (rows !== undefined) transfer.push(rows.words.buffer, rows.numbers.buffer);
-		// A group without rows still moves the cursor on.
-		const rows = (group.spans?.count ?? 0) + (group.logs?.count ?? 0) + 1;
-		this.rowsBehind += rows;
-		this.thread?.post({ kind: "group", group, rows }, transfer);
+		this.thread?.post({ kind: "group", group, rows: rowsIn(group) }, transfer);
 	}
 
 	private receive(message: FromTopology): void {
@@ -201,10 +197,19 @@ export class TopologyFeed implements CommittedGroups {
 		this.options.log("error", `the topology thread was lost and is started again: ${reason}`);
 		this.mode = "starting";
 		this.rowsBehind = 0;
+		// A new thread knows no profiles.
+		this.waiting = [];
+		this.extractors = this.newExtractors(1);
+		this.replayExtractors = this.newExtractors(FIRST_REPLAY_PROFILE);
 		this.options.onWork();
 		this.restart = setTimeout(() => {
 			this.mode = "off";
 			this.open();
 		}, RESTART_MS);
 	}
+}
+
+/** A group without rows still moves the cursor on. */
+function rowsIn({ spans, logs }: StageGroup): number {
+	return (spans?.count ?? 0) + (logs?.count ?? 0) + 1;
 }

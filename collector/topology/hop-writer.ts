@@ -58,7 +58,7 @@ export class HopWriter {
 		sums.firstMs = Math.min(sums.firstMs, startMs);
 		sums.lastMs = Math.max(sums.lastMs, startMs);
 		const durationNs = hop.sourceLatencyNs >= 0 ? hop.sourceLatencyNs : Math.max(0, hop.destinationLatencyNs);
-		if (!ledger.wantsExemplar(series, startMs, durationNs)) return undefined;
+		if (!ledger.wantsExemplar(series, durationNs)) return undefined;
 		return { series, timeMs: startMs, durationNs, isError: isError(shape.outcome) };
 	}
 

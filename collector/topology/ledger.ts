@@ -16,9 +16,8 @@ import {
 import type { RollupDelta } from "../../store/topology.ts";
 
 const [FINEST_MS] = RESOLUTIONS_MS;
-/** An octave of latency a series and bucket is shown by one trace. */
-const OCTAVES = 64;
-const MAX_EXEMPLARS = 4_096;
+/** A series shows each octave of its latency by one trace a flush. */
+const MAX_EXEMPLARS = 512;
 
 export class Ledger {
 	private readonly buckets = new Map<number, Map<number, SeriesSums>>();
@@ -46,16 +45,16 @@ export class Ledger {
 	}
 
 	/** Whether a trace of that latency would still be shown. Asked first, so that an id is spelled out only when it is wanted. */
-	wantsExemplar(series: number, timeMs: number, durationNs: number): boolean {
+	wantsExemplar(series: number, durationNs: number): boolean {
 		if (this.exemplarCount >= MAX_EXEMPLARS) return false;
-		return this.exemplars.get(series)?.has(exemplarKey(timeMs, durationNs)) !== true;
+		return this.exemplars.get(series)?.has(octaveOf(durationNs)) !== true;
 	}
 
 	addExemplar(exemplar: Exemplar): void {
-		const { series, timeMs, durationNs } = exemplar;
+		const { series, durationNs } = exemplar;
 		let ofSeries = this.exemplars.get(series);
 		if (ofSeries === undefined) this.exemplars.set(series, (ofSeries = new Map()));
-		ofSeries.set(exemplarKey(timeMs, durationNs), exemplar);
+		ofSeries.set(octaveOf(durationNs), exemplar);
 		this.exemplarCount++;
 	}
 
@@ -92,9 +91,8 @@ export class Ledger {
 	}
 }
 
-function exemplarKey(timeMs: number, durationNs: number): number {
-	const octave = durationNs < 1 ? 0 : Math.min(OCTAVES - 1, 31 - Math.clz32(durationNs / 1024) + 11);
-	return (bucketStart(timeMs, FINEST_MS) / FINEST_MS) * OCTAVES + octave;
+function octaveOf(durationNs: number): number {
+	return 31 - Math.clz32(durationNs / 1024);
 }
 
 /** One more observation in a histogram, or one less. */

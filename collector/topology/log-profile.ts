@@ -1,7 +1,7 @@
 /** What extraction reads of log records. */
 import { RecordExtractor } from "./record-extractor.ts";
 
-export function logExtractor(seed: readonly [number, number]): RecordExtractor {
+export function logExtractor(seed: readonly [number, number], firstProfile: number): RecordExtractor {
 	return new RecordExtractor({
 		keys: [],
 		resourceKeys: [],
@@ -10,5 +10,6 @@ export function logExtractor(seed: readonly [number, number]): RecordExtractor {
 		keepsName: () => false,
 		weightOf: () => 0,
 		seed,
+		firstProfile,
 	});
 }

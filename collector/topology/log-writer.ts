@@ -52,7 +52,7 @@ export class LogWriter {
 			sums.destinationLatencyNs += durationNs;
 		}
 		const traceId = traceIdAt(rows.words, row * WORDS_A_ROW + WORD.traceId);
-		if (traceId === undefined || !ledger.wantsExemplar(series, timeMs, durationNs)) return;
+		if (traceId === undefined || !ledger.wantsExemplar(series, durationNs)) return;
 		ledger.addExemplar({ series, timeMs, durationNs, traceId, isError: isError(facts.outcome) });
 	}
 

@@ -93,6 +93,18 @@ export interface TopologyReader {
 	progress(): { readonly cursor: CommitRef | undefined; readonly flushedMs: number } | undefined;
 }
 
+/** What a store answers that has no topology yet. */
+export const NO_TOPOLOGY: TopologyReader = {
+	rollups: () => [],
+	version: () => 0,
+	oldest: () => undefined,
+	series: () => new Map(),
+	exemplars: () => [],
+	certificates: () => [],
+	addresses: () => new Map(),
+	progress: () => undefined,
+};
+
 /** Committed groups as the topology stage reads them again after a crash. */
 export interface ReplayGroup {
 	readonly ref: CommitRef;

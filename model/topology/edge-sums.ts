@@ -160,6 +160,22 @@ export class EdgeSums {
 		this.unit = unit;
 	}
 
+	/** What makes up rate, errors, duration and mTLS; not who said so. */
+	add(other: EdgeSums): void {
+		this.count += other.count;
+		this.observed += other.observed;
+		for (const outcome of Object.keys(this.outcomes) as Outcome[]) this.outcomes[outcome] += other.outcomes[outcome];
+		this.bytesSent += other.bytesSent;
+		this.bytesReceived += other.bytesReceived;
+		this.sourceLatency.add(other.sourceLatency);
+		this.destinationLatency.add(other.destinationLatency);
+		this.sourceLatencyNs += other.sourceLatencyNs;
+		this.destinationLatencyNs += other.destinationLatencyNs;
+		if (other.sampled) this.sampled = true;
+		for (const status of Object.keys(this.mtlsCounts) as MtlsStatus[]) this.mtlsCounts[status] += other.mtlsCounts[status];
+		for (const status of other.otherStatuses) this.otherStatuses.add(status);
+	}
+
 	relyOn(verification: Verification): void {
 		if (this.weakest === undefined || verificationRank(verification) > verificationRank(this.weakest))
 			this.weakest = verification;

@@ -6,6 +6,10 @@ import { decodeTracesData } from "../../model/otlp/decode.ts";
 import { metricPointOf } from "../../model/otlp/metric-point.ts";
 import { outlineOf, spanIdentity } from "../../model/otlp/trace-summary.ts";
 import type {
+	EdgeQuery,
+	EdgeResult,
+	GraphQuery,
+	GraphResult,
 	LogQuery,
 	LogSearchResult,
 	MetricPoint,
@@ -14,15 +18,20 @@ import type {
 	MetricSeries,
 	MetricSeriesQuery,
 	MetricType,
+	MtlsResult,
 	OperationInfo,
 	SearchedInfo,
 	ServiceInfo,
+	ServiceTrafficQuery,
+	ServiceTrafficResult,
 	StoreReader,
 	TraceQuery,
 	TraceResult,
 	TraceSearchResult,
 	TraceSummary,
 } from "../store.ts";
+import { topologyQueries, type TopologyQueries } from "../topology-queries.ts";
+import { NO_TOPOLOGY } from "../topology.ts";
 import { bodyText, logEntry, matchesAttributes, type StoredLog, type StoredSpan, tracesData } from "./records.ts";
 import type { MemoryState, StoredSeries } from "./state.ts";
 
@@ -32,9 +41,11 @@ const TEMPORALITIES = ["unspecified", "delta", "cumulative"] as const;
 
 export class MemoryReader implements StoreReader {
 	private readonly state: MemoryState;
+	private readonly topology: TopologyQueries;
 
 	constructor(state: MemoryState) {
 		this.state = state;
+		this.topology = topologyQueries(NO_TOPOLOGY, Date.now);
 	}
 
 	async trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult | undefined> {
@@ -115,6 +126,22 @@ export class MemoryReader implements StoreReader {
 				points: points.sort((a, b) => compare(a.timeNs, b.timeNs)).map(({ point }) => point),
 			}));
 		return { series, truncated, damagedWindows: [] };
+	}
+
+	async graph(query: GraphQuery): Promise<GraphResult> {
+		return this.topology.graph(query);
+	}
+
+	async edge(query: EdgeQuery): Promise<EdgeResult | undefined> {
+		return this.topology.edge(query);
+	}
+
+	async mtls(query: GraphQuery): Promise<MtlsResult> {
+		return this.topology.mtls(query);
+	}
+
+	async serviceTraffic(query: ServiceTrafficQuery): Promise<ServiceTrafficResult | undefined> {
+		return this.topology.serviceTraffic(query);
 	}
 
 	async close(): Promise<void> {}

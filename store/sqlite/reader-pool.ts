@@ -5,14 +5,21 @@
 import { Worker } from "node:worker_threads";
 import { type ErrorCode, MeshscopeError } from "../../model/errors.ts";
 import type {
+	EdgeQuery,
+	EdgeResult,
+	GraphQuery,
+	GraphResult,
 	LogQuery,
 	LogSearchResult,
 	MetricPointQuery,
 	MetricPointResult,
 	MetricSeries,
 	MetricSeriesQuery,
+	MtlsResult,
 	OperationInfo,
 	ServiceInfo,
+	ServiceTrafficQuery,
+	ServiceTrafficResult,
 	StoreReader,
 	TraceQuery,
 	TraceResult,
@@ -69,6 +76,10 @@ export function openReaderPool(options: ReaderPoolOptions): StoreReader {
 		searchLogs: (query: LogQuery) => pool.run<LogSearchResult>("searchLogs", [query]),
 		metricSeries: (query: MetricSeriesQuery) => pool.run<readonly MetricSeries[]>("metricSeries", [query]),
 		metricPoints: (query: MetricPointQuery) => pool.run<MetricPointResult>("metricPoints", [query]),
+		graph: (query: GraphQuery) => pool.run<GraphResult>("graph", [query]),
+		edge: (query: EdgeQuery) => pool.run<EdgeResult | undefined>("edge", [query]),
+		mtls: (query: GraphQuery) => pool.run<MtlsResult>("mtls", [query]),
+		serviceTraffic: (query: ServiceTrafficQuery) => pool.run<ServiceTrafficResult | undefined>("serviceTraffic", [query]),
 		close: () => pool.close(),
 	};
 }

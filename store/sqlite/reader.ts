@@ -5,19 +5,28 @@
 import type { TraceId } from "../../model/ids.ts";
 import { decodeTracesData } from "../../model/otlp/decode.ts";
 import type {
+	EdgeQuery,
+	EdgeResult,
+	GraphQuery,
+	GraphResult,
 	LogQuery,
 	LogSearchResult,
 	MetricPointQuery,
 	MetricPointResult,
 	MetricSeries,
 	MetricSeriesQuery,
+	MtlsResult,
 	OperationInfo,
 	ServiceInfo,
+	ServiceTrafficQuery,
+	ServiceTrafficResult,
 	StoreReader,
 	TraceQuery,
 	TraceResult,
 	TraceSearchResult,
 } from "../store.ts";
+import { topologyQueries, type TopologyQueries } from "../topology-queries.ts";
+import { NO_TOPOLOGY } from "../topology.ts";
 import { searchLogs } from "./logs.ts";
 import { metricPoints, metricSeries } from "./metrics.ts";
 import { searchTraces } from "./trace-search.ts";
@@ -42,10 +51,12 @@ class SqliteReader implements StoreReader {
 	private readonly options: SqliteReaderOptions;
 	private readonly windows: WindowSet;
 	private readonly removals: NodeJS.Timeout;
+	private readonly topology: TopologyQueries;
 
 	constructor(options: SqliteReaderOptions) {
 		this.options = options;
 		this.windows = new WindowSet(options.directory, options.cacheBytes);
+		this.topology = topologyQueries(NO_TOPOLOGY, options.now);
 		this.removals = setInterval(() => this.windows.closeRemoved(), REMOVAL_CHECK_MS).unref();
 	}
 
@@ -91,6 +102,22 @@ class SqliteReader implements StoreReader {
 
 	async metricPoints(query: MetricPointQuery): Promise<MetricPointResult> {
 		return metricPoints(this.windows, query);
+	}
+
+	async graph(query: GraphQuery): Promise<GraphResult> {
+		return this.topology.graph(query);
+	}
+
+	async edge(query: EdgeQuery): Promise<EdgeResult | undefined> {
+		return this.topology.edge(query);
+	}
+
+	async mtls(query: GraphQuery): Promise<MtlsResult> {
+		return this.topology.mtls(query);
+	}
+
+	async serviceTraffic(query: ServiceTrafficQuery): Promise<ServiceTrafficResult | undefined> {
+		return this.topology.serviceTraffic(query);
 	}
 
 	async close(): Promise<void> {

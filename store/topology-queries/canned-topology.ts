@@ -11,7 +11,7 @@ import {
 	type SeriesDims,
 	type SeriesSums,
 } from "../../model/topology/series.ts";
-import type { TopologyReader } from "../topology.ts";
+import type { TopologyFlush, TopologyReader } from "../topology.ts";
 
 export class CannedTopology implements TopologyReader {
 	readonly buckets = new Map<ResolutionMs, Map<number, Uint8Array[]>>(RESOLUTIONS_MS.map((width) => [width, new Map()]));
@@ -27,11 +27,16 @@ export class CannedTopology implements TopologyReader {
 	/** One flush: these sums, seen at one moment. */
 	flush(timeMs: number, sums: ReadonlyMap<number, SeriesSums>, widths: readonly ResolutionMs[] = RESOLUTIONS_MS): void {
 		const data = encodeRollup(sums);
-		for (const width of widths) {
-			const buckets = this.buckets.get(width)!;
-			const start = bucketStart(timeMs, width);
-			const deltas = buckets.get(start);
-			if (deltas === undefined) buckets.set(start, [data]);
+		const rollups = widths.map((width) => ({ resolutionMs: width, bucketMs: bucketStart(timeMs, width), data }));
+		this.write({ series: [], rollups }, timeMs);
+	}
+
+	write({ series, rollups }: Pick<TopologyFlush, "series" | "rollups">, timeMs: number): void {
+		for (const { id, dims } of series) this.dims.set(id, dims);
+		for (const { resolutionMs, bucketMs, data } of rollups) {
+			const buckets = this.buckets.get(resolutionMs)!;
+			const deltas = buckets.get(bucketMs);
+			if (deltas === undefined) buckets.set(bucketMs, [data]);
 			else deltas.push(data);
 		}
 		this.flushes++;

@@ -7,7 +7,12 @@ import { type IncomingHttpHeaders, request as httpRequest } from "node:http";
 import type { TestContext } from "node:test";
 import type { TraceId } from "../model/ids.ts";
 import type { ServerStatus, SignalCounters } from "../model/status.ts";
-import type { LogEntry, MetricSeries, SearchedInfo, StoreReader, TraceSummary } from "../store/store.ts";
+import { cannedSeries, graphOf } from "../model/topology/canned-series.ts";
+import type { GraphEdge } from "../model/topology/graph.ts";
+import { endpointBook } from "../model/topology/endpoint-book.ts";
+import { mtlsReport } from "../model/topology/mtls-report.ts";
+import { serviceTraffic } from "../model/topology/service-traffic.ts";
+import type { EdgePoint, EdgeResult, LogEntry, MetricSeries, SearchedInfo, StoreReader, TraceSummary } from "../store/store.ts";
 import type { LogFields } from "./plugins/request-log.ts";
 import { type ApiOptions, type RunningApi, startApi } from "./server.ts";
 
@@ -64,6 +69,72 @@ export const series: MetricSeries = {
 	lastTimeUnixNano: "1767268800000000000",
 };
 
+const topologySeries = cannedSeries(
+	{
+		...{ from: "shop/gateway", to: "shop/checkout", mtls: "mutual_tls", verifiedBy: "server" },
+		principals: ["spiffe://demo/ns/shop/sa/gateway", "spiffe://demo/ns/shop/sa/checkout"],
+		sourceNs: [1e6, 2e6, 3e6],
+		destinationNs: [9e5, 1.9e6, 2.9e6],
+		codes: { "200": 3 },
+		bytes: [300, 3_000],
+		app: [5e6, 1e6, 3],
+		tls: { tlsVersion: "1.3" },
+	},
+	{
+		...{ from: "shop/gateway", to: "shop/checkout", mtls: "plaintext", verifiedBy: "server" },
+		...{ count: 1, outcome: "server_error", destinationOutcome: "ok", codes: { "504": 1 }, flags: { UT: 1 } },
+	},
+	{
+		from: "shop/checkout",
+		to: "shop/orders",
+		protocol: "tcp",
+		evidence: "metric",
+		reporter: "source",
+		count: 2,
+		mtls: "plaintext",
+	},
+);
+export const graph = graphOf(topologySeries);
+const topologyInput = {
+	...{ series: topologySeries, groupBy: "service" as const, certificates: [], seconds: 60 },
+	book: endpointBook([], new Map()),
+};
+const topologyWindow = {
+	...{ fromMs: CANNED_NOW_MS - 60_000, toMs: CANNED_NOW_MS },
+	...{ resolutionMs: 10_000, flushedMs: CANNED_NOW_MS - 1_000 },
+};
+
+function edgeResult(edge: GraphEdge): EdgeResult {
+	const { requests, connections, errors, requestRate, errorRatio, bytes, latencyMs, mtls } = edge;
+	const point: EdgePoint = {
+		...{ timeMs: CANNED_NOW_MS - 60_000, requests, connections, errors, requestRate, errorRatio, bytes, latencyMs },
+		mtlsCounts: mtls.counts,
+	};
+	const sample = { traceId: TRACE_ID, timeMs: CANNED_NOW_MS - 30_000, durationMs: 2, isError: false };
+	const [first] = topologySeries;
+	return {
+		...{ window: topologyWindow, groupBy: "service", edge, stepMs: 10_000, points: [point] },
+		latency: [{ fromMs: 1.9, toMs: 2.1, count: 1, exemplars: [sample] }],
+		evidence: [
+			{
+				...{
+					series: 1,
+					evidence: "pair",
+					reporter: "both",
+					sampled: false,
+					outcome: "ok",
+					destinationOutcome: undefined,
+				},
+				source: { told: "gateway", taken: "shop/gateway" },
+				target: { told: "shop/checkout", taken: "shop/checkout" },
+				mtls: first!.dims.mtls,
+				...{ observed: 3, count: 3, attempts: 3, failedHandshakes: 0, bytes, codes: { "200": 3 }, flags: {} },
+				...{ sourceP95Ms: 3, destinationP95Ms: 2.9, firstSeenMs: CANNED_NOW_MS, lastSeenMs: CANNED_NOW_MS },
+			},
+		],
+	};
+}
+
 const encoder = new TextEncoder();
 export const traceJson = encoder.encode(
 	'{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"gateway"}}]},"scopeSpans":[]}]}',
@@ -103,6 +174,27 @@ export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader
 			truncated: false,
 			damagedWindows: [],
 		}),
+		graph: async () => ({ window: topologyWindow, seconds: 60, graph }),
+		edge: async ({ id }) => {
+			const edge = graph.edges.find((candidate) => candidate.id === id);
+			return edge && edgeResult(edge);
+		},
+		mtls: async () => {
+			const report = mtlsReport({ ...topologyInput, graph });
+			const sampled = (edges: typeof report.mixed) =>
+				edges.map((edge) => ({
+					...edge,
+					samples: [{ traceId: TRACE_ID, timeMs: CANNED_NOW_MS, durationMs: 2, isError: true }],
+				}));
+			return {
+				window: topologyWindow,
+				report: { ...report, plaintext: sampled(report.plaintext), mixed: sampled(report.mixed) },
+			};
+		},
+		serviceTraffic: async ({ service }) => {
+			const traffic = serviceTraffic(topologyInput, service);
+			return traffic && { window: topologyWindow, traffic };
+		},
 		close: async () => undefined,
 		...overrides,
 	};

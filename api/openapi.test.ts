@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as z from "zod";
-import { CANNED_NOW_MS, startCannedApi, TRACE_ID } from "./canned-server.ts";
+import { CANNED_NOW_MS, graph, startCannedApi, TRACE_ID } from "./canned-server.ts";
 import { ROUTES, type RouteContract, type RouteName } from "./contract/routes.ts";
 import { openApiDocument } from "./openapi.ts";
 
@@ -14,6 +14,14 @@ const REQUESTS: Readonly<Record<RouteName, readonly string[]>> = {
 	],
 	services: ["/api/v1/services"],
 	operations: ["/api/v1/services/gateway/operations"],
+	serviceTraffic: ["/api/v1/services/checkout", "/api/v1/services/shop%2Fcheckout?from=now-2h&to=now"],
+	graph: ["/api/v1/graph", "/api/v1/graph?groupBy=namespace&from=now-7d&to=now"],
+	graphDiff: [
+		"/api/v1/graph/diff",
+		"/api/v1/graph/diff?from=now-1h&to=now&baselineFrom=now-25h&baselineTo=now-24h&groupBy=workload",
+	],
+	edge: graph.edges.map(({ id }) => `/api/v1/edges/${id}?from=now-1h&to=now&step=1m`),
+	mtls: ["/api/v1/mtls", "/api/v1/mtls?from=now-1d&to=now&groupBy=workload"],
 	logs: [
 		"/api/v1/logs",
 		`/api/v1/logs?traceId=${TRACE_ID}&service=gateway&severity=warn&text=x&attr=a%3D1&from=now-1d&to=now&limit=5`,
@@ -106,7 +114,10 @@ test("every error that a call can answer has the documented shape and a document
 test("every parameter is described, every one of a query has an example that the server takes", async (t) => {
 	const api = await startCannedApi(t, { now: () => CANNED_NOW_MS });
 	let tried = 0;
-	for (const [path, { get }] of Object.entries(document.paths)) {
+	for (const [template, { get }] of Object.entries(document.paths)) {
+		const path = get.parameters
+			.filter((parameter) => parameter.in === "path")
+			.reduce((filled, { name, example }) => filled.replace(`{${name}}`, encodeURIComponent(String(example))), template);
 		for (const parameter of get.parameters) {
 			assert.ok(parameter.description, `${path} ${parameter.name}`);
 			assert.notEqual(parameter.example, undefined, `${path} ${parameter.name}`);

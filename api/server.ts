@@ -19,6 +19,7 @@ import { addLogRoutes } from "./routes/logs.ts";
 import { addMetricRoutes } from "./routes/metrics.ts";
 import { addServiceRoutes } from "./routes/services.ts";
 import { addProbeRoutes, addStatusRoutes, type IngestAddresses, type StatusSource } from "./routes/status.ts";
+import { addTopologyRoutes } from "./routes/topology.ts";
 import { addTraceRoutes } from "./routes/traces.ts";
 
 export interface ApiTls {
@@ -139,6 +140,7 @@ function addQueryRoutes(scope: FastifyInstance, options: ApiOptions, queryTimeou
 	addServiceRoutes(scope, context);
 	addLogRoutes(scope, context);
 	addMetricRoutes(scope, context);
+	addTopologyRoutes(scope, context);
 }
 
 function createServer(handler: RequestListener, tls: ApiTls | undefined, timeouts: ApiTimeouts): Server {

@@ -58,7 +58,7 @@ export const ERRORS = {
 		retryable: false,
 	},
 	not_found: {
-		meaning: "No such trace, service, series or path.",
+		meaning: "No such trace, service, edge, series or path.",
 		fix: "Check the ID and the retention; data older than the retention is gone.",
 		http: 404,
 		grpc: GRPC.notFound,

@@ -137,6 +137,19 @@ export interface CommittedTraces {
 	close(): void;
 }
 
+/** What a store answers that has no topology yet. */
+export const NO_TOPOLOGY: TopologyReader = {
+	rollups: () => [],
+	version: () => 0,
+	oldest: () => undefined,
+	series: () => new Map(),
+	exemplars: () => [],
+	certificates: () => [],
+	addresses: () => new Map(),
+	progress: () => undefined,
+	close() {},
+};
+
 /** Committed groups as the topology stage reads them again after a crash. */
 export interface ReplayGroup {
 	readonly ref: CommitRef;

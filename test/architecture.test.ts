@@ -17,8 +17,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[] | typeof ANYTHING>> 
 	// The contract, and what every engine shares without knowing one.
 	store: ["model"],
 	"store/block": ["model", "store/store.ts"],
-	"store/sqlite": ["model", "store/store.ts", "store/topology.ts", "store/block"],
-	"store/memory": ["model", "store/store.ts", "store/topology.ts", "store/block"],
+	"store/sqlite": ["model", "store/store.ts", "store/topology.ts", "store/topology-queries.ts", "store/block"],
+	"store/memory": ["model", "store/store.ts", "store/topology.ts", "store/topology-queries.ts", "store/block"],
 	"store/conformance": ["model", "store/store.ts", "store/topology.ts"],
 	collector: ["model", "store/store.ts", "store/topology.ts"],
 	"api/contract": ["model"],

@@ -101,6 +101,8 @@ export const CAPS = {
 	/** Longest range of a trace or log search, and of a metric query. */
 	searchRangeDays: 92,
 	metricRangeDays: 400,
+	/** Longest window of the graph and what is told of it; hours and days are kept for 90 days. */
+	graphRangeDays: 92,
 } as const;
 
 export const DEFAULT_LIMITS = { traces: 20, logs: 100, series: 100 } as const;

@@ -7,6 +7,19 @@ import { logQuery, logSearchAnswer } from "./logs.ts";
 import { metricPointAnswer, metricPointQuery, metricSeriesAnswer, metricSeriesQuery } from "./metrics.ts";
 import { operationsAnswer, servicePath, servicesAnswer } from "./services.ts";
 import { probeAnswer, statusAnswer } from "./status.ts";
+import {
+	edgeAnswer,
+	edgePath,
+	edgeQuery,
+	graphAnswer,
+	graphDiffAnswer,
+	graphDiffQuery,
+	graphQuery,
+	mtlsAnswer,
+	mtlsQuery,
+	serviceTrafficAnswer,
+	serviceTrafficQuery,
+} from "./topology.ts";
 import { traceAnswer, tracePath, traceQuery, traceSearchAnswer } from "./traces.ts";
 import type { ErrorCode } from "../../model/errors.ts";
 
@@ -62,6 +75,49 @@ export const ROUTES = {
 		pathParameters: servicePath,
 		answer: operationsAnswer,
 		errors: ["not_found", "query_timeout", "overloaded"],
+	},
+	serviceTraffic: {
+		path: "/api/v1/services/{name}",
+		summary: "Rate, errors and duration of a service, in and out",
+		description: "The name is that of a service or the ID of a node; a name that several namespaces have is all of them.",
+		pathParameters: servicePath,
+		query: serviceTrafficQuery,
+		answer: serviceTrafficAnswer,
+		errors: [...SEARCH_ERRORS, "not_found"],
+	},
+	graph: {
+		path: "/api/v1/graph",
+		summary: "The service graph of a window",
+		description:
+			"Who calls whom, how much, how fast, how often it fails and under which mTLS status, by service, namespace or workload. " +
+			"The resolution is picked by the length of the window.",
+		query: graphQuery,
+		answer: graphAnswer,
+		errors: SEARCH_ERRORS,
+	},
+	graphDiff: {
+		path: "/api/v1/graph/diff",
+		summary: "What changed between two windows",
+		description: "Edges that came, went, or changed in rate, errors, p95 or mTLS beyond what chance explains.",
+		query: graphDiffQuery,
+		answer: graphDiffAnswer,
+		errors: SEARCH_ERRORS,
+	},
+	edge: {
+		path: "/api/v1/edges/{id}",
+		summary: "One edge in depth",
+		description: "Its course over time, its latencies with traces that show them, and every evidence behind its figures.",
+		pathParameters: edgePath,
+		query: edgeQuery,
+		answer: edgeAnswer,
+		errors: [...SEARCH_ERRORS, "not_found"],
+	},
+	mtls: {
+		path: "/api/v1/mtls",
+		summary: "Mutual TLS: coverage, what has none, identities, certificates",
+		query: mtlsQuery,
+		answer: mtlsAnswer,
+		errors: SEARCH_ERRORS,
 	},
 	logs: {
 		path: "/api/v1/logs",

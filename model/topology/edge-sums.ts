@@ -102,6 +102,27 @@ export function noOutcomes(): Record<Outcome, number> {
 	return { ok: 0, client_error: 0, server_error: 0, no_response: 0 };
 }
 
+/** A sum of histograms; of one it is that one, since most edges are one series and copying it costs as much as reading it. */
+class GatheredHistogram {
+	sum: LatencyHistogram | undefined = undefined;
+	private isOwn = false;
+
+	add(histogram: LatencyHistogram | undefined): void {
+		if (histogram === undefined) return;
+		if (this.sum === undefined) {
+			this.sum = histogram;
+			return;
+		}
+		if (!this.isOwn) {
+			const own = new LatencyHistogram();
+			own.add(this.sum);
+			this.sum = own;
+			this.isOwn = true;
+		}
+		this.sum.add(histogram);
+	}
+}
+
 /** Sums of one edge; graph.ts adds to it what it decided to believe. */
 export class EdgeSums {
 	readonly id: string;
@@ -115,8 +136,8 @@ export class EdgeSums {
 	readonly outcomes = noOutcomes();
 	bytesSent = 0;
 	bytesReceived = 0;
-	readonly sourceLatency = new LatencyHistogram();
-	readonly destinationLatency = new LatencyHistogram();
+	readonly sourceLatency = new GatheredHistogram();
+	readonly destinationLatency = new GatheredHistogram();
 	sourceLatencyNs = 0;
 	destinationLatencyNs = 0;
 	appNs = 0;
@@ -160,6 +181,22 @@ export class EdgeSums {
 		this.unit = unit;
 	}
 
+	/** What makes up rate, errors, duration and mTLS; not who said so. */
+	add(other: EdgeSums): void {
+		this.count += other.count;
+		this.observed += other.observed;
+		for (const outcome of Object.keys(this.outcomes) as Outcome[]) this.outcomes[outcome] += other.outcomes[outcome];
+		this.bytesSent += other.bytesSent;
+		this.bytesReceived += other.bytesReceived;
+		this.sourceLatency.add(other.sourceLatency.sum);
+		this.destinationLatency.add(other.destinationLatency.sum);
+		this.sourceLatencyNs += other.sourceLatencyNs;
+		this.destinationLatencyNs += other.destinationLatencyNs;
+		if (other.sampled) this.sampled = true;
+		for (const status of Object.keys(this.mtlsCounts) as MtlsStatus[]) this.mtlsCounts[status] += other.mtlsCounts[status];
+		for (const status of other.otherStatuses) this.otherStatuses.add(status);
+	}
+
 	relyOn(verification: Verification): void {
 		if (this.weakest === undefined || verificationRank(verification) > verificationRank(this.weakest))
 			this.weakest = verification;
@@ -175,8 +212,8 @@ export function finishEdge(sums: EdgeSums, groupBy: GroupBy, seconds: number): G
 	const { id, unit, count, outcomes } = sums;
 	const errors = outcomes.server_error + outcomes.no_response;
 	const isRequests = unit === "requests";
-	const source = latencyFigures(sums.sourceLatency, sums.sourceLatencyNs);
-	const destination = latencyFigures(sums.destinationLatency, sums.destinationLatencyNs);
+	const source = latencyFigures(sums.sourceLatency.sum, sums.sourceLatencyNs);
+	const destination = latencyFigures(sums.destinationLatency.sum, sums.destinationLatencyNs);
 	const side = latencySide(source?.count ?? 0, destination?.count ?? 0);
 	return {
 		id,
@@ -254,9 +291,9 @@ function finishMtls(sums: EdgeSums): EdgeMtls {
 const QUANTILES = [0.5, 0.9, 0.95, 0.99, 1] as const;
 
 /** In ms; undefined when nothing was measured. */
-export function latencyFigures(histogram: LatencyHistogram, sumNs: number): LatencyFigures | undefined {
-	const values = quantilesNs(histogram, QUANTILES);
-	if (values === undefined) return undefined;
+function latencyFigures(histogram: LatencyHistogram | undefined, sumNs: number): LatencyFigures | undefined {
+	const values = histogram && quantilesNs(histogram, QUANTILES);
+	if (histogram === undefined || values === undefined) return undefined;
 	const count = histogram.total();
 	const [p50, p90, p95, p99, max] = values.map((ns) => ns / 1e6) as [number, number, number, number, number];
 	return { p50, p90, p95, p99, max, mean: count > 0 ? sumNs / count / 1e6 : 0, count };

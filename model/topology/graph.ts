@@ -68,14 +68,19 @@ interface Cell {
 	readonly ends: (readonly [source: Endpoint, target: Endpoint])[];
 }
 
-export function resolveGraph(input: GraphInput): Graph {
-	const { groupBy, book } = input;
+/** The sums of every edge, before figures are made of them. */
+export function resolveSums({ series, groupBy, book, certificates }: GraphInput): Iterable<EdgeSums> {
 	const edges = new Map<string, EdgeSums>();
-	for (const cell of cellsOf(input.series, book)) addCell(edges, cell, groupBy);
-	addCertificates(edges, input.certificates, groupBy, book);
+	for (const cell of cellsOf(series, book)) addCell(edges, cell, groupBy);
+	addCertificates(edges, certificates, groupBy, book);
+	return edges.values();
+}
+
+export function resolveGraph(input: GraphInput): Graph {
+	const { groupBy } = input;
 	const finished: GraphEdge[] = [];
 	const nodes = new Map<string, MutableNode>();
-	for (const sums of edges.values()) {
+	for (const sums of resolveSums(input)) {
 		const edge = finishEdge(sums, groupBy, input.seconds);
 		finished.push(edge);
 		const source = nodeOf(nodes, edge.source, sums.source, groupBy);

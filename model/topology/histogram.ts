@@ -10,6 +10,7 @@
  */
 
 const BUCKETS_AN_OCTAVE = 32;
+const GROWTH = 2 * BUCKETS_AN_OCTAVE;
 /** What took no time, or less than a nanosecond. Sorts before every other bucket; exactly 1 ns lies in bucket -1. */
 export const ZERO_BUCKET = -2;
 /** 2^64 ns are 584 years; longer ones are counted here. */
@@ -53,24 +54,29 @@ export interface BucketCounts {
  * Undefined when there are none. Buckets of a negative count, which a correction may leave for a moment, count as empty.
  */
 export function quantilesNs(buckets: BucketCounts, quantiles: readonly number[]): readonly number[] | undefined {
-	const filled: (readonly [index: number, count: number])[] = [];
+	let histogram: LatencyHistogram;
+	if (buckets instanceof LatencyHistogram) histogram = buckets;
+	else {
+		histogram = new LatencyHistogram();
+		histogram.add(buckets);
+	}
+	const { counts, first } = histogram;
 	let total = 0;
-	let isSorted = true;
-	buckets.forEach((count, index) => {
-		if (!(count > 0)) return;
-		if (filled.length > 0 && filled[filled.length - 1]![0] > index) isSorted = false;
-		filled.push([index, count]);
+	let last = -1;
+	for (let i = 0; i < counts.length; i++) {
+		const count = counts[i]!;
+		if (!(count > 0)) continue;
 		total += count;
-	});
-	if (filled.length === 0) return undefined;
-	if (!isSorted) filled.sort((a, b) => a[0] - b[0]);
-	let at = 0;
-	let below = filled[0]![1];
+		last = i;
+	}
+	if (last < 0) return undefined;
+	let at = -1;
+	let upTo = 0;
 	return quantiles.map((quantile) => {
 		// Counts scaled up from samples are fractions whose sum is rounded: a rank that is met but for the rounding is met.
 		const rank = quantile * total * (1 - 1e-12);
-		while (below < rank && at < filled.length - 1) below += filled[++at]![1];
-		return bucketMidNs(filled[at]![0]);
+		while (at < last && (upTo < rank || upTo === 0)) upTo += Math.max(0, counts[++at]!);
+		return bucketMidNs(first + at);
 	});
 }
 
@@ -101,8 +107,9 @@ export class LatencyHistogram implements BucketCounts {
 	reserve(first: number, last: number): void {
 		const length = this.counts.length;
 		if (length > 0 && first >= this.first && last < this.first + length) return;
-		const newFirst = length === 0 ? first : Math.min(first, this.first);
-		const newLast = length === 0 ? last : Math.max(last, this.first + length - 1);
+		// Two octaves at a time: a histogram that grows bucket by bucket would be copied each time.
+		const newFirst = Math.floor((length === 0 ? first : Math.min(first, this.first)) / GROWTH) * GROWTH;
+		const newLast = Math.ceil(((length === 0 ? last : Math.max(last, this.first + length - 1)) + 1) / GROWTH) * GROWTH - 1;
 		const larger = new Float64Array(newLast - newFirst + 1);
 		if (length > 0) larger.set(this.counts, this.first - newFirst);
 		this.first = newFirst;

@@ -6,6 +6,10 @@ import { decodeTracesData } from "../../model/otlp/decode.ts";
 import { metricPointOf } from "../../model/otlp/metric-point.ts";
 import { outlineOf, spanIdentity } from "../../model/otlp/trace-summary.ts";
 import type {
+	EdgeQuery,
+	EdgeResult,
+	GraphQuery,
+	GraphResult,
 	LogQuery,
 	LogSearchResult,
 	MetricPoint,
@@ -15,9 +19,12 @@ import type {
 	MetricSeriesQuery,
 	MetricSeriesResult,
 	MetricType,
+	MtlsResult,
 	OperationInfo,
 	SearchedInfo,
 	ServiceInfo,
+	ServiceTrafficQuery,
+	ServiceTrafficResult,
 	StoreReader,
 	TraceQuery,
 	TraceResult,
@@ -25,6 +32,8 @@ import type {
 	TraceSummary,
 } from "../store.ts";
 import { bodyText, logEntry, matchesAttributes, type StoredLog, type StoredSpan, otlpData } from "./records.ts";
+import { topologyQueries, type TopologyQueries } from "../topology-queries.ts";
+import { NO_TOPOLOGY } from "../topology.ts";
 import type { MemoryState, StoredSeries } from "./state.ts";
 
 const STATUS_CODES = { unset: 0, ok: 1, error: 2 } as const;
@@ -33,9 +42,11 @@ const TEMPORALITIES = ["unspecified", "delta", "cumulative"] as const;
 
 export class MemoryReader implements StoreReader {
 	private readonly state: MemoryState;
+	private readonly topology: TopologyQueries;
 
 	constructor(state: MemoryState) {
 		this.state = state;
+		this.topology = topologyQueries(NO_TOPOLOGY, Date.now);
 	}
 
 	async trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult> {
@@ -116,6 +127,22 @@ export class MemoryReader implements StoreReader {
 				points: points.sort((a, b) => compare(a.timeNs, b.timeNs)).map(({ point }) => point),
 			}));
 		return { series, truncated, damagedWindows: [] };
+	}
+
+	async graph(query: GraphQuery): Promise<GraphResult> {
+		return this.topology.graph(query);
+	}
+
+	async edge(query: EdgeQuery): Promise<EdgeResult | undefined> {
+		return this.topology.edge(query);
+	}
+
+	async mtls(query: GraphQuery): Promise<MtlsResult> {
+		return this.topology.mtls(query);
+	}
+
+	async serviceTraffic(query: ServiceTrafficQuery): Promise<ServiceTrafficResult | undefined> {
+		return this.topology.serviceTraffic(query);
 	}
 
 	async close(): Promise<void> {}

@@ -5,14 +5,21 @@
 import { Worker } from "node:worker_threads";
 import { type ErrorCode, MeshscopeError } from "../../model/errors.ts";
 import type {
+	EdgeQuery,
+	EdgeResult,
+	GraphQuery,
+	GraphResult,
 	LogQuery,
 	LogSearchResult,
 	MetricPointQuery,
 	MetricPointResult,
 	MetricSeriesQuery,
 	MetricSeriesResult,
+	MtlsResult,
 	OperationInfo,
 	ServiceInfo,
+	ServiceTrafficQuery,
+	ServiceTrafficResult,
 	StoreReader,
 	TraceQuery,
 	TraceResult,
@@ -78,6 +85,11 @@ export function openReaderPool(options: ReaderPoolOptions): StoreReader {
 			pool.run<MetricSeriesResult>("metricSeries", [query], signal),
 		metricPoints: (query: MetricPointQuery, signal?: AbortSignal) =>
 			pool.run<MetricPointResult>("metricPoints", [query], signal),
+		graph: (query: GraphQuery, signal?: AbortSignal) => pool.run<GraphResult>("graph", [query], signal),
+		edge: (query: EdgeQuery, signal?: AbortSignal) => pool.run<EdgeResult | undefined>("edge", [query], signal),
+		mtls: (query: GraphQuery, signal?: AbortSignal) => pool.run<MtlsResult>("mtls", [query], signal),
+		serviceTraffic: (query: ServiceTrafficQuery, signal?: AbortSignal) =>
+			pool.run<ServiceTrafficResult | undefined>("serviceTraffic", [query], signal),
 		close: () => pool.close(),
 	};
 }

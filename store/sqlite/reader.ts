@@ -5,19 +5,29 @@
 import { MeshscopeError } from "../../model/errors.ts";
 import type { TraceId } from "../../model/ids.ts";
 import type {
+	EdgeQuery,
+	EdgeResult,
+	GraphQuery,
+	GraphResult,
 	LogQuery,
 	LogSearchResult,
 	MetricPointQuery,
 	MetricPointResult,
 	MetricSeriesQuery,
 	MetricSeriesResult,
+	MtlsResult,
 	OperationInfo,
 	ServiceInfo,
+	ServiceTrafficQuery,
+	ServiceTrafficResult,
 	StoreReader,
 	TraceQuery,
 	TraceResult,
 	TraceSearchResult,
 } from "../store.ts";
+import { topologyQueries, type TopologyQueries } from "../topology-queries.ts";
+import type { TopologyReader } from "../topology.ts";
+import { openTopologyReader } from "./topology/reader.ts";
 import { searchLogs } from "./logs.ts";
 import { metricPoints, metricSeries } from "./metrics.ts";
 import { searchTraces } from "./trace-search.ts";
@@ -44,10 +54,14 @@ class SqliteReader implements StoreReader {
 	private readonly options: SqliteReaderOptions;
 	private readonly windows: WindowSet;
 	private readonly removals: NodeJS.Timeout;
+	private readonly topology: TopologyQueries;
+	private readonly topologyReader: TopologyReader;
 
 	constructor(options: SqliteReaderOptions) {
 		this.options = options;
 		this.windows = new WindowSet(options.directory, options.cacheBytes);
+		this.topologyReader = openTopologyReader(options.directory);
+		this.topology = topologyQueries(this.topologyReader, options.now);
 		this.removals = setInterval(() => this.windows.closeRemoved(), REMOVAL_CHECK_MS).unref();
 	}
 
@@ -91,9 +105,26 @@ class SqliteReader implements StoreReader {
 		return metricPoints(this.windows, query, () => this.stopIfCancelled());
 	}
 
+	async graph(query: GraphQuery): Promise<GraphResult> {
+		return this.topology.graph(query);
+	}
+
+	async edge(query: EdgeQuery): Promise<EdgeResult | undefined> {
+		return this.topology.edge(query);
+	}
+
+	async mtls(query: GraphQuery): Promise<MtlsResult> {
+		return this.topology.mtls(query);
+	}
+
+	async serviceTraffic(query: ServiceTrafficQuery): Promise<ServiceTrafficResult | undefined> {
+		return this.topology.serviceTraffic(query);
+	}
+
 	async close(): Promise<void> {
 		clearInterval(this.removals);
 		this.windows.close();
+		this.topologyReader.close();
 	}
 
 	/** For searches, which end at their deadline: past any, once nobody waits. */

@@ -1,0 +1,197 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { cannedSeries, type CannedSeries } from "../model/topology/canned-series.ts";
+import { histogramIndex } from "../model/topology/histogram.ts";
+import { emptySums, type ResolutionMs, RESOLUTIONS_MS, type SeriesSums } from "../model/topology/series.ts";
+import { CannedTopology } from "./topology-queries/canned-topology.ts";
+import { planSteps, planWindow } from "./topology-queries/plan.ts";
+import { topologyQueries } from "./topology-queries.ts";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const NOW = Date.UTC(2026, 0, 10, 12, 34, 56);
+
+function oneRequest(timeMs: number, durationNs = 1_000_000): SeriesSums {
+	const sums = emptySums();
+	Object.assign(sums, { observed: 1, count: 1, attempts: 1, firstMs: timeMs, lastMs: timeMs, sourceLatencyNs: durationNs });
+	sums.sourceLatency.set(histogramIndex(durationNs), 1);
+	return sums;
+}
+
+function topologyOf(
+	series: readonly CannedSeries[],
+	timesMs: readonly number[],
+	widths?: readonly ResolutionMs[],
+): CannedTopology {
+	const topology = new CannedTopology();
+	const all = cannedSeries(...series);
+	for (const { id, dims } of all) topology.describe(id, dims);
+	for (const timeMs of timesMs) topology.flush(timeMs, new Map(all.map(({ id }) => [id, oneRequest(timeMs)])), widths);
+	return topology;
+}
+
+test("a window is covered without gaps or overlaps, from few buckets", () => {
+	const range = fc.tuple(fc.integer({ min: 0, max: 2e12 }), fc.integer({ min: 1, max: 92 * DAY }));
+	fc.assert(
+		fc.property(range, ([fromMs, lengthMs]) => {
+			const plan = planWindow(fromMs, fromMs + lengthMs, () => 0);
+			assert.ok(plan.fromMs <= fromMs && fromMs - plan.fromMs < plan.resolutionMs);
+			assert.ok(plan.toMs >= fromMs + lengthMs && plan.toMs - fromMs - lengthMs < plan.resolutionMs);
+			let at = plan.fromMs;
+			let buckets = 0;
+			for (const piece of plan.pieces) {
+				assert.equal(piece.fromMs, at);
+				assert.equal(piece.fromMs % piece.resolutionMs, 0);
+				assert.equal(piece.toMs % piece.resolutionMs, 0);
+				buckets += (piece.toMs - piece.fromMs) / piece.resolutionMs;
+				at = piece.toMs;
+			}
+			assert.equal(at, plan.toMs);
+			assert.ok(buckets <= 240, `${buckets} buckets`);
+		}),
+	);
+});
+
+test("fine buckets that are gone are replaced by the next that are kept", () => {
+	const oldest = (width: ResolutionMs): number => (width === 10_000 ? NOW - HOUR : 0);
+	assert.equal(planWindow(NOW - 30 * MINUTE, NOW, oldest).resolutionMs, 10_000);
+	assert.equal(planWindow(NOW - 2 * HOUR, NOW - HOUR, oldest).resolutionMs, MINUTE);
+	// A store that is younger than the window has nothing coarser that reaches further back.
+	assert.equal(planWindow(NOW - HOUR, NOW, (width) => Math.floor((NOW - MINUTE) / width) * width).resolutionMs, 10_000);
+	assert.equal(planWindow(NOW - HOUR, NOW, () => undefined).resolutionMs, 10_000);
+});
+
+test("steps are whole buckets, and too many of them are refused", () => {
+	assert.deepEqual(planSteps(NOW - HOUR, NOW, undefined, () => 0)?.stepMs, MINUTE);
+	assert.deepEqual(planSteps(NOW - 7 * DAY, NOW, undefined, () => 0)?.stepMs, 6 * HOUR);
+	assert.equal(
+		planSteps(NOW - 7 * DAY, NOW, 30_000, () => 0),
+		undefined,
+	);
+	const coarse = planSteps(NOW - HOUR, NOW, 30_000, (width) => (width === 10_000 ? undefined : 0));
+	assert.deepEqual([coarse?.stepMs, coarse?.resolutionMs], [MINUTE, MINUTE]);
+});
+
+test("the graph of any window counts what was flushed in it, each observation once", () => {
+	const time = fc.integer({ min: NOW - 10 * DAY, max: NOW });
+	fc.assert(
+		fc.property(fc.array(time, { maxLength: 30 }), time, fc.integer({ min: 1, max: 10 * DAY }), (times, fromMs, lengthMs) => {
+			const topology = topologyOf([{}], times);
+			const { window, graph } = topologyQueries(topology, () => NOW).graph({
+				fromMs,
+				toMs: fromMs + lengthMs,
+				groupBy: "service",
+			});
+			const expected = times.filter((timeMs) => timeMs >= window.fromMs && timeMs < window.toMs).length;
+			assert.equal(graph.edges[0]?.requests ?? 0, expected);
+		}),
+		{ numRuns: 50 },
+	);
+});
+
+test("the same window is added up once until something is flushed", () => {
+	const topology = topologyOf([{}], [NOW - MINUTE]);
+	const queries = topologyQueries(topology, () => NOW);
+	const ask = () => queries.graph({ fromMs: NOW - HOUR, toMs: NOW, groupBy: "service" }).graph.edges[0]!.requests;
+	assert.equal(ask(), 1);
+	const { reads } = topology;
+	queries.mtls({ fromMs: NOW - HOUR, toMs: NOW, groupBy: "namespace" });
+	assert.equal(topology.reads, reads);
+	topology.flush(NOW - 1, new Map([[1, oneRequest(NOW - 1)]]));
+	assert.equal(ask(), 2);
+});
+
+test("a rate is by the second of what was observed: the present ends the window", () => {
+	const topology = topologyOf([{}], [NOW - 30_000, NOW - 1]);
+	const query = { fromMs: NOW - 56_000, toMs: NOW, groupBy: "service" } as const;
+	const { seconds, graph } = topologyQueries(topology, () => NOW).graph(query);
+	assert.equal(seconds, 56);
+	assert.equal(graph.edges[0]!.requestRate, 2 / 56);
+});
+
+test("an edge is told by its id at every grouping, step by step, with traces and evidence", () => {
+	const topology = topologyOf(
+		[
+			{ from: "x/a@a1", to: "y/b@b1" },
+			{ from: "a", to: "b", evidence: "log", reporter: "source", sampled: true },
+			{ from: "x/a@a1", to: "y/c" },
+		],
+		[NOW - 50 * MINUTE, NOW - 20 * MINUTE],
+	);
+	topology.traces.push({
+		series: 1,
+		timeMs: NOW - 20 * MINUTE,
+		traceId: "ab".repeat(16),
+		durationNs: 1_000_000,
+		isError: false,
+	});
+	const queries = topologyQueries(topology, () => NOW);
+	for (const groupBy of ["service", "workload"] as const) {
+		const range = { fromMs: NOW - HOUR, toMs: NOW };
+		const expected = queries.graph({ ...range, groupBy }).graph.edges.find(({ target }) => target.startsWith("y/b"))!;
+		const found = queries.edge({ ...range, id: expected.id })!;
+		assert.deepEqual(found.edge, expected);
+		assert.equal(found.groupBy, groupBy);
+		assert.deepEqual(
+			found.points.map(({ timeMs, requests }) => [timeMs, requests]),
+			[NOW - 50 * MINUTE, NOW - 20 * MINUTE].map((timeMs) => [Math.floor(timeMs / MINUTE) * MINUTE, 1]),
+		);
+		assert.deepEqual(
+			found.latency.map(({ count, exemplars }) => [count, exemplars.map(({ traceId }) => traceId)]),
+			[[2, ["ab".repeat(16)]]],
+		);
+		assert.ok(found.latency[0]!.fromMs < 1 && found.latency[0]!.toMs >= 1);
+	}
+	const { id } = queries.graph({ fromMs: NOW - HOUR, toMs: NOW, groupBy: "service" }).graph.edges[0]!;
+	const { evidence } = queries.edge({ id, fromMs: NOW - HOUR, toMs: NOW })!;
+	assert.deepEqual(
+		evidence.map(({ series, evidence: rule, source }) => [series, rule, source.told, source.taken]),
+		[
+			[1, "pair", "x/a@a1", "x/a@a1"],
+			[2, "log", "a", "x/a"],
+		],
+	);
+	assert.equal(queries.edge({ id: "0".repeat(16), fromMs: NOW - HOUR, toMs: NOW }), undefined);
+	assert.equal(queries.edge({ id, fromMs: NOW - 10 * DAY, toMs: NOW - 9 * DAY })?.edge, undefined);
+});
+
+test("plaintext comes with sample traces", () => {
+	const topology = topologyOf([{ mtls: "plaintext" }, { mtls: "mutual_tls", to: "c" }], [NOW - MINUTE]);
+	for (const series of [1, 2])
+		topology.traces.push({ series, timeMs: NOW - MINUTE, traceId: `${series}`.repeat(32), durationNs: 5, isError: true });
+	const { report } = topologyQueries(topology, () => NOW).mtls({ fromMs: NOW - HOUR, toMs: NOW, groupBy: "service" });
+	assert.deepEqual(
+		report.plaintext.map(({ target, samples }) => [target, samples.map(({ traceId }) => traceId)]),
+		[["b", ["1".repeat(32)]]],
+	);
+	assert.equal(report.requests.percent, 50);
+});
+
+test("a service's traffic is told both ways, by name and by node", () => {
+	const topology = topologyOf(
+		[
+			{ from: "x/a", to: "x/b" },
+			{ from: "x/b", to: "x/c" },
+			{ from: "x/b", to: "x/d" },
+		],
+		[NOW - MINUTE],
+	);
+	const queries = topologyQueries(topology, () => NOW);
+	for (const service of ["b", "x/b"]) {
+		const { traffic } = queries.serviceTraffic({ service, fromMs: NOW - HOUR, toMs: NOW })!;
+		assert.deepEqual([traffic.nodes, traffic.inbound.requests, traffic.outbound.requests], [["x/b"], 1, 2]);
+		assert.ok(Math.abs(traffic.outbound.latencyMs!.p95 - 1) < 0.011);
+	}
+	assert.equal(queries.serviceTraffic({ service: "nobody", fromMs: NOW - HOUR, toMs: NOW }), undefined);
+});
+
+test("answers survive being sent to another thread", () => {
+	const topology = topologyOf([{ mtls: "plaintext" }], [NOW - MINUTE], RESOLUTIONS_MS);
+	const queries = topologyQueries(topology, () => NOW);
+	const range = { fromMs: NOW - HOUR, toMs: NOW, groupBy: "service" } as const;
+	const { id } = queries.graph(range).graph.edges[0]!;
+	for (const answer of [queries.graph(range), queries.mtls(range), queries.edge({ ...range, id })])
+		assert.deepEqual(structuredClone(answer), answer);
+});

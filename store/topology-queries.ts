@@ -1,0 +1,126 @@
+/**
+ * Every answer about the topology, computed from roll-ups: what an engine's reader calls, whatever keeps the roll-ups. One instance a
+ * thread; it owns what is kept between two questions.
+ */
+import { type Graph, type GraphInput, resolveGraph } from "../model/topology/graph.ts";
+import { mtlsReport } from "../model/topology/mtls-report.ts";
+import { serviceTraffic } from "../model/topology/service-traffic.ts";
+import type {
+	EdgeQuery,
+	EdgeResult,
+	GraphQuery,
+	GraphResult,
+	MtlsResult,
+	ServiceTrafficQuery,
+	ServiceTrafficResult,
+	TopologyWindow,
+} from "./store.ts";
+import type { TopologyReader } from "./topology.ts";
+import { edgePoints, evidenceRows, exemplarAnswer, latencyBuckets } from "./topology-queries/edge-detail.ts";
+import { KnownSeries } from "./topology-queries/known-series.ts";
+import { MAX_STEP_BUCKETS, planSteps } from "./topology-queries/plan.ts";
+import { type WindowSums, WindowSumsCache } from "./topology-queries/window-sums.ts";
+import { MeshscopeError } from "../model/errors.ts";
+
+/** Of one edge; the newest ones. */
+const MAX_EXEMPLARS = 300;
+/** Traces told with an edge that is not protected, and edges that get any. */
+const SAMPLE_TRACES = 3;
+const MAX_SAMPLED_EDGES = 300;
+
+export interface TopologyQueries {
+	graph(query: GraphQuery): GraphResult;
+	edge(query: EdgeQuery): EdgeResult | undefined;
+	mtls(query: GraphQuery): MtlsResult;
+	serviceTraffic(query: ServiceTrafficQuery): ServiceTrafficResult | undefined;
+}
+
+/** @param now epoch ms */
+export function topologyQueries(reader: TopologyReader, now: () => number): TopologyQueries {
+	const known = new KnownSeries(reader, now);
+	const cache = new WindowSumsCache(reader, known);
+
+	const windowOf = ({ plan }: WindowSums): TopologyWindow => ({
+		fromMs: plan.fromMs,
+		toMs: plan.toMs,
+		resolutionMs: plan.resolutionMs,
+		flushedMs: reader.progress()?.flushedMs,
+	});
+	const inputOf = (sums: WindowSums, groupBy: GraphQuery["groupBy"]): GraphInput => ({
+		series: sums.series,
+		groupBy,
+		book: known.endpoints(),
+		certificates: reader.certificates(sums.plan.fromMs, sums.plan.toMs),
+		seconds: sums.seconds,
+	});
+	const resolved = ({ fromMs, toMs, groupBy }: GraphQuery): { sums: WindowSums; input: GraphInput; graph: Graph } => {
+		const sums = cache.sums(fromMs, toMs);
+		const input = inputOf(sums, groupBy);
+		return { sums, input, graph: resolveGraph(input) };
+	};
+
+	return {
+		graph(query) {
+			const { sums, graph } = resolved(query);
+			return { window: windowOf(sums), seconds: sums.seconds, graph };
+		},
+
+		edge({ id, fromMs, toMs, stepMs }) {
+			const groupBy = known.groupingOf(id);
+			if (groupBy === undefined) return undefined;
+			const steps = planSteps(fromMs, toMs, stepMs, (resolutionMs) => reader.oldest(resolutionMs));
+			if (steps === undefined) {
+				throw new MeshscopeError(
+					"query_too_broad",
+					`the steps are made of more than ${MAX_STEP_BUCKETS} buckets; lengthen \`step\` to whole hours or days, or shorten the range`,
+					{ details: { parameter: "step", cap: MAX_STEP_BUCKETS } },
+				);
+			}
+			const wanted = known.seriesOfEdge(id, groupBy);
+			const sums = cache.sums(fromMs, toMs, wanted);
+			const input = inputOf(sums, groupBy);
+			const edge = resolveGraph(input).edges.find((candidate) => candidate.id === id);
+			const window = windowOf(sums);
+			if (edge === undefined) return { window, groupBy, edge, stepMs: steps.stepMs, points: [], latency: [], evidence: [] };
+			const exemplars = reader.exemplars(edge.series, sums.plan.fromMs, sums.plan.toMs, MAX_EXEMPLARS);
+			return {
+				window,
+				groupBy,
+				edge,
+				stepMs: steps.stepMs,
+				points: edgePoints(reader, known, { id, groupBy, series: wanted }, steps),
+				latency: latencyBuckets(edge, sums.series, exemplars, (totals) =>
+					edge.latencySide === "destination" ? totals.destinationLatency : totals.sourceLatency,
+				),
+				evidence: evidenceRows(edge, sums.series, input.book),
+			};
+		},
+
+		mtls(query) {
+			const { sums, input, graph } = resolved(query);
+			const { groupBy, book, certificates } = input;
+			const report = mtlsReport({ graph, series: sums.series, certificates, groupBy, book });
+			let left = MAX_SAMPLED_EDGES;
+			const withSamples = (edges: typeof report.plaintext): MtlsResult["report"]["plaintext"] =>
+				edges.map((edge) => ({
+					...edge,
+					samples:
+						left-- > 0
+							? reader
+									.exemplars(edge.series, sums.plan.fromMs, sums.plan.toMs, SAMPLE_TRACES)
+									.map((exemplar) => exemplarAnswer(exemplar))
+							: [],
+				}));
+			return {
+				window: windowOf(sums),
+				report: { ...report, mixed: withSamples(report.mixed), plaintext: withSamples(report.plaintext) },
+			};
+		},
+
+		serviceTraffic({ service, fromMs, toMs }) {
+			const sums = cache.sums(fromMs, toMs);
+			const traffic = serviceTraffic(inputOf(sums, "service"), service);
+			return traffic && { window: windowOf(sums), traffic };
+		},
+	};
+}

@@ -13,6 +13,8 @@ import type { MtlsStatus, Outcome, Protocol, Reporter, Unit, Verification } from
  */
 export interface Attributes {
 	get(key: string): string | undefined;
+	/** True when the key was sent at all, also with a value that rule 0 takes for none: "no TLS" differs from "not said". */
+	has(key: string): boolean;
 }
 
 export type Emitter =
@@ -132,7 +134,13 @@ export interface LogFacts {
 	readonly destinationPrincipal: string;
 }
 
-/** Per record, beside its facts. */
+/** An access log record's text attributes, and those of its resource. */
+export interface LogInput {
+	readonly resource: Attributes;
+	readonly attributes: Attributes;
+}
+
+/** Per record, beside its facts. Bytes from source to target are sent, those back are received, whoever reports. */
 export interface LogNumbers {
 	readonly durationNs: number;
 	readonly bytesSent: number;

@@ -12,11 +12,22 @@ import type { Compression } from "./decompress.ts";
 import { GrpcMessageReader } from "./grpc-message-reader.ts";
 import type { FramedMessage } from "./grpc-message-reader.ts";
 import type { GrpcCall, GrpcMethod, MessageTaker } from "./grpc-service.ts";
-import { printable, refusalOf } from "./ingress.ts";
+import { overloaded, printable, refusalOf } from "./ingress.ts";
 import type { Ingress } from "./ingress.ts";
+import { Reservation } from "./payload-buffer.ts";
 import type { Refusal } from "./settings.ts";
 import { encodeStatus } from "./wire.ts";
 
+/**
+ * Flow control must not slow a 1 MiB message down: a client may send this much of one call before it hears from us. While bytes are
+ * taken out as they arrive and counted against the sink's budget, a window promises bandwidth, not memory; a stream that is held up
+ * keeps them in node's own buffer, and so a whole window is reserved for as long as it is.
+ */
+export const STREAM_WINDOW_BYTES = 4 * 1024 * 1024;
+/** Messages that wait for the one before them, until the stream is held up. */
+const MAX_AHEAD_BYTES = 256 * 1024;
+/** An empty message costs its objects all the same. */
+const MIN_MESSAGE_BYTES = 512;
 const RESPONSE_HEADERS = {
 	":status": 200,
 	"content-type": "application/grpc",
@@ -35,6 +46,11 @@ export class GrpcExchange implements GrpcCall {
 	#taker: MessageTaker | undefined;
 	#reader: GrpcMessageReader | undefined;
 	readonly #queue: FramedMessage[] = [];
+	#queuedBytes = 0;
+	/** For what node buffers while the stream is held up. */
+	readonly #held: Reservation;
+	#messageTimer: NodeJS.Timeout | undefined;
+	#last: Refusal | undefined;
 	#working = false;
 	#received = false;
 	#ended = false;
@@ -50,6 +66,7 @@ export class GrpcExchange implements GrpcCall {
 		this.#stream = stream;
 		this.#signal = request.signal;
 		this.#encoding = request.encoding;
+		this.#held = new Reservation(ingress.sink);
 		this.self = request.self;
 	}
 
@@ -65,23 +82,23 @@ export class GrpcExchange implements GrpcCall {
 			return;
 		}
 		this.#compression = compression;
-		const reader = new GrpcMessageReader(this.#ingress.limits, this.#ingress.sink, (message) => this.#queue.push(message));
+		const reader = new GrpcMessageReader(this.#ingress.limits, this.#ingress.sink, (message) => this.#enqueue(message));
 		this.#reader = reader;
 		this.#taker = method.open(this);
 		const stream = this.#stream;
 		const deadline = method.longLived ? undefined : setTimeout(() => this.#tooSlow(), this.#ingress.limits.requestTimeoutMs);
 		stream.on("data", (chunk: Buffer) => {
-			if (this.#ended) return;
+			if (this.#ended || this.#last !== undefined) return;
 			try {
 				reader.push(chunk);
+				// A unary call has nothing behind its message; only a stream that outruns its method is held up.
+				if (this.#working && this.#queuedBytes > MAX_AHEAD_BYTES) this.#holdUp();
 			} catch (error) {
 				this.refuse(error);
 				return;
 			}
-			if (this.#queue.length === 0) return;
-			// A unary call has nothing behind its message; only a stream that outruns its method is held up.
-			if (this.#working) stream.pause();
-			else void this.#work();
+			if (method.longLived) this.#guardMessage();
+			if (this.#queue.length > 0) void this.#work();
 		});
 		stream.on("end", () => {
 			clearTimeout(deadline);
@@ -125,6 +142,11 @@ export class GrpcExchange implements GrpcCall {
 		});
 	}
 
+	failWhenTaken(refusal: Refusal): void {
+		this.#last = refusal;
+		if (!this.#working) this.fail(refusal);
+	}
+
 	/** Ends the call with an error that the receiver itself decided: counted and noted. */
 	refuse(error: unknown): void {
 		if (this.#ended) return;
@@ -134,14 +156,42 @@ export class GrpcExchange implements GrpcCall {
 		this.fail(refusal);
 	}
 
+	#enqueue(message: FramedMessage): void {
+		this.#queue.push(message);
+		const size = Math.max(message.bytes.length, MIN_MESSAGE_BYTES);
+		this.#queuedBytes += size;
+		if (!message.reservation.growTo(size)) throw overloaded(this.#ingress.limits);
+	}
+
+	#holdUp(): void {
+		if (this.#stream.isPaused()) return;
+		if (!this.#held.growTo(STREAM_WINDOW_BYTES)) throw overloaded(this.#ingress.limits);
+		this.#stream.pause();
+	}
+
+	/** Ends a long-lived call of which one message does not arrive in time; how long it pauses between messages is its own affair. */
+	#guardMessage(): void {
+		const reader = this.#reader;
+		if (reader === undefined || reader.atBoundary || this.#messageTimer !== undefined) return;
+		const { completed } = reader;
+		this.#messageTimer = setTimeout(() => {
+			this.#messageTimer = undefined;
+			if (this.#ended) return;
+			if (!reader.atBoundary && reader.completed === completed && !this.#stream.isPaused()) this.#tooSlow();
+			else this.#guardMessage();
+		}, this.#ingress.limits.requestTimeoutMs);
+	}
+
 	/** Takes the queued messages one after the other; a stream that was held up is read on when all are taken. */
 	async #work(): Promise<void> {
 		if (this.#working || this.#ended) return;
 		this.#working = true;
 		try {
 			for (let next = this.#queue.shift(); next !== undefined && !this.#ended; next = this.#queue.shift()) {
+				this.#queuedBytes -= Math.max(next.bytes.length, MIN_MESSAGE_BYTES);
 				await this.#take(next);
 			}
+			if (this.#last !== undefined) this.fail(this.#last);
 			if (this.#received && !this.#ended) {
 				if (this.#reader?.atBoundary === false) {
 					throw new MeshscopeError("malformed_payload", "The stream ended in the middle of a gRPC message.");
@@ -154,6 +204,7 @@ export class GrpcExchange implements GrpcCall {
 			this.refuse(error);
 		} finally {
 			this.#working = false;
+			this.#held.release();
 			if (this.#stream.isPaused()) this.#stream.resume();
 		}
 	}
@@ -212,7 +263,9 @@ export class GrpcExchange implements GrpcCall {
 	}
 
 	#giveBack(): void {
+		clearTimeout(this.#messageTimer);
 		this.#reader?.discard();
+		this.#held.release();
 		for (const { reservation } of this.#queue.splice(0)) reservation.release();
 	}
 }

@@ -26,6 +26,8 @@ export class GrpcMessageReader {
 	#prefixUsed = 0;
 	#messageLength = 0;
 	#buffer: PayloadBuffer | undefined;
+	/** Messages that arrived whole. */
+	completed = 0;
 
 	constructor(limits: ReceiverLimits, sink: IngestSink, onMessage: (message: FramedMessage) => void) {
 		this.#limits = limits;
@@ -83,6 +85,7 @@ export class GrpcMessageReader {
 	#finish(buffer: PayloadBuffer): void {
 		this.#buffer = undefined;
 		this.#prefixUsed = 0;
+		this.completed++;
 		this.#onMessage({ compressed: this.#prefix[0] === 1, bytes: buffer.take(), reservation: buffer.reservation });
 	}
 }

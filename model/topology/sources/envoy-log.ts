@@ -63,7 +63,7 @@ export function envoyLogFacts({ resource, attributes }: LogInput): LogFacts | un
 /** The side that a record was made on, as it says itself; Istio's cluster names begin with it. */
 function directionOf(said: string | undefined, cluster: string): Reporter | undefined {
 	const word = said ?? /^(inbound|outbound)[|_]/.exec(cluster)?.[1];
-	if (word === "outbound") return "source";
+	if (word === "outbound" || (word === undefined && cluster === "PassthroughCluster")) return "source";
 	return word === "inbound" ? "destination" : undefined;
 }
 

@@ -181,34 +181,6 @@ test("a slow client whose messages each arrive in time is not ended", async () =
 	close();
 });
 
-test("a client is read as fast as batches are taken; a stream that is held up holds its window of the budget", async () => {
-	await using t = await startTestReceivers();
-	let take = (): void => {};
-	t.sink.answer = () => new Promise<IngestOutcome>((resolve) => (take = () => resolve(ACCEPTED)));
-	const { stream, status, close } = openStream(t.otlpGrpc);
-	const message = frame(entries("a", 64 * 1024));
-	const count = 400;
-	let sent = 0;
-	const write = (): void => {
-		while (sent < count && stream.write(message, () => {})) sent++;
-		if (sent < count) stream.once("drain", write);
-		else stream.end();
-	};
-	write();
-	await until(() => t.sink.heldBytes > 4 * MIB);
-	await delay(300);
-	assert.equal(t.sink.batches.length, 1, "one at a time");
-	const sentWhileHeld = sent;
-	assert.ok(sentWhileHeld * message.length < 12 * MIB, `${sentWhileHeld} messages left the client`);
-	assert.ok(t.sink.heldBytes < 6 * MIB, String(t.sink.heldBytes));
-	t.sink.answer = () => ACCEPTED;
-	take();
-	assert.equal(await status, 0);
-	assert.ok(t.sink.batches.length >= count, String(t.sink.batches.length));
-	assert.equal(t.sink.heldBytes, 0);
-	close();
-});
-
 test("a flood of empty messages is bounded by the budget", async () => {
 	await using t = await startTestReceivers();
 	t.sink.budgetBytes = MIB;

@@ -94,8 +94,14 @@ export class GrpcExchange implements GrpcCall {
 				// A unary call has nothing behind its message; only a stream that outruns its method is held up.
 				if (this.#working && this.#queuedBytes > MAX_AHEAD_BYTES) this.#holdUp();
 			} catch (error) {
-				this.refuse(error);
-				return;
+				const isLater = error instanceof MeshscopeError && error.code === "malformed_payload";
+				if (!method.longLived || !isLater || this.#queue.length === 0) {
+					this.refuse(error);
+					return;
+				}
+				// What arrived whole before the fault is taken first.
+				this.#last = refusalOf(error, this.#ingress);
+				this.#ingress.sink.countRefused(this.#signal ?? "logs", this.#last.code);
 			}
 			if (method.longLived) this.#guardMessage();
 			if (this.#queue.length > 0) void this.#work();

@@ -9,6 +9,7 @@ import { type DropReason, MeshscopeError } from "../../model/errors.ts";
 import { bytesFromHex } from "../../model/ids.ts";
 import { WIRE_LENGTH, WireError, WireReader } from "../../model/protobuf/reader.ts";
 import { WireWriter } from "../../model/protobuf/writer.ts";
+import { directionOfCluster } from "../../model/topology/sources/envoy-log.ts";
 import { AlsEntry } from "./envoy-als-entry.ts";
 import type { DecodeLimits } from "./limits.ts";
 import { writeAttribute } from "./otlp-attribute.ts";
@@ -151,9 +152,8 @@ class Transcoder {
 }
 
 function directionOf(entry: AlsEntry, logName: string): string {
-	const cluster = entry.attributes.get("upstream_cluster") ?? "";
-	if (/^inbound(?:-vip)?[|_]|^InboundPassthroughCluster/.test(cluster)) return "inbound";
-	if (/^outbound[|_]|^PassthroughCluster|^BlackHoleCluster$/.test(cluster)) return "outbound";
+	const said = directionOfCluster(entry.attributes.get("upstream_cluster") ?? "");
+	if (said !== undefined) return said;
 	return /(?:^|[^a-z])(inbound|outbound)(?:$|[^a-z])/.exec(logName)?.[1] ?? "";
 }
 

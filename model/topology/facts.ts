@@ -6,15 +6,14 @@
  */
 import type { Endpoint } from "./endpoint.ts";
 import type { MtlsStatus, Outcome, Protocol, Reporter, Unit, Verification } from "./series.ts";
+import type { ResourceKey, SpanKey } from "./sources/keys.ts";
 
 /**
  * Attributes after rule 0: keys as sent, values as text; `-`, empty, `unknown` and absent are all undefined. Numbers and booleans
  * are in decimal and `true`/`false`.
  */
-export interface Attributes {
-	get(key: string): string | undefined;
-	/** True when the key was sent at all, also with a value that rule 0 takes for none: "no TLS" differs from "not said". */
-	has(key: string): boolean;
+export interface Attributes<Key extends string = string> {
+	get(key: Key): string | undefined;
 }
 
 export type Emitter =
@@ -43,8 +42,9 @@ export interface SpanInput {
 	/** OTLP status code: 0 unset, 1 ok, 2 error. */
 	readonly status: number;
 	readonly scope: string;
-	readonly resource: Attributes;
-	readonly attributes: Attributes;
+	/** Of the keys of sources/keys.ts, reduced as it says. */
+	readonly resource: Attributes<ResourceKey>;
+	readonly attributes: Attributes<SpanKey>;
 }
 
 /** TLS as one end saw one leg. */
@@ -134,10 +134,16 @@ export interface LogFacts {
 	readonly destinationPrincipal: string;
 }
 
+/** Of an access log record, where "no TLS" differs from "not said". */
+export interface LogAttributes extends Attributes {
+	/** True when the key was sent at all, also with a value that rule 0 takes for none. */
+	has(key: string): boolean;
+}
+
 /** An access log record's text attributes, and those of its resource. */
 export interface LogInput {
 	readonly resource: Attributes;
-	readonly attributes: Attributes;
+	readonly attributes: LogAttributes;
 }
 
 /** Per record, beside its facts. Bytes from source to target are sent, those back are received, whoever reports. */

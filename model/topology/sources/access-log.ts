@@ -4,7 +4,10 @@
  * Extraction sees every log record, so it asks {@link isAccessLogKey} first and reads only what {@link ACCESS_LOG_KEYS} names.
  */
 import type { LogFacts, LogInput, LogNumbers } from "../facts.ts";
+import { isPublicAddress, withoutPort } from "./address.ts";
 import { ENVOY_MARKERS, envoyLogFacts } from "./envoy-log.ts";
+import { PUBLIC_ADDRESS } from "./keys.ts";
+import { LOCAL_KEYS } from "./log-ends.ts";
 import { ZTUNNEL_MARKERS, ztunnelLogFacts } from "./ztunnel-log.ts";
 
 const MARKERS: ReadonlySet<string> = new Set([...ENVOY_MARKERS, ...ZTUNNEL_MARKERS]);
@@ -31,15 +34,18 @@ export const ACCESS_LOG_KEYS: ReadonlySet<string> = new Set([
 ]);
 
 /** Of its resource. */
-export const ACCESS_LOG_RESOURCE_KEYS: ReadonlySet<string> = new Set([
-	...["service.name", "service.namespace", "meshscope.direction", "k8s.namespace.name", "k8s.cluster.name"],
-	...["k8s.workload.name", "k8s.deployment.name"],
-]);
+export const ACCESS_LOG_RESOURCE_KEYS: ReadonlySet<string> = new Set([...LOCAL_KEYS, "meshscope.direction"]);
 
-/** Addresses of which only the host counts: with its port, nearly every record would be a kind of its own. */
-export const ACCESS_LOG_ADDRESSES: ReadonlySet<string> = new Set([
-	...["downstream_remote", "upstream_host", "src.addr", "dst.addr", "dst.hbone_addr"],
-]);
+const CALLER_ADDRESSES: ReadonlySet<string> = new Set(["downstream_remote", "src.addr"]);
+const CALLEE_ADDRESSES: ReadonlySet<string> = new Set(["upstream_host", "dst.addr", "dst.hbone_addr"]);
+
+/** What passes of a value: of an address no port, and public callers, who are as many as the internet has, as one. */
+export function reducedLogValue(key: string, value: string): string {
+	const isCaller = CALLER_ADDRESSES.has(key);
+	if (!isCaller && !CALLEE_ADDRESSES.has(key)) return value;
+	const address = withoutPort(value);
+	return isCaller && isPublicAddress(address) ? PUBLIC_ADDRESS : address;
+}
 
 /** What differs from record to record: {@link logNumbers} reads the values, {@link logFacts} only asks whether `duration` is there. */
 export const ACCESS_LOG_NUMBERS: ReadonlySet<string> = new Set([

@@ -4,12 +4,17 @@
  * The outbound proxy speaks for the leg to the callee, the inbound proxy for the leg from the caller; the leg to the own application is
  * never an edge. A record that does not say on which side it was made, and whose certificates do not show it, states nothing.
  */
-import type { Endpoint } from "../endpoint.ts";
-import { UNKNOWN } from "../endpoint.ts";
-import type { Attributes, Emitter, LegTls, LogFacts, LogInput } from "../facts.ts";
+import { type Endpoint, UNKNOWN } from "../endpoint.ts";
+import type { Emitter, LegTls, LogAttributes, LogFacts, LogInput } from "../facts.ts";
 import type { Outcome, Protocol, Reporter, Unit } from "../series.ts";
-import { calleeOfCluster, endpointOfAddress, endpointOfPrincipal, endpointOfResource } from "./log-names.ts";
+import { addressEndpoint, peerIp } from "./address.ts";
+import { countOf } from "./attributes.ts";
+import { type UpstreamCluster, parseUpstreamCluster } from "./envoy-cluster.ts";
+import { identityEndpoint } from "./identity.ts";
+import { callerOfAddress, recordedAt } from "./log-ends.ts";
 import { downstreamLeg, upstreamLeg } from "./log-tls.ts";
+import { endingOf, flagsOf, grpcStatusOf, isUnreached } from "./outcome.ts";
+import { exportPortReason } from "./telemetry-export.ts";
 
 /** What Envoy writes when a request or connection is over; all other kinds of record are about one that goes on. */
 const FINAL: ReadonlySet<string> = new Set(["DownstreamEnd", "TcpConnectionEnd"]);
@@ -21,51 +26,78 @@ export function envoyLogFacts({ resource, attributes }: LogInput): LogFacts | un
 	const type = attributes.get("log_type");
 	if (type !== undefined && type !== "NotSet" && !FINAL.has(type)) return undefined;
 	if (!ENVOY_MARKERS.some((key) => attributes.has(key))) return undefined;
-	const cluster = attributes.get("upstream_cluster") ?? "";
-	const waypoint = cluster.startsWith("inbound-vip|");
 	const downstream = downstreamLeg(attributes);
 	const upstream = upstreamLeg(attributes);
-	const direction = directionOf(resource.get("meshscope.direction") ?? attributes.get("meshscope.direction"), cluster);
-	const reporter = waypoint ? "waypoint" : (direction ?? provenSide(downstream, upstream));
+	const named = recordedAt(resource);
+	const name = attributes.get("upstream_cluster") ?? "";
+	const cluster = parseUpstreamCluster(name, named.namespace);
+	if (cluster?.kind === "internal" || (cluster?.kind === "endpoint" && exportPortReason(cluster.port) !== undefined))
+		return undefined;
+	const waypoint = isWaypoint(name);
+	const said = resource.get("meshscope.direction") ?? attributes.get("meshscope.direction");
+	const reporter = waypoint ? "waypoint" : (saidSide(said) ?? clusterSide(cluster) ?? provenSide(downstream, upstream));
 	const result = resultOf(attributes, type);
 	if (reporter === undefined || result === undefined) return undefined;
 
 	const tls = reporter === "source" ? upstream : downstream;
-	const local = endpointOfResource(resource) ?? endpointOfPrincipal(tls.localPrincipal) ?? UNKNOWN;
-	const peer = tls.peerPrincipal === "" ? undefined : endpointOfPrincipal(tls.peerPrincipal);
-	const ends: { source: Endpoint; target: Endpoint } =
+	const own = named === UNKNOWN ? (identityEndpoint(tls.localPrincipal) ?? UNKNOWN) : named;
+	const local: Endpoint = said === "gateway" && own.kind === "service" ? { ...own, kind: "gateway" } : own;
+	const identity = identityEndpoint(tls.peerPrincipal);
+	const callee = cluster?.kind === "endpoint" ? cluster.endpoint : undefined;
+	const source = reporter === "source" ? local : (identity ?? callerOfAddress(attributes.get("downstream_remote")));
+	const target =
 		reporter === "source"
-			? {
-					source: local,
-					target: calleeOfCluster(cluster) ?? peer ?? endpointOfAddress(attributes.get("upstream_host")) ?? UNKNOWN,
-				}
-			: {
-					source: peer ?? endpointOfAddress(attributes.get("downstream_remote")) ?? UNKNOWN,
-					target: (waypoint ? calleeOfCluster(cluster) : undefined) ?? local,
-				};
-	if (ends.source === UNKNOWN && ends.target === UNKNOWN) return undefined;
-
-	const attempts = Number(attributes.get("attempts") ?? 1);
+			? (callee ?? identity ?? calledAddress(attributes))
+			: waypoint && callee !== undefined
+				? callee
+				: local;
+	if (source === UNKNOWN && target === UNKNOWN) return undefined;
 	return {
 		emitter: waypoint ? "waypoint" : emitterOf(cluster),
-		...ends,
+		source,
+		target,
 		reporter,
 		...result,
-		flags: attributes.get("response_flags") ?? "",
 		// What an inbound proxy tries again goes to its own application, not over the edge.
-		attempts: reporter === "source" && Number.isInteger(attempts) && attempts >= 0 ? attempts : 1,
+		attempts: reporter === "source" ? (countOf(attributes.get("attempts")) ?? 1) : 1,
 		tls,
 		sourcePrincipal: reporter === "source" ? tls.localPrincipal : tls.peerPrincipal,
 		destinationPrincipal: reporter === "source" ? tls.peerPrincipal : tls.localPrincipal,
 	};
 }
 
-/** The side that a record was made on, as it says itself; Istio's cluster names begin with it. */
-function directionOf(said: string | undefined, cluster: string): Reporter | undefined {
-	const word = said ?? /^(inbound|outbound)[|_]/.exec(cluster)?.[1];
-	if (word === "outbound" || (word === undefined && cluster === "PassthroughCluster")) return "source";
-	return word === "inbound" ? "destination" : undefined;
+/** A waypoint's way to the service behind it. */
+function isWaypoint(cluster: string): boolean {
+	return cluster.startsWith("inbound-vip|");
 }
+
+function calledAddress(attributes: LogAttributes): Endpoint {
+	const address = peerIp(attributes.get("upstream_host"));
+	return address === "" ? UNKNOWN : addressEndpoint(address);
+}
+
+/** A gateway has no app of its own: it speaks for what it calls. */
+function saidSide(said: string | undefined): Reporter | undefined {
+	if (said === "outbound" || said === "gateway") return "source";
+	return said === "inbound" ? "destination" : undefined;
+}
+
+/** What a control plane called the cluster shows the side; a name of somebody's own is used on either. */
+function clusterSide(cluster: UpstreamCluster | undefined): Reporter | undefined {
+	if (cluster === undefined || cluster.kind === "internal") return undefined;
+	if (cluster.kind === "local") return "destination";
+	return cluster.kind === "endpoint" && cluster.by === undefined ? undefined : "source";
+}
+
+/** The side that an upstream cluster is used on; undefined where its name does not show it. */
+export function directionOfCluster(name: string): "inbound" | "outbound" | undefined {
+	if (name.length > MAX_NAME_CHARS) return undefined;
+	const side = isWaypoint(name) ? "destination" : clusterSide(parseUpstreamCluster(name, ""));
+	return side === undefined ? undefined : side === "source" ? "outbound" : "inbound";
+}
+
+/** As rule 0 has it. */
+const MAX_NAME_CHARS = 4_096;
 
 /** A verified peer shows an edge whatever the side is called; a gateway, which has both, speaks for what it calls. */
 function provenSide(downstream: LegTls, upstream: LegTls): Reporter | undefined {
@@ -73,9 +105,10 @@ function provenSide(downstream: LegTls, upstream: LegTls): Reporter | undefined 
 	return downstream.status === "mutual_tls" ? "destination" : undefined;
 }
 
-function emitterOf(cluster: string): Emitter {
-	if (/^(?:inbound|outbound)[|_]|^(?:Inbound)?PassthroughCluster|^BlackHoleCluster$/.test(cluster)) return "istio";
-	return cluster.endsWith(".consul") ? "consul" : "envoy";
+function emitterOf(cluster: UpstreamCluster | undefined): Emitter {
+	const by = cluster !== undefined && "by" in cluster ? cluster.by : undefined;
+	if (cluster?.kind === "blackhole") return "istio";
+	return by === "istio" || by === "consul" || by === "kuma" ? by : "envoy";
 }
 
 interface Result {
@@ -83,50 +116,19 @@ interface Result {
 	readonly unit: Unit;
 	readonly outcome: Outcome;
 	readonly code: string;
+	readonly flags: string;
 }
-
-/** Flags of connections that came to nothing; TCP has no other word for it. */
-const TCP_FAILED: ReadonlySet<string> = new Set(["UF", "UH", "UO", "NR", "NC", "DF", "URX", "UT"]);
 
 /** Undefined where a request's record does not say how it ended. */
-function resultOf(attributes: Attributes, type: string | undefined): Result | undefined {
-	const grpc = grpcStatus(attributes.get("grpc_status"));
-	if (grpc !== undefined) {
-		return { protocol: "grpc", unit: "requests", outcome: grpcOutcome(grpc), code: `grpc:${grpc}` };
+function resultOf(attributes: LogAttributes, type: string | undefined): Result | undefined {
+	const flags = flagsOf(attributes.get("response_flags"));
+	const grpc = grpcStatusOf(attributes.get("grpc_status"));
+	if (grpc === undefined && (type === "TcpConnectionEnd" || attributes.get("protocol") === "TCP")) {
+		const failed = isUnreached(flags) || attributes.get("downstream_tls_failure") !== undefined;
+		return { protocol: "tcp", unit: "connections", outcome: failed ? "no_response" : "ok", code: "", flags };
 	}
-	if (type === "TcpConnectionEnd" || attributes.get("protocol") === "TCP") {
-		const failed =
-			attributes
-				.get("response_flags")
-				?.split(",")
-				.some((flag) => TCP_FAILED.has(flag)) === true || attributes.get("downstream_tls_failure") !== undefined;
-		return { protocol: "tcp", unit: "connections", outcome: failed ? "no_response" : "ok", code: "" };
-	}
-	if (!attributes.has("response_code")) return undefined;
-	const code = Number(attributes.get("response_code") ?? 0);
-	if (!Number.isInteger(code) || code < 100 || code > 999) {
-		return { protocol: "http", unit: "requests", outcome: "no_response", code: "" };
-	}
-	const outcome = code >= 500 ? "server_error" : code >= 400 ? "client_error" : "ok";
-	return { protocol: "http", unit: "requests", outcome, code: String(code) };
-}
-
-/** By number; `%GRPC_STATUS%` prints names, in camel or snake case. */
-const GRPC_NAMES =
-	"ok canceled unknown invalidargument deadlineexceeded notfound alreadyexists permissiondenied resourceexhausted " +
-	"failedprecondition aborted outofrange unimplemented internal unavailable dataloss unauthenticated";
-const GRPC_NUMBERS: ReadonlyMap<string, number> = new Map(GRPC_NAMES.split(" ").map((name, number) => [name, number]));
-
-function grpcStatus(text: string | undefined): number | undefined {
-	if (text === undefined) return undefined;
-	if (/^\d{1,5}$/.test(text)) return Number(text);
-	return GRPC_NUMBERS.get(text.replaceAll("_", "").toLowerCase());
-}
-
-/** Unknown, deadline exceeded, unimplemented, internal, unavailable and data loss are the server's; the others the caller's. */
-const GRPC_SERVER_ERRORS: ReadonlySet<number> = new Set([2, 4, 12, 13, 14, 15]);
-
-function grpcOutcome(status: number): Outcome {
-	if (status === 0) return "ok";
-	return GRPC_SERVER_ERRORS.has(status) ? "server_error" : "client_error";
+	if (grpc === undefined && !attributes.has("response_code")) return undefined;
+	const http = attributes.has("response_code") ? (countOf(attributes.get("response_code")) ?? 0) : undefined;
+	const ending = endingOf(http, grpc, flags, "no_response");
+	return { protocol: grpc === undefined ? "http" : "grpc", unit: "requests", ...ending, flags };
 }

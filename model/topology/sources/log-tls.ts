@@ -3,49 +3,47 @@
  *
  * A field that was logged and is empty says "no TLS"; a field that nobody configured says nothing.
  */
-import type { Attributes, LegTls } from "../facts.ts";
+import type { LegTls, LogAttributes } from "../facts.ts";
 import { NO_TLS_FACTS } from "../facts.ts";
-import { onePrincipal } from "./log-names.ts";
-
-/** Response flags of requests that never had a connection upstream. */
-const NEVER_CONNECTED: ReadonlySet<string> = new Set(["UF", "UH", "UO", "NR", "NC", "DF"]);
+import { principalOf } from "./identity.ts";
+import { notAfterMs, tlsVersion } from "./leg-tls.ts";
+import { flagsOf, isUnreached } from "./outcome.ts";
 
 const PEER_PARTS = ["uri_san", "subject", "dns_san", "cert_end"] as const;
 const LOCAL_PARTS = ["uri_san", "subject", "dns_san"] as const;
 
 /** The leg towards the caller, where the proxy is the server. */
-export function downstreamLeg(attributes: Attributes): LegTls {
+export function downstreamLeg(attributes: LogAttributes): LegTls {
 	const failure = tlsFailure(attributes.get("downstream_tls_failure"));
 	if (!isReported(attributes, "downstream_tls_version")) return { ...NO_TLS_FACTS, failure };
 	const facts = legOf(attributes, "downstream", failure);
-	if (facts.version === "") return { ...NO_TLS_FACTS, status: failure === "" ? "plaintext" : "unknown", failure };
+	if (facts.version === "") {
+		return failure === "" ? { ...NO_TLS_FACTS, status: "plaintext", verifiedBy: "server" } : { ...NO_TLS_FACTS, failure };
+	}
 	if (hasAny(attributes, "downstream_peer", PEER_PARTS)) return { ...facts, status: "mutual_tls", verifiedBy: "server" };
 	// A TLS version alone, where no field of the peer's certificate was configured, leaves open who the peer is.
-	return { ...facts, status: reportsAny(attributes, "downstream_peer", PEER_PARTS) ? "tls" : "unknown" };
+	return reportsAny(attributes, "downstream_peer", PEER_PARTS) ? { ...facts, status: "tls", verifiedBy: "server" } : facts;
 }
 
 /** The leg towards the callee, where the proxy is the client. */
-export function upstreamLeg(attributes: Attributes): LegTls {
+export function upstreamLeg(attributes: LogAttributes): LegTls {
 	const failure = tlsFailure(attributes.get("upstream_tls_failure"));
 	if (!isReported(attributes, "upstream_tls_version")) return { ...NO_TLS_FACTS, failure };
 	const facts = legOf(attributes, "upstream", failure);
 	if (facts.version === "") {
-		const flags = attributes.get("response_flags")?.split(",") ?? [];
 		const connected =
-			failure === "" &&
 			attributes.get("upstream_tls_failure") === undefined &&
 			attributes.get("upstream_host") !== undefined &&
-			!flags.some((flag) => NEVER_CONNECTED.has(flag));
-		return { ...NO_TLS_FACTS, status: connected ? "plaintext" : "unknown", failure };
+			!isUnreached(flagsOf(attributes.get("response_flags")));
+		return connected ? { ...NO_TLS_FACTS, status: "plaintext", verifiedBy: "client" } : { ...NO_TLS_FACTS, failure };
 	}
 	const ends = hasAny(attributes, "upstream_peer", PEER_PARTS) && hasAny(attributes, "upstream_local", LOCAL_PARTS);
 	if (ends) return { ...facts, status: "mutual_tls", verifiedBy: "client" };
 	const reported = reportsAny(attributes, "upstream_peer", PEER_PARTS) && reportsAny(attributes, "upstream_local", LOCAL_PARTS);
-	return { ...facts, status: reported ? "tls" : "unknown", verifiedBy: reported && facts.peerPrincipal !== "" ? "client" : "" };
+	return reported ? { ...facts, status: "tls", verifiedBy: "client" } : facts;
 }
 
-function legOf(attributes: Attributes, leg: "downstream" | "upstream", failure: string): LegTls {
-	const notAfterMs = Date.parse(attributes.get(`${leg}_peer_cert_end`) ?? "");
+function legOf(attributes: LogAttributes, leg: "downstream" | "upstream", failure: string): LegTls {
 	return {
 		status: "unknown",
 		peerPrincipal: principal(attributes, `${leg}_peer`),
@@ -53,35 +51,31 @@ function legOf(attributes: Attributes, leg: "downstream" | "upstream", failure: 
 		version: tlsVersion(attributes.get(`${leg}_tls_version`)),
 		cipher: attributes.get(`${leg}_tls_cipher`) ?? "",
 		verifiedBy: "",
-		peerNotAfterMs: Number.isNaN(notAfterMs) ? undefined : notAfterMs,
+		peerNotAfterMs: notAfterMs(attributes.get(`${leg}_peer_cert_end`)),
 		peerIssuer: attributes.get(`${leg}_peer_issuer`) ?? "",
 		failure,
 	};
 }
 
 /** Empty gRPC log tags are left out, so that a tag of its own tells "plaintext" from "not configured". */
-function isReported(attributes: Attributes, key: string): boolean {
+function isReported(attributes: LogAttributes, key: string): boolean {
 	return attributes.has(key) || attributes.get("meshscope.tls.reported") !== undefined;
 }
 
-function reportsAny(attributes: Attributes, prefix: string, parts: readonly string[]): boolean {
+function reportsAny(attributes: LogAttributes, prefix: string, parts: readonly string[]): boolean {
 	return parts.some((part) => isReported(attributes, `${prefix}_${part}`));
 }
 
-function hasAny(attributes: Attributes, prefix: string, parts: readonly string[]): boolean {
+function hasAny(attributes: LogAttributes, prefix: string, parts: readonly string[]): boolean {
 	return parts.some((part) => attributes.get(`${prefix}_${part}`) !== undefined);
 }
 
-function principal(attributes: Attributes, prefix: string): string {
+function principal(attributes: LogAttributes, prefix: string): string {
 	return (
-		onePrincipal(attributes.get(`${prefix}_uri_san`)) ||
-		(attributes.get(`${prefix}_subject`) ?? onePrincipal(attributes.get(`${prefix}_dns_san`)))
+		principalOf(attributes.get(`${prefix}_uri_san`)) ||
+		// A subject has commas of its own.
+		(attributes.get(`${prefix}_subject`) ?? principalOf(attributes.get(`${prefix}_dns_san`)))
 	);
-}
-
-/** Envoy's `TLSv1.3` as `1.3`. */
-function tlsVersion(text: string | undefined): string {
-	return text?.replace(/^TLSv/i, "") ?? "";
 }
 
 /** Envoy reports refused and timed-out connections in the same field as failed handshakes. */

@@ -8,7 +8,10 @@ import { UNKNOWN, serviceEndpoint } from "../endpoint.ts";
 import type { Attributes, LegTls, LogFacts, LogInput } from "../facts.ts";
 import { NO_TLS_FACTS } from "../facts.ts";
 import type { Outcome } from "../series.ts";
-import { calleeOfCluster, endpointOfAddress, endpointOfPrincipal, workloadOfPod } from "./log-names.ts";
+import { addressEndpoint, hostEndpoint, peerIp } from "./address.ts";
+import { identityEndpoint } from "./identity.ts";
+import { clusterId, workloadOfPod } from "./istio.ts";
+import { callerOfAddress } from "./log-ends.ts";
 
 export const ZTUNNEL_MARKERS = ["src.addr", "dst.addr"] as const;
 
@@ -51,30 +54,29 @@ export function ztunnelLogFacts({ attributes }: LogInput): LogFacts | undefined 
 
 /** The log has no name of the calling service; its workload is the nearest. */
 function sourceOf(attributes: Attributes): Endpoint {
-	const pod = attributes.get("src.workload");
-	const identity = endpointOfPrincipal(attributes.get("src.identity") ?? "");
-	if (pod !== undefined) {
-		const workload = workloadOfPod(pod);
-		const namespace = attributes.get("src.namespace") ?? identity?.namespace ?? "";
-		return serviceEndpoint(workload, namespace, workload, attributes.get("src.cluster") ?? "");
-	}
-	return identity ?? endpointOfAddress(attributes.get("src.addr")) ?? UNKNOWN;
+	const identity = identityEndpoint(attributes.get("src.identity") ?? "");
+	const workload = workloadOf(attributes.get("src.workload"));
+	if (workload === "") return identity ?? callerOfAddress(attributes.get("src.addr"));
+	const namespace = attributes.get("src.namespace") ?? identity?.namespace ?? "";
+	return serviceEndpoint(workload, namespace, workload, clusterId(attributes.get("src.cluster")));
 }
 
 function targetOf(attributes: Attributes): Endpoint {
-	const pod = attributes.get("dst.workload");
-	const workload = pod === undefined ? "" : workloadOfPod(pod);
-	const service = calleeOfCluster(attributes.get("dst.service") ?? "");
-	const cluster = attributes.get("dst.cluster") ?? "";
-	if (service !== undefined) {
-		return serviceEndpoint(service.service, service.namespace || (attributes.get("dst.namespace") ?? ""), workload, cluster);
-	}
-	if (workload !== "") return serviceEndpoint(workload, attributes.get("dst.namespace") ?? "", workload, cluster);
-	return (
-		endpointOfPrincipal(attributes.get("dst.identity") ?? "") ??
-		endpointOfAddress(attributes.get("dst.hbone_addr") ?? attributes.get("dst.addr")) ??
-		UNKNOWN
-	);
+	const workload = workloadOf(attributes.get("dst.workload"));
+	const namespace = attributes.get("dst.namespace") ?? "";
+	const cluster = clusterId(attributes.get("dst.cluster"));
+	const host = hostEndpoint(attributes.get("dst.service"), namespace);
+	if (host !== undefined) return { ...host, workload, cluster };
+	if (workload !== "") return serviceEndpoint(workload, namespace, workload, cluster);
+	const identity = identityEndpoint(attributes.get("dst.identity") ?? "");
+	if (identity !== undefined) return identity;
+	const address = peerIp(attributes.get("dst.hbone_addr") ?? attributes.get("dst.addr"));
+	return address === "" ? UNKNOWN : addressEndpoint(address);
+}
+
+/** ztunnel calls a pod by its name. */
+function workloadOf(pod = ""): string {
+	return workloadOfPod(pod) || pod;
 }
 
 /** ztunnel's own flags for what its error says, as its metrics bear them. */

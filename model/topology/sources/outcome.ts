@@ -1,0 +1,88 @@
+/**
+ * How a call ended, from codes, response flags and span status.
+ *
+ * A gRPC status decides over the HTTP status that carries it. Flags decide over both where they say that the request never reached an
+ * upstream: the 503 that the caller got then is the proxy's own.
+ */
+import type { Outcome } from "../series.ts";
+import { countOf } from "./attributes.ts";
+
+/** By number. */
+const GRPC_CODES = [
+	"OK",
+	"CANCELLED",
+	"UNKNOWN",
+	"INVALIDARGUMENT",
+	"DEADLINEEXCEEDED",
+	"NOTFOUND",
+	"ALREADYEXISTS",
+	"PERMISSIONDENIED",
+	"RESOURCEEXHAUSTED",
+	"FAILEDPRECONDITION",
+	"ABORTED",
+	"OUTOFRANGE",
+	"UNIMPLEMENTED",
+	"INTERNAL",
+	"UNAVAILABLE",
+	"DATALOSS",
+	"UNAUTHENTICATED",
+] as const;
+
+/** UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS: where Envoy and OpenTelemetry see the server at fault. */
+const GRPC_SERVER_ERRORS: ReadonlySet<number> = new Set([2, 4, 12, 13, 14, 15]);
+
+/** A status as number (`14`) or name (`DEADLINE_EXCEEDED`, `DeadlineExceeded`). */
+export function grpcStatusOf(text: string | undefined): number | undefined {
+	if (text === undefined) return undefined;
+	const number = countOf(text);
+	if (number !== undefined) return number;
+	const name = text.replaceAll("_", "").toUpperCase();
+	const code = GRPC_CODES.findIndex((code) => code === (name === "CANCELED" ? "CANCELLED" : name));
+	return code === -1 ? undefined : code;
+}
+
+export function grpcOutcome(status: number): Outcome {
+	if (status === 0) return "ok";
+	return GRPC_SERVER_ERRORS.has(status) || status > 16 ? "server_error" : "client_error";
+}
+
+export function httpOutcome(status: number): Outcome {
+	if (status === 0) return "no_response";
+	return status >= 500 ? "server_error" : status >= 400 ? "client_error" : "ok";
+}
+
+/**
+ * No upstream was reached: none healthy (UH), connection failed (UF), overflow (UO), no route (NR), no cluster (NC), DNS failure (DF),
+ * overload manager (OM), drop by load report (DO). UT, UC, UR and the like are not among them: the upstream had the request.
+ */
+const UNREACHED_FLAGS: ReadonlySet<string> = new Set(["UH", "UF", "UO", "NR", "NC", "NFCF", "DF", "OM", "DO"]);
+
+/** Envoy's response flags in one form: letters, comma-separated, in the order given. */
+export function flagsOf(text: string | undefined): string {
+	if (text === undefined) return "";
+	return text
+		.split(",")
+		.map((flag) => flag.trim())
+		.filter((flag) => /^[A-Za-z0-9_]{1,40}$/.test(flag))
+		.join(",");
+}
+
+export function isUnreached(flags: string): boolean {
+	return flags.split(",").some((flag) => UNREACHED_FLAGS.has(flag));
+}
+
+export interface Ending {
+	readonly outcome: Outcome;
+	readonly code: string;
+}
+
+/** @param whenSilent what it means that there is no code at all */
+export function endingOf(http: number | undefined, grpc: number | undefined, flags: string, whenSilent: Outcome): Ending {
+	const code = grpc !== undefined ? `grpc:${grpc}` : http !== undefined && http !== 0 ? String(http) : "";
+	if (isUnreached(flags)) return { outcome: "no_response", code };
+	// Without an answer there is no gRPC status but the one that the proxy made up.
+	if (http === 0) return { outcome: "no_response", code };
+	if (grpc !== undefined) return { outcome: grpcOutcome(grpc), code };
+	if (http !== undefined) return { outcome: httpOutcome(http), code };
+	return { outcome: flags === "" ? whenSilent : "no_response", code };
+}

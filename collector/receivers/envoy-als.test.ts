@@ -191,6 +191,118 @@ test("a flood of empty messages is bounded by the budget", async () => {
 	await until(() => t.sink.heldBytes === 0);
 });
 
+/** Writes one message after the other, each when the one before it has left the stream's buffer. */
+function writeAll(
+	stream: ClientHttp2Stream,
+	messages: readonly Uint8Array[],
+): { readonly sent: number; readonly done: Promise<void> } {
+	const progress = { sent: 0, done: Promise.resolve() };
+	const run = async (): Promise<void> => {
+		for (const message of messages) {
+			if (stream.destroyed || stream.closed) return;
+			await new Promise<void>((resolve) => {
+				stream.once("close", resolve);
+				stream.write(message, () => {
+					stream.off("close", resolve);
+					resolve();
+				});
+			});
+			progress.sent++;
+		}
+	};
+	progress.done = run();
+	return progress;
+}
+
+test("a stream is read only as fast as its batches are accepted, and holds no more than is reserved meanwhile", async () => {
+	await using t = await startTestReceivers();
+	const waiting: (() => void)[] = [];
+	t.sink.answer = () => new Promise<IngestOutcome>((resolve) => waiting.push(() => resolve(ACCEPTED)));
+	const { stream, status, close } = openStream(t.otlpGrpc);
+	const size = 64 * 1024;
+	const total = 512;
+	const writing = writeAll(
+		stream,
+		Array.from({ length: total }, (_, i) => frame(entries(`m${i}.`, size))),
+	);
+	const settled = async (): Promise<number> => {
+		for (let before = -1; before !== writing.sent;) {
+			before = writing.sent;
+			await delay(200);
+		}
+		return writing.sent;
+	};
+	await until(() => t.sink.batches.length === 1);
+	const first = await settled();
+	// The stream's window, what is queued, and one message on either side.
+	const most = 4 * MIB + 256 * 1024 + 4 * size;
+	assert.ok(first * size <= most, `${first} of ${total} messages were read while the first one waited`);
+	assert.equal(t.sink.batches.length, 1, "one after the other");
+	assert.ok(t.sink.heldBytes > 4 * MIB && t.sink.maxHeldBytes <= most + MIB, String(t.sink.maxHeldBytes));
+	for (let taken = 1; taken <= 100; taken++) {
+		await until(() => waiting.length > 0);
+		waiting.shift()!();
+	}
+	const second = await settled();
+	assert.ok(second >= 100 && (second - 100) * size <= most, `${second} were read when 100 had been accepted`);
+	t.sink.answer = () => ACCEPTED;
+	for (const take of waiting.splice(0)) take();
+	await writing.done;
+	stream.end();
+	assert.equal(await status, 0);
+	assert.deepEqual(
+		submitted(t).map((payload) => /m(\d+)\./.exec(payload)?.[1]),
+		Array.from({ length: total }, (_, i) => String(i)),
+	);
+	assert.ok(t.sink.maxHeldBytes <= most + MIB, String(t.sink.maxHeldBytes));
+	assert.equal(t.sink.heldBytes, 0);
+	close();
+});
+
+test("a held-up stream for whose window there is no room ends as UNAVAILABLE", async () => {
+	await using t = await startTestReceivers();
+	t.sink.budgetBytes = 2 * MIB;
+	t.sink.answer = () => new Promise<IngestOutcome>(() => {});
+	const { stream, status, close } = openStream(t.otlpGrpc);
+	writeAll(
+		stream,
+		Array.from({ length: 100 }, (_, i) => frame(entries(`m${i}`, 64 * 1024))),
+	);
+	assert.equal(await status, 14);
+	assert.deepEqual(t.sink.refusals, [{ signal: "logs", code: "overloaded" }]);
+	await until(() => t.sink.heldBytes === 0);
+	close();
+});
+
+test("a client that goes away, in the middle of a message or held up, leaves nothing behind", async () => {
+	await using t = await startTestReceivers();
+	const half = openStream(t.otlpGrpc);
+	half.stream.write(frame(entries("whole")));
+	half.stream.write(frame(entries("half", 100_000)).subarray(0, 50_000));
+	await until(() => t.sink.batches.length === 1 && t.sink.heldBytes > 0);
+	half.close();
+	await until(() => t.sink.heldBytes === 0);
+
+	let take = (): void => {};
+	t.sink.answer = () => new Promise<IngestOutcome>((resolve) => (take = () => resolve(ACCEPTED)));
+	const held = openStream(t.otlpGrpc);
+	writeAll(
+		held.stream,
+		Array.from({ length: 100 }, (_, i) => frame(entries(`m${i}`, 64 * 1024))),
+	);
+	await until(() => t.sink.heldBytes > 4 * MIB);
+	held.close();
+	await until(() => t.sink.heldBytes === 0);
+	take();
+	await delay(50);
+	assert.equal(t.sink.batches.length, 2, "what nobody confirmed is not taken after its client");
+	assert.equal(t.sink.heldBytes, 0);
+	// Nothing of the two is open any more, so that closing waits for nobody.
+	const started = performance.now();
+	await t.receivers.close(5_000);
+	assert.ok(performance.now() - started < 2_000);
+});
+
 test("draining takes what arrived whole, then ends every stream as UNAVAILABLE", async () => {
 	const t = await startTestReceivers();
 	let take = (): void => {};

@@ -11,6 +11,7 @@ import type { AlsIdentity, AlsPayload } from "../decode/envoy-als-identity.ts";
 import type { GrpcCall, GrpcMethod, GrpcService } from "./grpc-service.ts";
 import { deliver, overloaded } from "./ingress.ts";
 import type { Ingress } from "./ingress.ts";
+import { freeMemory } from "./payload-buffer.ts";
 
 export function accessLogService(ingress: Ingress): GrpcService {
 	const calls = new Set<GrpcCall>();
@@ -30,7 +31,10 @@ export function accessLogService(ingress: Ingress): GrpcService {
 						reservation.release();
 						return;
 					}
+					// For the moment of copying there are two; not to wait for the collector matters with messages of many megabytes.
 					if (!reservation.growTo(bytes.length + payload.bytes.length)) throw overloaded(ingress.limits);
+					freeMemory(bytes);
+					reservation.shrinkTo(payload.bytes.length);
 					const outcome = await deliver(
 						ingress,
 						{ signal: "logs", encoding: "envoy-als", bytes: payload.bytes, self: call.self },

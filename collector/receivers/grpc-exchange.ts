@@ -14,16 +14,20 @@ import type { FramedMessage } from "./grpc-message-reader.ts";
 import type { GrpcCall, GrpcMethod, MessageTaker } from "./grpc-service.ts";
 import { overloaded, printable, refusalOf } from "./ingress.ts";
 import type { Ingress } from "./ingress.ts";
-import { Reservation } from "./payload-buffer.ts";
+import { Reservation, freeMemory } from "./payload-buffer.ts";
 import type { Refusal } from "./settings.ts";
 import { encodeStatus } from "./wire.ts";
 
 /**
  * Flow control must not slow a 1 MiB message down: a client may send this much of one call before it hears from us. While bytes are
  * taken out as they arrive and counted against the sink's budget, a window promises bandwidth, not memory; a stream that is held up
- * keeps them in node's own buffer, and so a whole window is reserved for as long as it is.
+ * keeps them in node's own buffer, and so room is reserved for as long as it is.
  */
 export const STREAM_WINDOW_BYTES = 4 * 1024 * 1024;
+/** A whole window, and as much again: node keeps slices of 64 KiB reads, of which other streams of the connection have had their part. */
+const HELD_UP_BYTES = 2 * STREAM_WINDOW_BYTES;
+/** What a call costs that lasts: its objects here and in node, and the read that its last piece arrived in. */
+const OPEN_STREAM_BYTES = 64 * 1024;
 /** Messages that wait for the one before them, until the stream is held up. */
 const MAX_AHEAD_BYTES = 256 * 1024;
 /** An empty message costs its objects all the same. */
@@ -47,6 +51,9 @@ export class GrpcExchange implements GrpcCall {
 	#reader: GrpcMessageReader | undefined;
 	readonly #queue: FramedMessage[] = [];
 	#queuedBytes = 0;
+	/** Arrived, but not cut into messages yet: 64 KiB hold 12,000 empty ones, whose objects would be more than the queue may hold. */
+	#rest: Uint8Array | undefined;
+	#longLived = false;
 	/** For what node buffers while the stream is held up. */
 	readonly #held: Reservation;
 	#messageTimer: NodeJS.Timeout | undefined;
@@ -84,26 +91,18 @@ export class GrpcExchange implements GrpcCall {
 		this.#compression = compression;
 		const reader = new GrpcMessageReader(this.#ingress.limits, this.#ingress.sink, (message) => this.#enqueue(message));
 		this.#reader = reader;
+		this.#longLived = method.longLived;
+		if (method.longLived && !this.#held.growTo(OPEN_STREAM_BYTES)) {
+			this.refuse(overloaded(this.#ingress.limits));
+			return;
+		}
 		this.#taker = method.open(this);
 		const stream = this.#stream;
 		const deadline = method.longLived ? undefined : setTimeout(() => this.#tooSlow(), this.#ingress.limits.requestTimeoutMs);
 		stream.on("data", (chunk: Buffer) => {
 			if (this.#ended || this.#last !== undefined) return;
-			try {
-				reader.push(chunk);
-				// A unary call has nothing behind its message; only a stream that outruns its method is held up.
-				if (this.#working && this.#queuedBytes > MAX_AHEAD_BYTES) this.#holdUp();
-			} catch (error) {
-				const isLater = error instanceof MeshscopeError && error.code === "malformed_payload";
-				if (!method.longLived || !isLater || this.#queue.length === 0) {
-					this.refuse(error);
-					return;
-				}
-				// What arrived whole before the fault is taken first.
-				this.#last = refusalOf(error, this.#ingress);
-				this.#ingress.sink.countRefused(this.#signal ?? "logs", this.#last.code);
-			}
-			if (method.longLived) this.#guardMessage();
+			this.#read(chunk);
+			if (this.#longLived) this.#guardMessage();
 			if (this.#queue.length > 0) void this.#work();
 		});
 		stream.on("end", () => {
@@ -162,16 +161,37 @@ export class GrpcExchange implements GrpcCall {
 		this.fail(refusal);
 	}
 
-	#enqueue(message: FramedMessage): void {
+	#read(chunk: Uint8Array): void {
+		const reader = this.#reader;
+		if (reader === undefined) return;
+		try {
+			const end = reader.push(chunk);
+			if (end < chunk.length) this.#rest = chunk.subarray(end);
+			// A unary call has nothing behind its message; only a stream that outruns its method is held up.
+			if (end < chunk.length || (this.#working && this.#queuedBytes > MAX_AHEAD_BYTES)) this.#holdUp();
+		} catch (error) {
+			const isLater = error instanceof MeshscopeError && error.code === "malformed_payload";
+			if (!this.#longLived || !isLater || this.#queue.length === 0) {
+				this.refuse(error);
+				return;
+			}
+			// What arrived whole before the fault is taken first.
+			this.#last = refusalOf(error, this.#ingress);
+			this.#ingress.sink.countRefused(this.#signal ?? "logs", this.#last.code);
+		}
+	}
+
+	#enqueue(message: FramedMessage): boolean {
 		this.#queue.push(message);
 		const size = Math.max(message.bytes.length, MIN_MESSAGE_BYTES);
 		this.#queuedBytes += size;
 		if (!message.reservation.growTo(size)) throw overloaded(this.#ingress.limits);
+		return this.#queuedBytes <= MAX_AHEAD_BYTES;
 	}
 
 	#holdUp(): void {
 		if (this.#stream.isPaused()) return;
-		if (!this.#held.growTo(STREAM_WINDOW_BYTES)) throw overloaded(this.#ingress.limits);
+		if (!this.#held.growTo(HELD_UP_BYTES)) throw overloaded(this.#ingress.limits);
 		this.#stream.pause();
 	}
 
@@ -193,10 +213,7 @@ export class GrpcExchange implements GrpcCall {
 		if (this.#working || this.#ended) return;
 		this.#working = true;
 		try {
-			for (let next = this.#queue.shift(); next !== undefined && !this.#ended; next = this.#queue.shift()) {
-				this.#queuedBytes -= Math.max(next.bytes.length, MIN_MESSAGE_BYTES);
-				await this.#take(next);
-			}
+			for (let next = this.#next(); next !== undefined; next = this.#next()) await this.#take(next);
 			if (this.#last !== undefined) this.fail(this.#last);
 			if (this.#received && !this.#ended) {
 				if (this.#reader?.atBoundary === false) {
@@ -210,9 +227,20 @@ export class GrpcExchange implements GrpcCall {
 			this.refuse(error);
 		} finally {
 			this.#working = false;
-			this.#held.release();
+			this.#held.shrinkTo(this.#ended ? 0 : this.#longLived ? OPEN_STREAM_BYTES : 0);
 			if (this.#stream.isPaused()) this.#stream.resume();
 		}
+	}
+
+	#next(): FramedMessage | undefined {
+		if (this.#queue.length === 0 && this.#rest !== undefined && this.#last === undefined) {
+			const rest = this.#rest;
+			this.#rest = undefined;
+			this.#read(rest);
+		}
+		const next = this.#ended ? undefined : this.#queue.shift();
+		if (next !== undefined) this.#queuedBytes -= Math.max(next.bytes.length, MIN_MESSAGE_BYTES);
+		return next;
 	}
 
 	async #take({ compressed, bytes, reservation }: FramedMessage): Promise<void> {
@@ -253,6 +281,8 @@ export class GrpcExchange implements GrpcCall {
 		this.#ended = true;
 		this.#giveBack();
 		const stream = this.#stream;
+		// What node buffered of a held-up stream goes now; paused, it would stay until the session ends.
+		if (stream.isPaused()) stream.resume();
 		if (stream.destroyed || stream.closed) return;
 		this.#status = status;
 		if (this.#responded) stream.end();
@@ -271,8 +301,12 @@ export class GrpcExchange implements GrpcCall {
 	#giveBack(): void {
 		clearTimeout(this.#messageTimer);
 		this.#reader?.discard();
+		this.#rest = undefined;
 		this.#held.release();
-		for (const { reservation } of this.#queue.splice(0)) reservation.release();
+		for (const { bytes, reservation } of this.#queue.splice(0)) {
+			freeMemory(bytes);
+			reservation.release();
+		}
 	}
 }
 

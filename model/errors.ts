@@ -94,7 +94,7 @@ export const ERRORS = {
 	},
 	unimplemented: {
 		meaning: "The gRPC service or method does not exist here.",
-		fix: "Check the exporter's endpoint; the OTLP collector services and grpc.health.v1.Health are served.",
+		fix: "Check the exporter's endpoint; the OTLP collector services, Envoy's access log service and grpc.health.v1.Health are served.",
 		http: 501,
 		grpc: GRPC.unimplemented,
 		retryable: false,

@@ -62,22 +62,24 @@ function istioLocal(input: SpanInput, node: Node | undefined): Endpoint {
 }
 
 /** `a.b` is service a of namespace b only where the proxy is in b: a name may have dots of its own. */
-function splitService(name: string | undefined, namespace: string): string | undefined {
+export function splitService(name: string | undefined, namespace: string): string | undefined {
 	return name !== undefined && namespace !== "" && name.length > namespace.length + 1 && name.endsWith(`.${namespace}`)
 		? name.slice(0, -namespace.length - 1)
 		: name;
 }
 
 /** `Kubernetes` is what Istio calls a cluster that nobody named. */
-function clusterId(id: string | undefined): string {
+export function clusterId(id: string | undefined): string {
 	return id === undefined || id === "Kubernetes" ? "" : id;
 }
 
-/** The deployment or stateful set that made a pod of that name; empty where its name does not tell. */
-function workloadOfPod(pod: string): string {
-	return (
-		/^(.+)-[bcdf-hj-np-tv-z2456789]{5,10}-[bcdf-hj-np-tv-z2456789]{5}$/.exec(pod)?.[1] ?? /^(.+)-\d+$/.exec(pod)?.[1] ?? ""
-	);
+/** Kubernetes draws the random ends of pods' names from these characters. */
+const RANDOM = "[bcdf-hj-np-tv-z2456789]";
+const REPLICA = new RegExp(`^(.+?)(?:-${RANDOM}{5,10})?-${RANDOM}{5}$`);
+
+/** The deployment, daemon set, job or stateful set that made a pod of that name; empty where its name does not tell. */
+export function workloadOfPod(pod: string): string {
+	return REPLICA.exec(pod)?.[1] ?? /^(.+)-\d+$/.exec(pod)?.[1] ?? "";
 }
 
 function revised(service: string, revision: string | undefined): string {

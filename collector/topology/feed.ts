@@ -11,6 +11,7 @@ import type { DecodeLimits } from "../decode/limits.ts";
 import { skimLogs, skimTraces } from "../decode/skim.ts";
 import type { CommittedGroups } from "../pipeline/committer.ts";
 import { FIRST_REPLAY_PROFILE } from "./facts-table.ts";
+import type { LogExtractor } from "./log-extractor.ts";
 import type { FromTopology, ToTopology, TopologyStats } from "./messages.ts";
 import type { RecordExtractor } from "./record-extractor.ts";
 import type { RecordRows } from "./record-rows.ts";
@@ -26,7 +27,7 @@ export interface FeedOptions {
 	readonly store: Pick<StoreWriter, "release" | "replay">;
 	readonly limits: DecodeLimits;
 	readonly spans: (firstProfile: number) => RecordExtractor;
-	readonly logs: (firstProfile: number) => RecordExtractor;
+	readonly logs: (firstProfile: number) => LogExtractor;
 	readonly start: (receive: (message: FromTopology) => void, lost: (reason: string) => void) => TopologyThread;
 	/** Called when there is room again, or a step to take. */
 	readonly onWork: () => void;
@@ -39,7 +40,7 @@ const RESTART_MS = 2_000;
 
 interface Extractors {
 	readonly spans: RecordExtractor;
-	readonly logs: RecordExtractor;
+	readonly logs: LogExtractor;
 }
 
 type Mode = "off" | "starting" | "replaying" | "live" | "closing";

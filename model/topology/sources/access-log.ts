@@ -59,17 +59,21 @@ export function logFacts(input: LogInput): LogFacts | undefined {
 
 /** @param get a numeric attribute as text */
 export function logNumbers(facts: LogFacts, get: (key: string) => string | undefined): LogNumbers {
-	if (facts.emitter !== "ztunnel") {
-		// Envoy counts at its downstream side, which is the caller's.
-		return {
-			durationNs: durationNs(get("duration_ms"), 1e6),
-			bytesSent: bytes(get("bytes_received")),
-			bytesReceived: bytes(get("bytes_sent")),
-		};
-	}
-	// ztunnel counts from where it stands: at the source, what was sent is the request.
-	const [sent, received] = facts.reporter === "source" ? ["bytes_sent", "bytes_recv"] : ["bytes_recv", "bytes_sent"];
-	return { durationNs: durationNs(get("duration"), 1e6), bytesSent: bytes(get(sent!)), bytesReceived: bytes(get(received!)) };
+	const sent = bytes(get("bytes_sent"));
+	const received = bytes(get("bytes_received") ?? get("bytes_recv"));
+	return { durationNs: logDurationNs(get), ...directedBytes(facts, sent, received) };
+}
+
+/** A record's duration: Envoy's in ms, ztunnel's with its unit. */
+export function logDurationNs(get: (key: string) => string | undefined): number {
+	return durationNs(get("duration_ms") ?? get("duration"), 1e6);
+}
+
+/** From what a reporter sent and received to what went from source to target and back. */
+export function directedBytes(facts: LogFacts, sent: number, received: number): Omit<LogNumbers, "durationNs"> {
+	// Envoy counts at its downstream side, which is the caller's; ztunnel from where it stands: at the source, what was sent is the request.
+	const isRequest = facts.emitter === "ztunnel" && facts.reporter === "source";
+	return isRequest ? { bytesSent: sent, bytesReceived: received } : { bytesSent: received, bytesReceived: sent };
 }
 
 const UNIT_NS: Readonly<Record<string, number>> = { ns: 1, us: 1e3, µs: 1e3, ms: 1e6, s: 1e9 };

@@ -9,7 +9,6 @@
 import type { LogFacts, SpanFacts } from "../../model/topology/facts.ts";
 import type { SeriesDims, SeriesSums } from "../../model/topology/series.ts";
 import type { TraceId } from "../../model/ids.ts";
-import { timeNsFromMs } from "../../model/time.ts";
 import type { Hop, TraceHops } from "../../model/topology/hop.ts";
 import { HopShapes } from "../../model/topology/hops/hop-shape.ts";
 import { HopFinder } from "../../model/topology/hops/trace-hops.ts";
@@ -21,7 +20,7 @@ import { Ledger } from "./ledger.ts";
 import { LogWriter } from "./log-writer.ts";
 import { NUMBER, NUMBERS_A_ROW, type Profile, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
 import { SeriesRegistry, type SeriesLimits } from "./series-registry.ts";
-import { decodeStageState, encodeStageState } from "./stage-state.ts";
+import { decodeStageState, StageStateWriter } from "./stage-state.ts";
 import { TraceFilter } from "./trace-filter.ts";
 import { TraceTable } from "./trace-table.ts";
 
@@ -92,8 +91,6 @@ export interface StageDrops {
 const FLAG = { dirty: 1, hasStated: 2, mustReload: 4 } as const;
 const PAST_MS = 7 * 86_400_000;
 const FUTURE_MS = 86_400_000;
-/** Spans that ended so long before the watermark may still be joined by request id after a restart. */
-const REBUILD_MARGIN_MS = 30_000;
 /** Facts and shapes are compacted beyond it. */
 const MAX_FACTS = 1 << 16;
 /** Of the rows, what is freed at once when there are too many. */
@@ -123,6 +120,11 @@ export class TopologyStage {
 	/** Traces by the second in which a half of theirs becomes mature. Entries may be out of date. */
 	private readonly maturing = new Map<number, number[]>();
 	private watermarkMs: number;
+	/**
+	 * Traces in which a half waited when the last run ended, and the watermark they were stated under; until they are read again they
+	 * are not in the table.
+	 */
+	private readonly unread: Map<string, number>;
 	private lastArrivedMs = 0;
 	private unwritten: TopologyFlush | undefined;
 
@@ -136,9 +138,16 @@ export class TopologyStage {
 		this.hops = new HopWriter(this.registry);
 		this.logs = new LogWriter(this.registry);
 		this.metrics = options.metrics(loaded.counters);
-		this.watermarkMs = decodeStageState(loaded.state);
+		const { watermarkMs, waiting } = decodeStageState(loaded.state);
+		this.watermarkMs = watermarkMs;
+		this.unread = new Map(waiting);
 		this.accepted = this.flushed = loaded.cursor;
-		if (loaded.cursor !== undefined) this.rebuild(loaded.cursor);
+		if (loaded.cursor !== undefined)
+			for (const hash of options.committed.recentTraceHashes(MAX_REMEMBERED)) this.filter.add(hash);
+		for (const id of waiting.keys()) {
+			const word = (at: number): number => Number.parseInt(id.slice(at * 8, at * 8 + 8), 16);
+			this.filter.add(options.committed.hash(word(0), word(1), word(2), word(3)));
+		}
 	}
 
 	get rows(): number {
@@ -151,7 +160,7 @@ export class TopologyStage {
 
 	/** Whether anything waits that only time will settle. */
 	get isWaiting(): boolean {
-		return this.maturing.size > 0 || this.unwritten !== undefined;
+		return this.maturing.size > 0 || this.unread.size > 0 || this.unwritten !== undefined;
 	}
 
 	accept(group: StageGroup): void {
@@ -178,6 +187,7 @@ export class TopologyStage {
 		if (this.unwritten !== undefined && !this.write(this.unwritten)) return false;
 		const clockMs = isCaughtUp || this.lastArrivedMs === 0 ? nowMs : this.lastArrivedMs;
 		const watermarkMs = this.nextWatermark(clockMs);
+		this.readWaiting();
 		this.reload();
 		this.addMature(watermarkMs);
 		if (this.dirty.length === 0 && this.ledger.isEmpty && this.accepted === this.flushed) {
@@ -193,7 +203,7 @@ export class TopologyStage {
 		this.drops.overflowed = this.registry.overflowed;
 		const flush: TopologyFlush = {
 			cursor: this.accepted,
-			state: encodeStageState(watermarkMs),
+			state: this.state(),
 			series: this.registry.takeFresh(),
 			rollups: this.ledger.deltas(),
 			exemplars: this.ledger.takeExemplars(),
@@ -267,7 +277,7 @@ export class TopologyStage {
 		const { table } = this;
 		const flags = table.flags[trace]!;
 		if ((flags & FLAG.hasStated) !== 0) {
-			const before = this.hopsOf(trace, true, this.watermarkMs);
+			const before = this.hopsOf(trace, true, this.statedUnder(trace));
 			for (const hop of before.hops) this.hops.add(this.ledger, hop, -1);
 		}
 		const now = this.hopsOf(trace, false, watermarkMs);
@@ -277,6 +287,21 @@ export class TopologyStage {
 		this.noteMaturity(trace, now.nextMaturityMs);
 	}
 
+	/** The watermark under which the trace's hops were stated. */
+	private statedUnder(trace: number): number {
+		if (this.unread.size === 0) return this.watermarkMs;
+		const id = this.idOf(trace);
+		const statedMs = this.unread.get(id);
+		this.unread.delete(id);
+		return statedMs ?? this.watermarkMs;
+	}
+
+	private idOf(trace: number): TraceId {
+		let id = "";
+		for (let i = 0; i < 4; i++) id += this.table.traceWord(trace, i).toString(16).padStart(8, "0");
+		return id as TraceId;
+	}
+
 	private hopsOf(trace: number, onlyStated: boolean, watermarkMs: number): TraceHops {
 		return this.finder.find(this.table.spansOf(trace, this.facts.facts, onlyStated), watermarkMs);
 	}
@@ -284,9 +309,7 @@ export class TopologyStage {
 	private addHop(trace: number, hop: Hop): void {
 		const wanted = this.hops.add(this.ledger, hop, 1);
 		if (wanted === undefined) return;
-		let traceId = "";
-		for (let i = 0; i < 4; i++) traceId += this.table.traceWord(trace, i).toString(16).padStart(8, "0");
-		this.ledger.addExemplar({ ...wanted, traceId });
+		this.ledger.addExemplar({ ...wanted, traceId: this.idOf(trace) });
 	}
 
 	private noteMaturity(trace: number, endMs: number): void {
@@ -341,9 +364,7 @@ export class TopologyStage {
 				this.drops.notRejoined++;
 				continue;
 			}
-			let id = "";
-			for (let i = 0; i < 4; i++) id += table.traceWord(trace, i).toString(16).padStart(8, "0");
-			const stored = options.committed.trace(id as TraceId, this.flushed);
+			const stored = options.committed.trace(this.idOf(trace), this.flushed);
 			const rows = stored === undefined ? undefined : options.rowsOf(stored);
 			if (rows !== undefined && this.addStored(trace, rows)) table.flags[trace] = FLAG.dirty | FLAG.hasStated;
 		}
@@ -365,23 +386,45 @@ export class TopologyStage {
 		return added;
 	}
 
-	/** After a start: the traces that may still change come back from the store, as they were stated. */
-	private rebuild(cursor: CommitRef): void {
+	/** Some of the traces in which a half waited when the last run ended. One that got more spans meanwhile is here already. */
+	private readWaiting(): void {
 		const { committed, rowsOf, limits } = this.options;
-		for (const hash of committed.recentTraceHashes(MAX_REMEMBERED)) this.filter.add(hash);
-		const fromNs = timeNsFromMs(Math.max(0, this.watermarkMs - REBUILD_MARGIN_MS));
-		for (const tracesData of committed.endingAfter(fromNs, cursor)) {
-			const rows = rowsOf(tracesData);
-			if (rows === undefined || this.table.rows > limits.maxRows) continue;
+		let reads = 0;
+		for (const id of this.unread.keys()) {
+			if (++reads > limits.maxReloads) break;
+			const stored = committed.trace(id as TraceId, this.flushed);
+			const rows = stored === undefined ? undefined : rowsOf(stored);
+			if (rows === undefined) {
+				// Its window was removed, and what it would still have said with it.
+				this.unread.delete(id);
+				continue;
+			}
+			// More of it came first: it is joined with what the store has like any trace that comes back.
 			if (this.table.find(rows.words, WORD.traceId) >= 0) continue;
 			const trace = this.table.add(rows.words, WORD.traceId);
 			if (!this.addStored(trace, rows)) {
 				this.table.remove(trace);
+				this.unread.delete(id);
 				continue;
 			}
-			this.table.flags[trace] = FLAG.hasStated;
-			this.noteMaturity(trace, this.hopsOf(trace, true, this.watermarkMs).nextMaturityMs);
+			this.table.flags[trace] = FLAG.hasStated | FLAG.dirty;
+			this.dirty.push(trace);
 		}
+	}
+
+	/** What a later run has to know and to read again. */
+	private state(): Uint8Array {
+		const { table } = this;
+		const state = new StageStateWriter(this.watermarkMs);
+		for (const [id, statedMs] of this.unread) state.addId(id, statedMs);
+		for (const traces of this.maturing.values()) {
+			for (const trace of traces) {
+				if (table.nextMaturityMs[trace]! === Infinity || table.rowsOf(trace) === 0) continue;
+				const [w0, w1, w2, w3] = wordsOf(table, trace);
+				state.add(w0, w1, w2, w3, this.watermarkMs);
+			}
+		}
+		return state.finish();
 	}
 
 	private evict(clockMs: number): void {

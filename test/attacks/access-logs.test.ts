@@ -170,7 +170,12 @@ test("1,000 streams that all outrun the sink share one budget", async () => {
 		const message = frame(entries(50_000));
 		const ended: number[] = [];
 		for (const { status } of streams) void status.then((code) => ended.push(code));
-		const until = pause(4_000).then(() => "over" as const);
+		const refused = async (): Promise<"over"> => {
+			for (let waitedMs = 0; waitedMs < 4_000 || (ended.length <= 500 && waitedMs < 30_000); waitedMs += 100)
+				await pause(100);
+			return "over";
+		};
+		const until = refused();
 		await Promise.all(
 			streams.map(async ({ stream, status }) => {
 				while (typeof (await Promise.race([write(stream, message), status, until])) === "undefined");

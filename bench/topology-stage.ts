@@ -40,7 +40,6 @@ const stage = new TopologyStage({
 	},
 	committed: {
 		trace: () => undefined,
-		*endingAfter() {},
 		recentTraceHashes: () => new Uint32Array(),
 		hash: (_w0, _w1, _w2, w3) => w3,
 		oldestMs: () => undefined,

@@ -143,7 +143,7 @@ export class TopologyStage {
 		this.unread = new Map(waiting);
 		this.accepted = this.flushed = loaded.cursor;
 		if (loaded.cursor !== undefined)
-			for (const hash of options.committed.recentTraceHashes(MAX_REMEMBERED)) this.filter.add(hash);
+			for (const hash of options.committed.recentTraceHashes(MAX_REMEMBERED, loaded.cursor)) this.filter.add(hash);
 		for (const id of waiting.keys()) {
 			const word = (at: number): number => Number.parseInt(id.slice(at * 8, at * 8 + 8), 16);
 			this.filter.add(options.committed.hash(word(0), word(1), word(2), word(3)));

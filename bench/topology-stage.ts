@@ -50,6 +50,7 @@ const stage = new TopologyStage({
 	logFacts: () => undefined,
 	metrics: () => ({ observe() {}, takeChanged: () => [] }),
 	limits: DEFAULT_STAGE_LIMITS,
+	monotonicMs: () => performance.now(),
 	log: console.log,
 });
 

@@ -99,6 +99,7 @@ export class StageBench {
 			logFacts: () => undefined,
 			metrics: () => ({ observe() {}, takeChanged: () => [] }),
 			limits: this.limits,
+			monotonicMs: () => 0,
 			log: () => {},
 		});
 	}

@@ -41,8 +41,8 @@ export interface StageLimits extends SeriesLimits {
 	/** How long a complete trace stays, in case more of it comes. */
 	readonly holdMs: number;
 	readonly maxRowsPerTrace: number;
-	/** Traces a flush that are read from the store because more of them came after they had gone. */
-	readonly maxReloads: number;
+	/** Time a flush may take to read traces from the store of which more came after they had gone. */
+	readonly maxReloadMs: number;
 }
 
 export const DEFAULT_STAGE_LIMITS: StageLimits = {
@@ -50,7 +50,7 @@ export const DEFAULT_STAGE_LIMITS: StageLimits = {
 	maxRows: 1_000_000,
 	holdMs: 20_000,
 	maxRowsPerTrace: 100_000,
-	maxReloads: 200,
+	maxReloadMs: 500,
 	maxEndpoints: 20_000,
 	maxSeries: 60_000,
 };
@@ -71,6 +71,8 @@ export interface StageOptions {
 	readonly logFacts: (profile: Profile) => LogFacts | undefined;
 	readonly metrics: (load: TopologyLoad["counters"]) => MetricSource;
 	readonly limits: StageLimits;
+	/** A clock that only goes forward, ms. */
+	readonly monotonicMs: () => number;
 	readonly log: (level: "info" | "warn" | "error", message: string) => void;
 }
 
@@ -182,12 +184,13 @@ export class TopologyStage {
 	/**
 	 * Writes what is known by now. False when the disk has no room: nothing is lost, and the next call tries again.
 	 * @param isCaughtUp whether every committed group was accepted, so that time passes without groups
+	 * @param isLast whether the stage ends: what can be done after the next start is left to it
 	 */
-	flush(nowMs: number, isCaughtUp: boolean): boolean {
+	flush(nowMs: number, isCaughtUp: boolean, isLast = false): boolean {
 		if (this.unwritten !== undefined && !this.write(this.unwritten)) return false;
 		const clockMs = isCaughtUp || this.lastArrivedMs === 0 ? nowMs : this.lastArrivedMs;
 		const watermarkMs = this.nextWatermark(clockMs);
-		this.readWaiting();
+		if (!isLast) this.readWaiting();
 		this.reload();
 		this.addMature(watermarkMs);
 		if (this.dirty.length === 0 && this.ledger.isEmpty && this.accepted === this.flushed) {
@@ -356,11 +359,11 @@ export class TopologyStage {
 	/** Traces that went and came back are joined with what the store has of them, up to the last flush. */
 	private reload(): void {
 		const { table, options } = this;
-		let reloads = 0;
+		const untilMs = options.monotonicMs() + options.limits.maxReloadMs;
 		for (const trace of this.dirty) {
 			if ((table.flags[trace]! & FLAG.mustReload) === 0) continue;
 			table.flags[trace] = FLAG.dirty;
-			if (++reloads > options.limits.maxReloads) {
+			if (options.monotonicMs() > untilMs) {
 				this.drops.notRejoined++;
 				continue;
 			}
@@ -388,10 +391,10 @@ export class TopologyStage {
 
 	/** Some of the traces in which a half waited when the last run ended. One that got more spans meanwhile is here already. */
 	private readWaiting(): void {
-		const { committed, rowsOf, limits } = this.options;
-		let reads = 0;
+		const { committed, rowsOf, limits, monotonicMs } = this.options;
+		const untilMs = monotonicMs() + limits.maxReloadMs;
 		for (const id of this.unread.keys()) {
-			if (++reads > limits.maxReloads) break;
+			if (monotonicMs() > untilMs) break;
 			const stored = committed.trace(id as TraceId, this.flushed);
 			const rows = stored === undefined ? undefined : rowsOf(stored);
 			if (rows === undefined) {

@@ -50,23 +50,23 @@ export class TopologyLoop {
 				break;
 			case "close":
 				clearInterval(this.timer);
-				this.flush();
+				this.flush(true);
 				this.options.close();
 				this.options.send({ kind: "closed" });
 				break;
 		}
 	}
 
-	private flush(): void {
+	private flush(isLast = false): void {
 		const { stage, store, now, send, end } = this.options;
 		try {
 			// Messages that wait are newer than what was accepted; the stage sees them before time has passed them by.
-			if (stage.flush(now(), this.isCaughtUp && this.rowsSinceFlush === 0)) {
+			if (stage.flush(now(), this.isCaughtUp && this.rowsSinceFlush === 0, isLast)) {
 				this.rowsSinceFlush = 0;
 				this.pendingSinceMs = undefined;
 				this.flushedMs = now();
 			}
-			for (let step = 0; step < MAINTENANCE_STEPS; step++) if (!store.maintain(now())) break;
+			for (let step = 0; step < MAINTENANCE_STEPS && !isLast; step++) if (!store.maintain(now())) break;
 		} catch (error) {
 			if (!(error instanceof TopologyLostError)) throw error;
 			clearInterval(this.timer);

@@ -85,6 +85,7 @@ const stage = new TopologyStage({
 	logFacts: factsOfLogProfile,
 	metrics: metricSource,
 	limits: DEFAULT_STAGE_LIMITS,
+	monotonicMs: () => performance.now(),
 	log,
 });
 const loop = new TopologyLoop({

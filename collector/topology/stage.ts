@@ -7,10 +7,11 @@
  * clocks: topology-worker.ts runs it.
  */
 import type { LogFacts, SpanFacts } from "../../model/topology/facts.ts";
-import type { SeriesDims, SeriesSums } from "../../model/topology/series.ts";
+import type { SeriesTotals } from "../../model/topology/rollup.ts";
+import type { SeriesDims } from "../../model/topology/series.ts";
 import type { TraceId } from "../../model/ids.ts";
 import { timeNsFromMs } from "../../model/time.ts";
-import type { Hop, TraceHops } from "../../model/topology/hop.ts";
+import type { Hop } from "../../model/topology/hop.ts";
 import { HopShapes } from "../../model/topology/hops/hop-shape.ts";
 import { HopFinder } from "../../model/topology/hops/trace-hops.ts";
 import { MeshscopeError } from "../../model/errors.ts";
@@ -59,7 +60,7 @@ export const DEFAULT_STAGE_LIMITS: StageLimits = {
 /** Turns committed metric points into observations; keeps what it must know of each series between two points. */
 export interface MetricSource {
 	/** @param sumsOf where the observations of a series at a time are added up */
-	observe(metrics: Uint8Array, arrivedMs: number, sumsOf: (dims: SeriesDims, timeMs: number) => SeriesSums): void;
+	observe(metrics: Uint8Array, arrivedMs: number, sumsOf: (dims: SeriesDims, timeMs: number) => SeriesTotals): void;
 	takeChanged(): TopologyFlush["counters"];
 }
 
@@ -120,6 +121,8 @@ export class TopologyStage {
 	private readonly metrics: MetricSource;
 	private ledger = new Ledger();
 	private dirty: number[] = [];
+	/** The trace in hand, of which {@link state} states a hop. */
+	private evaluating = 0;
 	/** Traces by the second in which a half of theirs becomes mature. Entries may be out of date. */
 	private readonly maturing = new Map<number, number[]>();
 	private watermarkMs: number;
@@ -266,27 +269,29 @@ export class TopologyStage {
 	private evaluate(trace: number, watermarkMs: number): void {
 		const { table } = this;
 		const flags = table.flags[trace]!;
-		if ((flags & FLAG.hasStated) !== 0) {
-			const before = this.hopsOf(trace, true, this.watermarkMs);
-			for (const hop of before.hops) this.hops.add(this.ledger, hop, -1);
-		}
-		const now = this.hopsOf(trace, false, watermarkMs);
-		for (const hop of now.hops) this.addHop(trace, hop);
+		if ((flags & FLAG.hasStated) !== 0) this.eachHop(trace, true, this.watermarkMs, this.takeBack);
+		this.evaluating = trace;
+		const nextMaturityMs = this.eachHop(trace, false, watermarkMs, this.state);
 		table.setStated(trace);
 		table.flags[trace] = FLAG.hasStated;
-		this.noteMaturity(trace, now.nextMaturityMs);
+		this.noteMaturity(trace, nextMaturityMs);
 	}
 
-	private hopsOf(trace: number, onlyStated: boolean, watermarkMs: number): TraceHops {
-		return this.finder.find(this.table.spansOf(trace, this.facts.facts, onlyStated), watermarkMs);
+	private eachHop(trace: number, onlyStated: boolean, watermarkMs: number, visit: (hop: Hop) => void): number {
+		return this.finder.each(this.table.spansOf(trace, this.facts.facts, onlyStated), watermarkMs, visit);
 	}
 
-	private addHop(trace: number, hop: Hop): void {
+	private readonly takeBack = (hop: Hop): void => void this.hops.add(this.ledger, hop, -1);
+
+	private readonly state = (hop: Hop): void => {
 		const wanted = this.hops.add(this.ledger, hop, 1);
-		if (wanted === undefined) return;
-		let traceId = "";
-		for (let i = 0; i < 4; i++) traceId += this.table.traceWord(trace, i).toString(16).padStart(8, "0");
-		this.ledger.addExemplar({ ...wanted, traceId });
+		if (wanted !== undefined) this.ledger.addExemplar({ ...wanted, traceId: this.traceIdOf(this.evaluating) });
+	};
+
+	private traceIdOf(trace: number): TraceId {
+		let id = "";
+		for (let i = 0; i < 4; i++) id += this.table.traceWord(trace, i).toString(16).padStart(8, "0");
+		return id as TraceId;
 	}
 
 	private noteMaturity(trace: number, endMs: number): void {
@@ -341,9 +346,7 @@ export class TopologyStage {
 				this.drops.notRejoined++;
 				continue;
 			}
-			let id = "";
-			for (let i = 0; i < 4; i++) id += table.traceWord(trace, i).toString(16).padStart(8, "0");
-			const stored = options.committed.trace(id as TraceId, this.flushed);
+			const stored = options.committed.trace(this.traceIdOf(trace), this.flushed);
 			const rows = stored === undefined ? undefined : options.rowsOf(stored);
 			if (rows !== undefined && this.addStored(trace, rows)) table.flags[trace] = FLAG.dirty | FLAG.hasStated;
 		}
@@ -380,7 +383,10 @@ export class TopologyStage {
 				continue;
 			}
 			this.table.flags[trace] = FLAG.hasStated;
-			this.noteMaturity(trace, this.hopsOf(trace, true, this.watermarkMs).nextMaturityMs);
+			this.noteMaturity(
+				trace,
+				this.eachHop(trace, true, this.watermarkMs, () => {}),
+			);
 		}
 	}
 

@@ -79,10 +79,18 @@ export interface StoreWriter {
  */
 export interface FieldEntries {
 	readonly numbers: Uint32Array;
-	/** Place of each record's first field in `numbers`. */
+	/** Place of each record's first field in `numbers`; `end` is behind the last field of the last record. */
 	readonly firstOfRow: Uint32Array;
+	readonly end: number;
 	/** The greatest number. */
 	readonly count: number;
+	/** Class of each record, from 0: records of one class have equal resources, scopes, names, kinds and statuses. */
+	readonly classOfRow: Uint32Array;
+	readonly classCount: number;
+	/** By number, where in `bytes` they are, tag included. */
+	readonly bytes: Uint8Array<ArrayBuffer>;
+	readonly starts: Uint32Array;
+	readonly lengths: Uint32Array;
 }
 
 export interface AppendReport {

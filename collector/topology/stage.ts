@@ -7,9 +7,10 @@
  * clocks: topology-worker.ts runs it.
  */
 import type { LogFacts, SpanFacts } from "../../model/topology/facts.ts";
-import type { SeriesDims, SeriesSums } from "../../model/topology/series.ts";
+import type { SeriesTotals } from "../../model/topology/rollup.ts";
+import type { SeriesDims } from "../../model/topology/series.ts";
 import type { TraceId } from "../../model/ids.ts";
-import type { Hop, TraceHops } from "../../model/topology/hop.ts";
+import type { Hop } from "../../model/topology/hop.ts";
 import { HopShapes } from "../../model/topology/hops/hop-shape.ts";
 import { HopFinder } from "../../model/topology/hops/trace-hops.ts";
 import { MeshscopeError } from "../../model/errors.ts";
@@ -58,7 +59,7 @@ export const DEFAULT_STAGE_LIMITS: StageLimits = {
 /** Turns committed metric points into observations; keeps what it must know of each series between two points. */
 export interface MetricSource {
 	/** @param sumsOf where the observations of a series at a time are added up */
-	observe(metrics: Uint8Array, arrivedMs: number, sumsOf: (dims: SeriesDims, timeMs: number) => SeriesSums): void;
+	observe(metrics: Uint8Array, arrivedMs: number, sumsOf: (dims: SeriesDims, timeMs: number) => SeriesTotals): void;
 	takeChanged(): TopologyFlush["counters"];
 }
 
@@ -119,6 +120,8 @@ export class TopologyStage {
 	private readonly metrics: MetricSource;
 	private ledger = new Ledger();
 	private dirty: number[] = [];
+	/** The trace in hand, of which {@link state} states a hop. */
+	private evaluating = 0;
 	/** Traces by the second in which a half of theirs becomes mature. Entries may be out of date. */
 	private readonly maturing = new Map<number, number[]>();
 	private watermarkMs: number;
@@ -279,40 +282,38 @@ export class TopologyStage {
 	private evaluate(trace: number, watermarkMs: number): void {
 		const { table } = this;
 		const flags = table.flags[trace]!;
-		if ((flags & FLAG.hasStated) !== 0) {
-			const before = this.hopsOf(trace, true, this.statedUnder(trace));
-			for (const hop of before.hops) this.hops.add(this.ledger, hop, -1);
-		}
-		const now = this.hopsOf(trace, false, watermarkMs);
-		for (const hop of now.hops) this.addHop(trace, hop);
+		if ((flags & FLAG.hasStated) !== 0) this.eachHop(trace, true, this.statedUnder(trace), this.takeBack);
+		this.evaluating = trace;
+		const nextMaturityMs = this.eachHop(trace, false, watermarkMs, this.addHop);
 		table.setStated(trace);
 		table.flags[trace] = FLAG.hasStated;
-		this.noteMaturity(trace, now.nextMaturityMs);
+		this.noteMaturity(trace, nextMaturityMs);
 	}
 
 	/** The watermark under which the trace's hops were stated. */
 	private statedUnder(trace: number): number {
 		if (this.unread.size === 0) return this.watermarkMs;
-		const id = this.idOf(trace);
+		const id = this.traceIdOf(trace);
 		const statedMs = this.unread.get(id);
 		this.unread.delete(id);
 		return statedMs ?? this.watermarkMs;
 	}
 
-	private idOf(trace: number): TraceId {
+	private eachHop(trace: number, onlyStated: boolean, watermarkMs: number, visit: (hop: Hop) => void): number {
+		return this.finder.each(this.table.spansOf(trace, this.facts.facts, onlyStated), watermarkMs, visit);
+	}
+
+	private readonly takeBack = (hop: Hop): void => void this.hops.add(this.ledger, hop, -1);
+
+	private readonly addHop = (hop: Hop): void => {
+		const wanted = this.hops.add(this.ledger, hop, 1);
+		if (wanted !== undefined) this.ledger.addExemplar({ ...wanted, traceId: this.traceIdOf(this.evaluating) });
+	};
+
+	private traceIdOf(trace: number): TraceId {
 		let id = "";
 		for (let i = 0; i < 4; i++) id += this.table.traceWord(trace, i).toString(16).padStart(8, "0");
 		return id as TraceId;
-	}
-
-	private hopsOf(trace: number, onlyStated: boolean, watermarkMs: number): TraceHops {
-		return this.finder.find(this.table.spansOf(trace, this.facts.facts, onlyStated), watermarkMs);
-	}
-
-	private addHop(trace: number, hop: Hop): void {
-		const wanted = this.hops.add(this.ledger, hop, 1);
-		if (wanted === undefined) return;
-		this.ledger.addExemplar({ ...wanted, traceId: this.idOf(trace) });
 	}
 
 	private noteMaturity(trace: number, endMs: number): void {
@@ -367,7 +368,7 @@ export class TopologyStage {
 				this.drops.notRejoined++;
 				continue;
 			}
-			const stored = options.committed.trace(this.idOf(trace), this.flushed);
+			const stored = options.committed.trace(this.traceIdOf(trace), this.flushed);
 			const rows = stored === undefined ? undefined : options.rowsOf(stored);
 			if (rows !== undefined && this.addStored(trace, rows)) table.flags[trace] = FLAG.dirty | FLAG.hasStated;
 		}

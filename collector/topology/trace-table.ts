@@ -7,11 +7,11 @@ import type { TraceSpans } from "../../model/topology/hop.ts";
 import { NUMBER, NUMBERS_A_ROW, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
 
 const NONE = -1;
-/** Row words: ids and request id as they came, place of the facts, next row of the trace, whether its hops are stated. */
-const ROW_WORDS = 9;
+/** Row words: ids and request id as they came, place of the facts, next row of the trace with the mark that its hops are stated. */
+const ROW_WORDS = 8;
 const FACTS_AT = 6;
 const NEXT_AT = 7;
-const STATED_AT = 8;
+const STATED = 1;
 const INITIAL_ROWS = 1 << 12;
 
 /** Traces and rows are numbers: places in the arrays here. */
@@ -26,6 +26,7 @@ export class TraceTable {
 
 	private traceIds = new Uint32Array(0);
 	private firstRow = new Int32Array(0);
+	private lastRow = new Int32Array(0);
 	private rowCount = new Uint32Array(0);
 	private older = new Int32Array(0);
 	private newer = new Int32Array(0);
@@ -55,7 +56,7 @@ export class TraceTable {
 		if ((this.traces + 1) * 2 > this.slots.length) this.growSlots();
 		const trace = this.newTrace();
 		for (let i = 0; i < 4; i++) this.traceIds[trace * 4 + i] = words[at + i]!;
-		this.firstRow[trace] = NONE;
+		this.firstRow[trace] = this.lastRow[trace] = NONE;
 		this.rowCount[trace] = 0;
 		this.touchedMs[trace] = 0;
 		this.nextMaturityMs[trace] = Infinity;
@@ -70,14 +71,19 @@ export class TraceTable {
 	addRow(trace: number, from: RecordRows, row: number, facts: number, isStated: boolean): void {
 		const place = this.newRow();
 		const { rowWords, rowNumbers } = this;
+		const { words, numbers } = from;
 		const at = place * ROW_WORDS;
 		const wordAt = row * WORDS_A_ROW + WORD.spanId;
-		for (let i = 0; i < FACTS_AT; i++) rowWords[at + i] = from.words[wordAt + i]!;
+		for (let i = 0; i < FACTS_AT; i++) rowWords[at + i] = words[wordAt + i]!;
 		rowWords[at + FACTS_AT] = facts;
-		rowWords[at + NEXT_AT] = this.firstRow[trace]! + 1;
-		rowWords[at + STATED_AT] = isStated ? 1 : 0;
-		for (let i = 0; i < NUMBERS_A_ROW; i++) rowNumbers[place * NUMBERS_A_ROW + i] = from.numbers[row * NUMBERS_A_ROW + i]!;
-		this.firstRow[trace] = place;
+		rowWords[at + NEXT_AT] = linkTo(NONE) | (isStated ? STATED : 0);
+		const numberAt = place * NUMBERS_A_ROW;
+		for (let i = 0; i < NUMBERS_A_ROW; i++) rowNumbers[numberAt + i] = numbers[row * NUMBERS_A_ROW + i]!;
+		// Behind the others: senders send parents before children more often than not, and what is in order need not be sorted.
+		const last = this.lastRow[trace]!;
+		if (last === NONE) this.firstRow[trace] = place;
+		else rowWords[last * ROW_WORDS + NEXT_AT] = linkTo(place) | (rowWords[last * ROW_WORDS + NEXT_AT]! & STATED);
+		this.lastRow[trace] = place;
 		this.rowCount[trace] = this.rowCount[trace]! + 1;
 		this.rows++;
 	}
@@ -88,6 +94,8 @@ export class TraceTable {
 
 	/** Makes it the newest. */
 	touch(trace: number, nowMs: number): void {
+		// Which of those of one moment goes first does not matter.
+		if (this.touchedMs[trace] === nowMs) return;
 		this.touchedMs[trace] = nowMs;
 		if (this.newest === trace) return;
 		this.unlink(trace);
@@ -108,27 +116,36 @@ export class TraceTable {
 	 * @param onlyStated only those whose hops are stated
 	 */
 	spansOf(trace: number, facts: readonly SpanFacts[], onlyStated: boolean): TraceSpans {
-		return this.scratch.gather([trace], this.rowCount[trace]!, this, facts, onlyStated);
-	}
-
-	/** The spans of several traces as if they were one. */
-	spansOfAll(traces: readonly number[], facts: readonly SpanFacts[], onlyStated: boolean): TraceSpans {
-		const rows = traces.reduce((sum, trace) => sum + this.rowCount[trace]!, 0);
-		return this.scratch.gather(traces, rows, this, facts, onlyStated);
+		const { scratch, rowWords, rowNumbers } = this;
+		scratch.ensure(this.rowCount[trace]!);
+		scratch.count = 0;
+		for (let row = this.firstRow[trace]!; row !== NONE;) {
+			const next = rowWords[row * ROW_WORDS + NEXT_AT]!;
+			if (!onlyStated || (next & STATED) !== 0)
+				scratch.add(
+					rowWords,
+					row * ROW_WORDS,
+					rowNumbers,
+					row * NUMBERS_A_ROW,
+					facts[rowWords[row * ROW_WORDS + FACTS_AT]!]!,
+				);
+			row = linked(next);
+		}
+		return scratch;
 	}
 
 	/** Calls back with each row's place. */
 	eachRow(trace: number, call: (row: number) => void): void {
-		for (let row = this.firstRow[trace]!; row !== NONE; row = this.rowWords[row * ROW_WORDS + NEXT_AT]! - 1) call(row);
-	}
-
-	isStated(row: number): boolean {
-		return this.rowWords[row * ROW_WORDS + STATED_AT] === 1;
+		for (let row = this.firstRow[trace]!; row !== NONE; row = linked(this.rowWords[row * ROW_WORDS + NEXT_AT]!)) call(row);
 	}
 
 	setStated(trace: number): void {
-		for (let row = this.firstRow[trace]!; row !== NONE; row = this.rowWords[row * ROW_WORDS + NEXT_AT]! - 1)
-			this.rowWords[row * ROW_WORDS + STATED_AT] = 1;
+		const { rowWords } = this;
+		for (let row = this.firstRow[trace]!; row !== NONE;) {
+			const next = rowWords[row * ROW_WORDS + NEXT_AT]! | STATED;
+			rowWords[row * ROW_WORDS + NEXT_AT] = next;
+			row = linked(next);
+		}
 	}
 
 	factsOf(row: number): number {
@@ -139,25 +156,15 @@ export class TraceTable {
 		this.rowWords[row * ROW_WORDS + FACTS_AT] = facts;
 	}
 
-	/** The words of a row, ids first. */
-	word(row: number, at: number): number {
-		return this.rowWords[row * ROW_WORDS + at]!;
-	}
-
-	number(row: number, at: number): number {
-		return this.rowNumbers[row * NUMBERS_A_ROW + at]!;
-	}
-
 	traceWord(trace: number, at: number): number {
 		return this.traceIds[trace * 4 + at]!;
 	}
 
 	remove(trace: number): void {
-		for (let row = this.firstRow[trace]!; row !== NONE;) {
-			const next = this.rowWords[row * ROW_WORDS + NEXT_AT]! - 1;
-			this.rowWords[row * ROW_WORDS + NEXT_AT] = this.freeRow + 1;
-			this.freeRow = row;
-			row = next;
+		const last = this.lastRow[trace]!;
+		if (last !== NONE) {
+			this.rowWords[last * ROW_WORDS + NEXT_AT] = linkTo(this.freeRow);
+			this.freeRow = this.firstRow[trace]!;
 		}
 		this.rows -= this.rowCount[trace]!;
 		this.unplace(trace);
@@ -181,7 +188,7 @@ export class TraceTable {
 	private newRow(): number {
 		const free = this.freeRow;
 		if (free !== NONE) {
-			this.freeRow = this.rowWords[free * ROW_WORDS + NEXT_AT]! - 1;
+			this.freeRow = linked(this.rowWords[free * ROW_WORDS + NEXT_AT]!);
 			return free;
 		}
 		if (this.usedRows === this.rowCapacity) {
@@ -210,6 +217,7 @@ export class TraceTable {
 		this.traceIds = widened(this.traceIds, size * 4);
 		this.rowCount = widened(this.rowCount, size);
 		this.firstRow = widenedSigned(this.firstRow, size);
+		this.lastRow = widenedSigned(this.lastRow, size);
 		this.older = widenedSigned(this.older, size);
 		this.newer = widenedSigned(this.newer, size);
 		this.touchedMs = widenedFloats(this.touchedMs, size);
@@ -264,47 +272,47 @@ export class TraceTable {
 	}
 }
 
-/** Arrays that hold one trace at a time for the rules. */
-class Scratch {
-	private size = 0;
-	private spanId = new Uint32Array(0);
-	private parentId = new Uint32Array(0);
-	private requestId = new Uint32Array(0);
-	private startMs = new Float64Array(0);
-	private durationNs = new Float64Array(0);
-	private requestBytes = new Float64Array(0);
-	private responseBytes = new Float64Array(0);
-	private weight = new Float64Array(0);
-	private readonly facts: SpanFacts[] = [];
+/** How a row names the next one; the lowest bit is the mark's. */
+function linkTo(row: number): number {
+	return (row + 1) << 1;
+}
 
-	gather(
-		traces: readonly number[],
-		rows: number,
-		table: TraceTable,
-		known: readonly SpanFacts[],
-		onlyStated: boolean,
-	): TraceSpans {
+function linked(word: number): number {
+	return (word >>> 1) - 1;
+}
+
+/** Arrays that hold one trace at a time for the rules. */
+class Scratch implements TraceSpans {
+	count = 0;
+	spanId = new Uint32Array(0);
+	parentId = new Uint32Array(0);
+	requestId = new Uint32Array(0);
+	startMs = new Float64Array(0);
+	durationNs = new Float64Array(0);
+	requestBytes = new Float64Array(0);
+	responseBytes = new Float64Array(0);
+	weight = new Float64Array(0);
+	readonly facts: SpanFacts[] = [];
+	private size = 0;
+
+	add(words: Uint32Array, at: number, numbers: Float64Array, numberAt: number, facts: SpanFacts): void {
+		const row = this.count++;
+		this.spanId[row * 2] = words[at]!;
+		this.spanId[row * 2 + 1] = words[at + 1]!;
+		this.parentId[row * 2] = words[at + 2]!;
+		this.parentId[row * 2 + 1] = words[at + 3]!;
+		this.requestId[row * 2] = words[at + 4]!;
+		this.requestId[row * 2 + 1] = words[at + 5]!;
+		this.startMs[row] = numbers[numberAt + NUMBER.startMs]!;
+		this.durationNs[row] = numbers[numberAt + NUMBER.durationNs]!;
+		this.requestBytes[row] = numbers[numberAt + NUMBER.requestBytes]!;
+		this.responseBytes[row] = numbers[numberAt + NUMBER.responseBytes]!;
+		this.weight[row] = numbers[numberAt + NUMBER.weight]!;
+		this.facts[row] = facts;
+	}
+
+	ensure(rows: number): void {
 		if (rows > this.size) this.grow(rows);
-		const { spanId, parentId, requestId, startMs, durationNs, requestBytes, responseBytes, weight, facts } = this;
-		let count = 0;
-		for (const trace of traces)
-			table.eachRow(trace, (row) => {
-				if (onlyStated && !table.isStated(row)) return;
-				spanId[count * 2] = table.word(row, 0);
-				spanId[count * 2 + 1] = table.word(row, 1);
-				parentId[count * 2] = table.word(row, 2);
-				parentId[count * 2 + 1] = table.word(row, 3);
-				requestId[count * 2] = table.word(row, 4);
-				requestId[count * 2 + 1] = table.word(row, 5);
-				startMs[count] = table.number(row, NUMBER.startMs);
-				durationNs[count] = table.number(row, NUMBER.durationNs);
-				requestBytes[count] = table.number(row, NUMBER.requestBytes);
-				responseBytes[count] = table.number(row, NUMBER.responseBytes);
-				weight[count] = table.number(row, NUMBER.weight);
-				facts[count] = known[table.factsOf(row)]!;
-				count++;
-			});
-		return { count, spanId, parentId, requestId, startMs, durationNs, requestBytes, responseBytes, weight, facts };
 	}
 
 	private grow(rows: number): void {

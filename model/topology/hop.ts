@@ -29,6 +29,8 @@ export interface TraceSpans {
 
 /** What hops between the same two kinds of spans have in common. One object stands for all of them: compare by identity. */
 export interface HopShape {
+	/** Its place among the shapes made beside it, from 0. */
+	readonly number: number;
 	readonly source: Endpoint;
 	readonly target: Endpoint;
 	readonly protocol: Protocol;

@@ -33,7 +33,7 @@ export class HopShapes {
 			if (shape.evidence === evidence && ends.waypoint === waypoint && ends.queue?.service === queue?.service) return shape;
 		}
 		const ends = { evidence, source, destination, waypoint, queue };
-		const shape = shapeOf(ends);
+		const shape = shapeOf(ends, this.size);
 		known.push({ shape, ends });
 		this.size++;
 		return shape;
@@ -58,7 +58,7 @@ interface Known {
 	readonly ends: HopEnds;
 }
 
-function shapeOf(ends: HopEnds): HopShape {
+function shapeOf(ends: HopEnds, number: number): HopShape {
 	const { evidence, source, destination, waypoint, queue } = ends;
 	const callee = evidence === "client-client" ? undefined : (destination ?? waypoint);
 	const caller = evidence === "server-server" ? undefined : source;
@@ -77,6 +77,7 @@ function shapeOf(ends: HopEnds): HopShape {
 					? "source"
 					: "destination";
 	return {
+		number,
 		source: sourceOf(ends),
 		target: targetOf(ends),
 		protocol: queue === undefined ? protocolOf(caller ?? waypoint, callee, first) : "messaging",

@@ -130,7 +130,7 @@ export class TopologyFeed implements CommittedGroups {
 		return false;
 	}
 
-	/** Everything that was accepted is written down. */
+	/** What the thread was sent is written down; what waits for it is read again after the next start. */
 	close(): Promise<void> {
 		clearTimeout(this.restart);
 		const { thread } = this;

@@ -108,13 +108,7 @@ export class TraceTable {
 	 * @param onlyStated only those whose hops are stated
 	 */
 	spansOf(trace: number, facts: readonly SpanFacts[], onlyStated: boolean): TraceSpans {
-		return this.scratch.gather([trace], this.rowCount[trace]!, this, facts, onlyStated);
-	}
-
-	/** The spans of several traces as if they were one. */
-	spansOfAll(traces: readonly number[], facts: readonly SpanFacts[], onlyStated: boolean): TraceSpans {
-		const rows = traces.reduce((sum, trace) => sum + this.rowCount[trace]!, 0);
-		return this.scratch.gather(traces, rows, this, facts, onlyStated);
+		return this.scratch.gather(trace, this, facts, onlyStated);
 	}
 
 	/** Calls back with each row's place. */
@@ -277,33 +271,26 @@ class Scratch {
 	private weight = new Float64Array(0);
 	private readonly facts: SpanFacts[] = [];
 
-	gather(
-		traces: readonly number[],
-		rows: number,
-		table: TraceTable,
-		known: readonly SpanFacts[],
-		onlyStated: boolean,
-	): TraceSpans {
-		if (rows > this.size) this.grow(rows);
+	gather(trace: number, table: TraceTable, known: readonly SpanFacts[], onlyStated: boolean): TraceSpans {
+		if (table.rowsOf(trace) > this.size) this.grow(table.rowsOf(trace));
 		const { spanId, parentId, requestId, startMs, durationNs, requestBytes, responseBytes, weight, facts } = this;
 		let count = 0;
-		for (const trace of traces)
-			table.eachRow(trace, (row) => {
-				if (onlyStated && !table.isStated(row)) return;
-				spanId[count * 2] = table.word(row, 0);
-				spanId[count * 2 + 1] = table.word(row, 1);
-				parentId[count * 2] = table.word(row, 2);
-				parentId[count * 2 + 1] = table.word(row, 3);
-				requestId[count * 2] = table.word(row, 4);
-				requestId[count * 2 + 1] = table.word(row, 5);
-				startMs[count] = table.number(row, NUMBER.startMs);
-				durationNs[count] = table.number(row, NUMBER.durationNs);
-				requestBytes[count] = table.number(row, NUMBER.requestBytes);
-				responseBytes[count] = table.number(row, NUMBER.responseBytes);
-				weight[count] = table.number(row, NUMBER.weight);
-				facts[count] = known[table.factsOf(row)]!;
-				count++;
-			});
+		table.eachRow(trace, (row) => {
+			if (onlyStated && !table.isStated(row)) return;
+			spanId[count * 2] = table.word(row, 0);
+			spanId[count * 2 + 1] = table.word(row, 1);
+			parentId[count * 2] = table.word(row, 2);
+			parentId[count * 2 + 1] = table.word(row, 3);
+			requestId[count * 2] = table.word(row, 4);
+			requestId[count * 2 + 1] = table.word(row, 5);
+			startMs[count] = table.number(row, NUMBER.startMs);
+			durationNs[count] = table.number(row, NUMBER.durationNs);
+			requestBytes[count] = table.number(row, NUMBER.requestBytes);
+			responseBytes[count] = table.number(row, NUMBER.responseBytes);
+			weight[count] = table.number(row, NUMBER.weight);
+			facts[count] = known[table.factsOf(row)]!;
+			count++;
+		});
 		return { count, spanId, parentId, requestId, startMs, durationNs, requestBytes, responseBytes, weight, facts };
 	}
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseDims } from "../../model/topology/dims.ts";
 import { type Endpoint, OVERFLOW, serviceEndpoint } from "../../model/topology/endpoint.ts";
+import { findingOf } from "../../model/topology/hops/hop-shape.ts";
 import type { SeriesDims } from "../../model/topology/series.ts";
 import { SeriesRegistry } from "./series-registry.ts";
 
@@ -16,16 +17,7 @@ function dimsOf(source: string | Endpoint, target: string, principal = ""): Seri
 		evidence: "pair",
 		reporter: "both",
 		sampled: false,
-		mtls: {
-			status: "unknown",
-			source: "unknown",
-			destination: "unknown",
-			sourcePrincipal: principal,
-			destinationPrincipal: "",
-			tlsVersion: "",
-			cipher: "",
-			verifiedBy: "",
-		},
+		mtls: { ...findingOf(undefined, undefined), sourcePrincipal: principal },
 		outcome: "ok",
 		destinationOutcome: undefined,
 	};

@@ -262,6 +262,23 @@ export const cannedStatus: ServerStatus = {
 			},
 		],
 	},
+	topology: {
+		lagMs: 1_500,
+		flushedMs: CANNED_NOW_MS,
+		spansHeld: 15,
+		series: 16,
+		bytesOnDisk: 17,
+		losses: {
+			implausible_time: 18,
+			trace_too_large: 0,
+			stated_early: 0,
+			not_rejoined: 0,
+			overflowed_names: 19,
+			skipped_groups: 20,
+		},
+		failedFlushes: 21,
+		restarts: 22,
+	},
 	scrape: [],
 	process: { rssBytes: 100_000_000, heapUsedBytes: 20_000_000, cpuSeconds: 1.5, nodeVersion: "v24.0.0" },
 };

@@ -92,7 +92,7 @@ function start(): void {
 					id: message.id,
 					stats: store.stats(),
 					commits: committer?.commits ?? 0,
-					topology: topology.stats,
+					topology: topology.stats(),
 				});
 				break;
 			case "backup":

@@ -1,5 +1,6 @@
 /** `/api/v1/graph`, `/edges`, `/mtls` and a service's traffic: who calls whom, and what is known of it. */
 import * as z from "zod";
+import { MTLS_STATUSES } from "../../model/topology/mtls-status.ts";
 import { CAPS, commonQuery, text, traceIdText } from "./common.ts";
 
 export const GROUPINGS = ["service", "namespace", "workload"] as const;
@@ -56,12 +57,33 @@ const window = z
 	.meta({ id: "TopologyWindow", description: "What the answer is about: the asked range, widened to whole buckets." });
 
 const counts = z.record(z.string(), z.number());
-const outcome = z.enum(["ok", "client_error", "server_error", "no_response"]);
-const mtlsStatus = z.enum(["mutual_tls", "tls", "plaintext", "none", "mixed", "unknown"]);
+export const outcome = z.enum(["ok", "client_error", "server_error", "no_response"]);
+export const mtlsStatus = z.enum(MTLS_STATUSES);
 const verification = z.enum(["server", "client", "metric", "header", ""]);
-const protocol = z.enum(["http", "grpc", "tcp", "database", "messaging", "unknown"]);
+export const protocol = z.enum(["http", "grpc", "tcp", "database", "messaging", "unknown"]);
 const unit = z.enum(["requests", "connections"]);
-const reporter = z.enum(["both", "source", "destination", "waypoint"]);
+export const reporter = z.enum(["both", "source", "destination", "waypoint"]);
+export const evidence = z.enum([
+	"pair",
+	"request-id",
+	"client-only",
+	"server-only",
+	"client-client",
+	"server-server",
+	"waypoint",
+	"metric",
+	"log",
+]);
+export const mtlsFinding = z.object({
+	status: mtlsStatus,
+	source: mtlsStatus,
+	destination: mtlsStatus,
+	sourcePrincipal: z.string(),
+	destinationPrincipal: z.string(),
+	tlsVersion: z.string(),
+	cipher: z.string(),
+	verifiedBy: verification,
+});
 const witness = z.enum(["metrics", "logs", "spans"]);
 
 const mtlsCounts = z
@@ -265,31 +287,12 @@ export const edgeAnswer = z
 			.array(
 				z.object({
 					series: z.number(),
-					evidence: z.enum([
-						"pair",
-						"request-id",
-						"client-only",
-						"server-only",
-						"client-client",
-						"server-server",
-						"waypoint",
-						"metric",
-						"log",
-					]),
+					evidence,
 					reporter,
 					sampled: z.boolean(),
 					source: namedEnd,
 					target: namedEnd,
-					mtls: z.object({
-						status: mtlsStatus,
-						source: mtlsStatus,
-						destination: mtlsStatus,
-						sourcePrincipal: z.string(),
-						destinationPrincipal: z.string(),
-						tlsVersion: z.string(),
-						cipher: z.string(),
-						verifiedBy: verification,
-					}),
+					mtls: mtlsFinding,
 					outcome,
 					destinationOutcome: outcome.optional(),
 					observed: z.number(),

@@ -13,6 +13,8 @@ export function noMtlsCounts(): Record<MtlsStatus, number> {
 
 export const DEFINITE_STATUSES = ["mutual_tls", "tls", "plaintext", "none", "mixed"] as const satisfies readonly MtlsStatus[];
 
+export const MTLS_STATUSES = [...DEFINITE_STATUSES, "unknown"] as const satisfies readonly MtlsStatus[];
+
 /** Best first. */
 export function verificationRank(verification: Verification): number {
 	switch (verification) {

@@ -318,6 +318,7 @@ export class HopFinder {
 			destinationRow: isCalleeSeen ? destinationRow : NONE,
 			sourceAppRow: isCallerSeen ? tree.appRow[caller]! : NONE,
 			destinationAppRow,
+			waypointRow,
 			startMs: isCallerSeen ? this.callStartMs(caller) : spans.startMs[row]!,
 			sourceLatencyNs: isCallerSeen ? this.callLatencyNs(caller) : -1,
 			destinationLatencyNs: isCalleeSeen

@@ -12,7 +12,16 @@ import type { GraphEdge } from "../model/topology/graph.ts";
 import { endpointBook } from "../model/topology/endpoint-book.ts";
 import { mtlsReport } from "../model/topology/mtls-report.ts";
 import { serviceTraffic } from "../model/topology/service-traffic.ts";
-import type { EdgePoint, EdgeResult, LogEntry, MetricSeries, SearchedInfo, StoreReader, TraceSummary } from "../store/store.ts";
+import type {
+	EdgePoint,
+	EdgeResult,
+	LogEntry,
+	MetricSeries,
+	SearchedInfo,
+	StoreReader,
+	ToldHops,
+	TraceSummary,
+} from "../store/store.ts";
 import type { LogFields } from "./plugins/request-log.ts";
 import { type ApiOptions, type RunningApi, startApi } from "./server.ts";
 
@@ -28,6 +37,48 @@ export const summary: TraceSummary = {
 	spanCount: 2,
 	errorCount: 1,
 	services: ["checkout", "gateway"],
+};
+
+export const hops: ToldHops = {
+	hops: [
+		{
+			edgeId: "6faeb2e1ed26185d",
+			source: "gateway",
+			target: "checkout",
+			protocol: "http",
+			evidence: "pair",
+			reporter: "both",
+			mtls: {
+				status: "mutual_tls",
+				source: "mutual_tls",
+				destination: "mutual_tls",
+				sourcePrincipal: "spiffe://td/ns/shop/sa/gateway",
+				destinationPrincipal: "spiffe://td/ns/shop/sa/checkout",
+				tlsVersion: "1.3",
+				cipher: "",
+				verifiedBy: "server",
+			},
+			outcome: "ok",
+			destinationOutcome: undefined,
+			code: "200",
+			flags: "",
+			attempts: 1,
+			startMs: 1_767_268_800_000,
+			sourceLatencyNs: 48_200_000,
+			destinationLatencyNs: 40_000_000,
+			appNs: undefined,
+			proxyNs: undefined,
+			spans: {
+				source: "00f067aa0ba902b7",
+				destination: "00f067aa0ba902b8",
+				sourceApp: undefined,
+				destinationApp: undefined,
+				waypoint: undefined,
+			},
+		},
+	],
+	hopCount: 1,
+	spansLeft: 0,
 };
 
 const DAMAGED_WINDOW = "2025-12-31T23";
@@ -151,7 +202,10 @@ export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader
 	const answers: StoreReader = {
 		trace: async (id, format) =>
 			id === TRACE_ID
-				? { trace: { summary, body: [format === "json" ? traceJson : traceProtobuf] }, damagedWindows: [DAMAGED_WINDOW] }
+				? {
+						trace: { summary, hops, body: [format === "json" ? traceJson : traceProtobuf] },
+						damagedWindows: [DAMAGED_WINDOW],
+					}
 				: { trace: undefined, damagedWindows: [DAMAGED_WINDOW] },
 		searchTraces: async () => ({ traces: [summary], searched }),
 		services: async () => [{ name: "gateway", firstSeenMs: CANNED_NOW_MS - 3_600_000, lastSeenMs: CANNED_NOW_MS }],

@@ -75,7 +75,7 @@ async function readTrace(traceId: TraceId, flags: TraceFlags, context: CliContex
 		if (trace === undefined) return undefined;
 		const body = Buffer.concat(trace.body).toString();
 		// As the API answers it: the summary beside the spans.
-		return `${body.replace(/\}\s*$/, body.trim() === "{}" ? "" : ",")}"meshscope":${JSON.stringify(trace.summary)}}`;
+		return `${body.replace(/\}\s*$/, body.trim() === "{}" ? "" : ",")}"meshscope":${JSON.stringify({ ...trace.summary, ...trace.hops })}}`;
 	} finally {
 		await reader.close();
 	}

@@ -14,7 +14,7 @@ import type { GroupBy } from "../model/topology/endpoint.ts";
 import type { Graph, GraphEdge } from "../model/topology/graph.ts";
 import type { MtlsReport, UnprotectedEdge } from "../model/topology/mtls-report.ts";
 import type { MtlsCounts } from "../model/topology/mtls-status.ts";
-import type { Evidence, MtlsFinding, Outcome, Reporter } from "../model/topology/series.ts";
+import type { Evidence, MtlsFinding, MtlsStatus, Outcome, Protocol, Reporter } from "../model/topology/series.ts";
 import type { ServiceTraffic } from "../model/topology/service-traffic.ts";
 
 export type Signal = "traces" | "logs" | "metrics";
@@ -162,6 +162,11 @@ export interface TraceQuery {
 	readonly minDurationNs?: DurationNs;
 	readonly maxDurationNs?: DurationNs;
 	readonly status?: StatusFilter;
+	/**
+	 * The span belongs to a hop of this mTLS status ({@link TraceHop}). An engine MAY rely on roll-ups for where to look, and so MAY
+	 * miss spans that start more than a minute before or after their hop does.
+	 */
+	readonly mtls?: MtlsStatus;
 	/** All must hold, on one and the same span (its resource's attributes count as its own). */
 	readonly attributes: readonly AttributeFilter[];
 	/** A span's start, inclusive and exclusive. */
@@ -199,6 +204,16 @@ export interface SearchedInfo {
 	/** True when the time budget ended the search before the whole range was seen. */
 	readonly truncated: boolean;
 	readonly damagedWindows: readonly string[];
+	/** Of a search by mTLS status; undefined of any other. */
+	readonly mtls?: MtlsSearched | undefined;
+}
+
+export interface MtlsSearched {
+	/** The range in ms, and how much of it roll-ups ruled out: no hop of that status began there. */
+	readonly rangeMs: number;
+	readonly skippedMs: number;
+	/** Traces whose hops were looked at. */
+	readonly tracesChecked: number;
 }
 
 export interface TraceResult {
@@ -208,8 +223,56 @@ export interface TraceResult {
 	readonly damagedWindows: readonly string[];
 }
 
+/** A call from one workload to another that a trace shows, as it is counted in the graph. */
+export interface TraceHop {
+	/** Of the graph by service. */
+	readonly edgeId: string;
+	/** Node ids. */
+	readonly source: string;
+	readonly target: string;
+	readonly protocol: Protocol;
+	readonly evidence: Evidence;
+	readonly reporter: Reporter;
+	readonly mtls: MtlsFinding;
+	readonly outcome: Outcome;
+	/** What the destination said where it differs. */
+	readonly destinationOutcome: Outcome | undefined;
+	/** Response code and Envoy's flags; empty for none. */
+	readonly code: string;
+	readonly flags: string;
+	readonly attempts: number;
+	/** Start at the caller where it reported. */
+	readonly startMs: number;
+	/** Undefined where that end did not report. */
+	readonly sourceLatencyNs: number | undefined;
+	readonly destinationLatencyNs: number | undefined;
+	/** Of the callee: its app's own span, and what its proxy took longer. */
+	readonly appNs: number | undefined;
+	readonly proxyNs: number | undefined;
+	readonly spans: {
+		/** Nearest to the network. */
+		readonly source: string | undefined;
+		readonly destination: string | undefined;
+		/** The apps' own. */
+		readonly sourceApp: string | undefined;
+		readonly destinationApp: string | undefined;
+		/** One that names both ends. */
+		readonly waypoint: string | undefined;
+	};
+}
+
+export interface ToldHops {
+	/** By start; the first 10,000. */
+	readonly hops: readonly TraceHop[];
+	readonly hopCount: number;
+	/** Spans that were not looked at: of a trace, the first 100,000 are. */
+	readonly spansLeft: number;
+}
+
 export interface WholeTrace {
 	readonly summary: TraceSummary;
+	/** MUST be there with JSON; MAY be absent otherwise. */
+	readonly hops?: ToldHops;
 	/**
 	 * The whole trace as protobuf `opentelemetry.proto.trace.v1.TracesData`, each span once, every field as it was sent; or the
 	 * same as OTLP JSON text in UTF-8. In pieces to be put together, none empty: a trace may have hundreds of megabytes.

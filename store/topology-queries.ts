@@ -3,7 +3,9 @@
  * thread; it owns what is kept between two questions.
  */
 import { type Graph, type GraphInput, resolveGraph } from "../model/topology/graph.ts";
+import type { DecodedSpans } from "../model/topology/hops/decoded-spans.ts";
 import { mtlsReport } from "../model/topology/mtls-report.ts";
+import type { MtlsStatus } from "../model/topology/series.ts";
 import { serviceTraffic } from "../model/topology/service-traffic.ts";
 import type {
 	EdgeQuery,
@@ -13,15 +15,23 @@ import type {
 	MtlsResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
+	ToldHops,
 	TopologyWindow,
 } from "./store.ts";
 import type { TopologyReader } from "./topology.ts";
 import { edgePoints, evidenceRows, exemplarAnswer, latencyBuckets } from "./topology-queries/edge-detail.ts";
 import { KnownSeries } from "./topology-queries/known-series.ts";
+import { mtlsPlaces, type Place } from "./topology-queries/mtls-places.ts";
 import { MAX_STEP_BUCKETS, planSteps } from "./topology-queries/plan.ts";
+import { toldHops } from "./topology-queries/trace-hops.ts";
 import { type WindowSums, WindowSumsCache } from "./topology-queries/window-sums.ts";
 import { MeshscopeError } from "../model/errors.ts";
 
+export type { Place } from "./topology-queries/mtls-places.ts";
+export { spanKey, spansOfStatus } from "./topology-queries/trace-hops.ts";
+
+/** Traces are opened often, and reading addresses takes as long as reading a hundred of them. */
+const ADDRESSES_OF_TRACES_MS = 60_000;
 /** Of one edge; the newest ones. */
 const MAX_EXEMPLARS = 300;
 /** Traces told with an edge that is not protected, and edges that get any. */
@@ -33,6 +43,12 @@ export interface TopologyQueries {
 	edge(query: EdgeQuery): EdgeResult | undefined;
 	mtls(query: GraphQuery): MtlsResult;
 	serviceTraffic(query: ServiceTrafficQuery): ServiceTrafficResult | undefined;
+	traceHops(spans: DecodedSpans): ToldHops;
+	/** @param isService whether any span was ever sent under the name */
+	mtlsPlaces(
+		query: { readonly status: MtlsStatus; readonly fromMs: number; readonly toMs: number },
+		isService: (name: string) => boolean,
+	): readonly Place[];
 }
 
 /** @param now epoch ms */
@@ -122,5 +138,8 @@ export function topologyQueries(reader: TopologyReader, now: () => number): Topo
 			const traffic = serviceTraffic(inputOf(sums, "service"), service);
 			return traffic && { window: windowOf(sums), traffic };
 		},
+
+		traceHops: (spans) => toldHops(spans, known.endpoints(ADDRESSES_OF_TRACES_MS)),
+		mtlsPlaces: (query, isService) => mtlsPlaces(reader, known, query, isService),
 	};
 }

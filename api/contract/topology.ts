@@ -58,12 +58,23 @@ const window = z
 	.meta({ id: "TopologyWindow", description: "What the answer is about: the asked range, widened to whole buckets." });
 
 const counts = z.record(z.string(), z.number());
-const outcome = z.enum(OUTCOMES);
-const mtlsStatus = z.enum(MTLS_STATUSES);
+export const outcome = z.enum(OUTCOMES);
+export const mtlsStatus = z.enum(MTLS_STATUSES);
 const verification = z.enum(VERIFICATIONS);
-const protocol = z.enum(PROTOCOLS);
+export const protocol = z.enum(PROTOCOLS);
 const unit = z.enum(UNITS);
-const reporter = z.enum(REPORTERS);
+export const reporter = z.enum(REPORTERS);
+export const evidence = z.enum(EVIDENCES);
+export const mtlsFinding = z.object({
+	status: mtlsStatus,
+	source: mtlsStatus,
+	destination: mtlsStatus,
+	sourcePrincipal: z.string(),
+	destinationPrincipal: z.string(),
+	tlsVersion: z.string(),
+	cipher: z.string(),
+	verifiedBy: verification,
+});
 const witness = z.enum(["metrics", "logs", "spans"]);
 
 const mtlsCounts = z
@@ -267,21 +278,12 @@ export const edgeAnswer = z
 			.array(
 				z.object({
 					series: z.number(),
-					evidence: z.enum(EVIDENCES),
+					evidence,
 					reporter,
 					sampled: z.boolean(),
 					source: namedEnd,
 					target: namedEnd,
-					mtls: z.object({
-						status: mtlsStatus,
-						source: mtlsStatus,
-						destination: mtlsStatus,
-						sourcePrincipal: z.string(),
-						destinationPrincipal: z.string(),
-						tlsVersion: z.string(),
-						cipher: z.string(),
-						verifiedBy: verification,
-					}),
+					mtls: mtlsFinding,
 					outcome,
 					destinationOutcome: outcome.optional(),
 					observed: z.number(),

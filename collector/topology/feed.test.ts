@@ -7,6 +7,7 @@ import { type CommitRef, isAfter, type ReplayGroup } from "../../store/topology.
 import { DEFAULT_LIMITS } from "../decode/limits.ts";
 import { FIRST_REPLAY_PROFILE } from "./facts-table.ts";
 import { TopologyFeed } from "./feed.ts";
+import { LogExtractor } from "./log-extractor.ts";
 import type { FromTopology, StageStats, ToTopology } from "./messages.ts";
 import type { RecordExtractor } from "./record-extractor.ts";
 import type { RecordRows } from "./record-rows.ts";
@@ -58,7 +59,7 @@ function bench(): Bench {
 		},
 		limits: DEFAULT_LIMITS,
 		spans: fakeExtractor,
-		logs: fakeExtractor,
+		logs: (firstProfile) => new LogExtractor(firstProfile),
 		start(receive, lost) {
 			const thread: FakeThread = {
 				posted: [],

@@ -60,6 +60,8 @@ export interface Hop {
 	readonly destinationRow: number;
 	readonly sourceAppRow: number;
 	readonly destinationAppRow: number;
+	/** The span that names both ends. */
+	readonly waypointRow: number;
 	/** Start at the caller where it reported, epoch ms. */
 	readonly startMs: number;
 	/** -1 where that end did not report. */

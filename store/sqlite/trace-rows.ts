@@ -9,6 +9,7 @@ import { traceHash } from "../block/format.ts";
 import type { BlockReader } from "../block/reader.ts";
 import type { TraceSummary, WholeTrace } from "../store.ts";
 import { RecordGroups } from "./record-groups.ts";
+import { spanKey } from "../topology-queries.ts";
 import type { WindowReader } from "./window-reader.ts";
 
 /** Some tenths of a millisecond of work. */
@@ -141,6 +142,11 @@ function summarySpan(block: BlockReader, row: number): SummarySpan {
 
 function wordsHex([high, low]: readonly [number, number]): string {
 	return high.toString(16).padStart(8, "0") + low.toString(16).padStart(8, "0");
+}
+
+/** As {@link spanKey} of what the rules read. */
+export function spanKeyAt(block: BlockReader, row: number): string {
+	return spanKey({ spanId: wordsHex(block.spanId(row)), kind: block.head().classes.at(block.classOfRow(row)).kind });
 }
 
 export function traceIdAt(block: BlockReader, place: number): TraceId {

@@ -28,6 +28,7 @@ class HopInHand implements Hop {
 	destinationRow = NONE;
 	sourceAppRow = NONE;
 	destinationAppRow = NONE;
+	waypointRow = NONE;
 	startMs = 0.5;
 	sourceLatencyNs = 0.5;
 	destinationLatencyNs = 0.5;
@@ -357,6 +358,7 @@ export class HopFinder {
 		hop.destinationRow = isCalleeSeen ? destinationRow : NONE;
 		hop.sourceAppRow = isCallerSeen ? tree.appRow[caller]! : NONE;
 		hop.destinationAppRow = destinationAppRow;
+		hop.waypointRow = waypointRow;
 		hop.startMs = isCallerSeen ? this.callStartMs(caller) : spans.startMs[row]!;
 		hop.sourceLatencyNs = isCallerSeen ? this.callLatencyNs(caller) : -1;
 		hop.destinationLatencyNs = isCalleeSeen

@@ -66,10 +66,10 @@ function inputOfProfile({ kind, status, name, scope, resource, attributes }: Pro
 
 /** First letters of the names that say what a span is; one in twenty others begins alike and is decoded for nothing. */
 const FIRST_LETTERS: ReadonlySet<number> = new Set(
-	["kong", "router ", "async ", "opentelemetry", "/"].map((text) => text.charCodeAt(0)),
+	["kong", "router ", "async ", "egress", "opentelemetry", "/"].map((text) => text.charCodeAt(0)),
 );
-const PREFIXES = ["kong", "router ", "async ", "opentelemetry.", "/opentelemetry.", "/v1/", "/otlp/", "/api/v2/"].map((text) =>
-	Uint8Array.from(text, (char) => char.charCodeAt(0)),
+const PREFIXES = ["kong", "router ", "async ", "egress", "opentelemetry.", "/opentelemetry.", "/v1/", "/otlp/", "/api/v2/"].map(
+	(text) => Uint8Array.from(text, (char) => char.charCodeAt(0)),
 );
 const decoder = new TextDecoder();
 

@@ -66,9 +66,9 @@ function inputOfProfile({ kind, status, name, scope, resource, attributes }: Pro
 
 /** First letters of the names that say what a span is; one in twenty others begins alike and is decoded for nothing. */
 const isFirstLetter = new Uint8Array(256);
-for (const text of ["kong", "router ", "async ", "opentelemetry", "/"]) isFirstLetter[text.charCodeAt(0)] = 1;
-const PREFIXES = ["kong", "router ", "async ", "opentelemetry.", "/opentelemetry.", "/v1/", "/otlp/", "/api/v2/"].map((text) =>
-	Uint8Array.from(text, (char) => char.charCodeAt(0)),
+for (const text of ["kong", "router ", "async ", "egress", "opentelemetry", "/"]) isFirstLetter[text.charCodeAt(0)] = 1;
+const PREFIXES = ["kong", "router ", "async ", "egress", "opentelemetry.", "/opentelemetry.", "/v1/", "/otlp/", "/api/v2/"].map(
+	(text) => Uint8Array.from(text, (char) => char.charCodeAt(0)),
 );
 const decoder = new TextDecoder();
 

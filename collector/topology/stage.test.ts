@@ -75,6 +75,19 @@ test("a half alone waits for its other half, and is then stated by itself", () =
 	assert.ok(!stage.isWaiting);
 });
 
+test("a half is stated once, at whatever moments of a second it ends and flushes come", () => {
+	for (let ended = 0; ended < 1_000; ended += 90) {
+		for (let flushed = 0; flushed < 1_000; flushed += 110) {
+			const bench = new StageBench();
+			const stage = bench.start();
+			const [client] = pair(1, EPOCH_MS + ended);
+			stage.accept(bench.commit([client], EPOCH_MS));
+			for (let second = 28; second < 36; second++) stage.flush(EPOCH_MS + second * 1_000 + flushed, true);
+			assert.equal([...bench.totals().values()][0]?.observed, 1, `ended ${ended}, flushed ${flushed}`);
+		}
+	}
+});
+
 test("a half that comes after its time corrects what was said", () => {
 	for (const holdMs of [3_600_000, 0]) {
 		const bench = new StageBench({ holdMs });

@@ -328,7 +328,9 @@ export class TopologyStage {
 	/** Halves whose spans ended so long ago, by the clock of arrivals, that their other halves are no longer waited for. */
 	private nextWatermark(clockMs: number): number {
 		const { limits } = this.options;
-		const due = Math.max(this.watermarkMs, clockMs - limits.maturityMs);
+		// In whole steps: a half must be mature when its step is due and not before, or it is taken back without having been stated.
+		const steps = Math.floor((clockMs - limits.maturityMs) / MATURITY_STEP_MS);
+		const due = Math.max(this.watermarkMs, steps * MATURITY_STEP_MS);
 		if (this.table.rows <= limits.maxRows) return due;
 		let excess = this.table.rows - limits.maxRows * (1 - MAKE_ROOM);
 		let watermarkMs = due;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { OtlpKeyValue, OtlpTracesData } from "../../model/otlp/types.ts";
 import { canonicalDims } from "../../model/topology/dims.ts";
 import { serviceEndpoint } from "../../model/topology/endpoint.ts";
-import { MTLS_STATUSES } from "../../model/topology/mtls-status.ts";
+import { MTLS_STATUSES } from "../../model/topology/series.ts";
 import { encodeRollup } from "../../model/topology/rollup.ts";
 import { bucketStart, emptySums, type MtlsStatus, RESOLUTIONS_MS } from "../../model/topology/series.ts";
 import type { ToldHops } from "../store.ts";

@@ -292,6 +292,16 @@ const ROWS: readonly FactsRow[] = [
 		facts: { peer: { endpoint: named("external", "api.stripe.com"), from: "address" } },
 	},
 	{
+		rule: "the request's span of an outbound listener that gives each try its own is a call",
+		span: span(SERVER, UPSTREAM_MTLS, { name: "egress backend.demo" }),
+		facts: { kind: CLIENT, peer: declared("backend"), peerAddress: "" },
+	},
+	{
+		rule: "of a gateway it is what the gateway was asked",
+		span: span(SERVER, { "meshscope.direction": "gateway" }, { name: "egress backend.demo" }),
+		facts: { kind: SERVER, local: named("gateway", "frontend") },
+	},
+	{
 		rule: "an edge Envoy that is told so is a gateway",
 		span: span(SERVER, { "meshscope.direction": "gateway" }),
 		facts: { local: named("gateway", "frontend") },

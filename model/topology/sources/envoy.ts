@@ -2,7 +2,8 @@
  * Envoy's spans, whoever configured it: names of its own for everything, and custom tags for TLS. Istio, Kuma and Consul stand on
  * this module.
  *
- * One span may speak for both legs (`spawn_upstream_span: false`): CLIENT on outbound listeners, SERVER on all others.
+ * One span may speak for both legs (`spawn_upstream_span: false`): CLIENT on outbound listeners, SERVER on all others. With a span for
+ * each try the request's own is SERVER on every listener, and only its name tells an outbound one (`egress HOST`).
  * `peer.address` is the downstream's then, also on a CLIENT; only spans of one try upstream have `upstream_address`.
  */
 import { serviceEndpoint } from "../endpoint.ts";
@@ -38,7 +39,10 @@ export function isEnvoy({ scope, resource, attributes }: SpanInput): boolean {
 }
 
 /** @param local where the span was recorded, where the emitter has its own way to say */
-export function envoyFacts(input: SpanInput, emitter: Emitter, local = envoyLocal(input)): SpanFacts {
+export function envoyFacts(sent: SpanInput, emitter: Emitter, local = envoyLocal(sent)): SpanFacts {
+	// With a span of its own for each try, an outbound listener calls the request's SERVER: to the edge it is the call.
+	const isCall = sent.kind === SERVER && sent.name === "egress" && local.kind !== "gateway";
+	const input = isCall ? { ...sent, kind: CLIENT } : sent;
 	const base = conventionFacts(input, emitter);
 	const { attributes } = input;
 	const cluster = upstreamCluster(input, local.namespace);

@@ -236,5 +236,6 @@ export function reducedName(name: string): string {
 	if (/^kong(?:\.(?:dns|balancer|router|database\.query|internal\.request))?$/.test(name)) return name;
 	if (/^router .* egress$/.test(name)) return "router egress";
 	if (/^async .* egress$/.test(name)) return "async egress";
+	if (name === "egress" || name.startsWith("egress ")) return "egress";
 	return isTelemetryExport(name) && !name.includes(" ") ? name : "";
 }

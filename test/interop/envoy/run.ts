@@ -63,30 +63,10 @@ export async function startEnvoy(
 		CERTIFICATES: certificates.folder,
 	};
 	const bootstrap = template.replace(/\$\{([A-Z_]+)\}/g, (whole, name: string) => String(values[name] ?? whole));
-	await writeFile(path.join(folder, "bootstrap.yaml"), bootstrap);
-	const adminFile = path.join(folder, "admin-address");
-	// One worker thread: fewer connections, and spans leave in the order of the requests.
-	const child = spawn(
-		binary,
-		[
-			"-c",
-			path.join(folder, "bootstrap.yaml"),
-			"--disable-hot-restart",
-			"--concurrency",
-			"1",
-			"--admin-address-path",
-			adminFile,
-			"-l",
-			"warning",
-		],
-		{ stdio: ["ignore", "ignore", "pipe"] },
-	);
-	let said = "";
-	child.stderr.on("data", (chunk: Buffer) => (said = (said + chunk.toString()).slice(-8_000)));
+	let running: EnvoyProcess;
 	try {
-		await waitUntilReady(child, adminFile, () => said);
+		running = await runEnvoy(binary, folder, "bootstrap.yaml", bootstrap);
 	} catch (error) {
-		child.kill("SIGKILL");
 		app.close();
 		throw error;
 	}
@@ -99,12 +79,40 @@ export async function startEnvoy(
 		backendNotAfter: certificates.backendNotAfter,
 		send: (pair, urlPath) => get(pair.outboundPort, urlPath),
 		async stop() {
+			await running.stop();
+			app.closeAllConnections();
+			await new Promise((resolve) => app.close(resolve));
+		},
+	};
+}
+
+export interface EnvoyProcess {
+	/** Lets Envoy send what it holds, and ends it. */
+	stop(): Promise<void>;
+}
+
+/** Writes the configuration into the folder, starts Envoy on it and waits until it serves. */
+export async function runEnvoy(binary: string, folder: string, fileName: string, bootstrap: string): Promise<EnvoyProcess> {
+	const configFile = path.join(folder, fileName);
+	await writeFile(configFile, bootstrap);
+	const adminFile = path.join(folder, "admin-address");
+	// One worker thread: fewer connections, and spans leave in the order of the requests.
+	const flags = ["--disable-hot-restart", "--concurrency", "1", "--admin-address-path", adminFile, "-l", "warning"];
+	const child = spawn(binary, ["-c", configFile, ...flags], { stdio: ["ignore", "ignore", "pipe"] });
+	let said = "";
+	child.stderr.on("data", (chunk: Buffer) => (said = (said + chunk.toString()).slice(-8_000)));
+	try {
+		await waitUntilReady(child, adminFile, () => said);
+	} catch (error) {
+		child.kill("SIGKILL");
+		throw error;
+	}
+	return {
+		async stop() {
 			const exited =
 				child.exitCode !== null ? Promise.resolve() : new Promise<void>((resolve) => child.once("exit", () => resolve()));
 			child.kill("SIGTERM");
 			await exited;
-			app.closeAllConnections();
-			await new Promise((resolve) => app.close(resolve));
 		},
 	};
 }
@@ -147,7 +155,7 @@ async function writeCertificates(folder: string): Promise<{ folder: string; fron
 }
 
 /** Ports that are free now, all held at once while they are being chosen so that no two are the same. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
 	const servers = Array.from({ length: count }, () => createTcpServer());
 	await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))));
 	const ports = servers.map((server) => (server.address() as AddressInfo).port);
@@ -166,7 +174,7 @@ async function waitUntilReady(child: ChildProcess, adminFile: string, said: () =
 	throw new Error(`Envoy was not ready within 30 s:\n${said()}`);
 }
 
-function portOf(address: string): number {
+export function portOf(address: string): number {
 	return Number(address.slice(address.lastIndexOf(":") + 1));
 }
 

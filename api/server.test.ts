@@ -319,7 +319,7 @@ test("a port that is taken is an error of the caller's", async (t) => {
 
 test("every path that is not there has an error of the API's shape", async (t) => {
 	const api = await startCannedApi(t);
-	for (const path of ["/api/v1/none", "/api", "/none", "/api/v1/traces/", "/api/v1/services/gateway"]) {
+	for (const path of ["/api/v1/none", "/api", "/none", "/api/v1/traces/", "/api/v1/services/gateway/nothing"]) {
 		const answer = await api.get(path);
 		assert.ok(answer.status === 404 || answer.status === 400, path);
 		assert.match(answer.error().code, /not_found|invalid_argument/);

@@ -9,6 +9,7 @@ import { TraceAssembler, traceWords } from "../trace-rows.ts";
 import type { WindowReader } from "../window-reader.ts";
 import { type WindowEntry, WindowSet } from "../window-set.ts";
 
+const REMOVAL_CHECK_MS = 500;
 const HASH_LOW_BITS = 65_536;
 
 export function openCommittedTraces(directory: string, cacheBytes: number): CommittedTraces {
@@ -17,9 +18,12 @@ export function openCommittedTraces(directory: string, cacheBytes: number): Comm
 
 class SqliteCommittedTraces implements CommittedTraces {
 	private readonly windows: WindowSet;
+	private readonly removals: NodeJS.Timeout;
 
 	constructor(windows: WindowSet) {
 		this.windows = windows;
+		// A removed file keeps its room on the disk for as long as it is open.
+		this.removals = setInterval(() => windows.closeRemoved(), REMOVAL_CHECK_MS).unref();
 	}
 
 	trace(id: TraceId, upTo: CommitRef | undefined): Uint8Array<ArrayBuffer> | undefined {
@@ -60,6 +64,7 @@ class SqliteCommittedTraces implements CommittedTraces {
 	}
 
 	close(): void {
+		clearInterval(this.removals);
 		this.windows.close();
 	}
 

@@ -122,13 +122,7 @@ export class TraceTable {
 		for (let row = this.firstRow[trace]!; row !== NONE;) {
 			const next = rowWords[row * ROW_WORDS + NEXT_AT]!;
 			if (!onlyStated || (next & STATED) !== 0)
-				scratch.add(
-					rowWords,
-					row * ROW_WORDS,
-					rowNumbers,
-					row * NUMBERS_A_ROW,
-					facts[rowWords[row * ROW_WORDS + FACTS_AT]!]!,
-				);
+				scratch.add(rowWords, row * ROW_WORDS, rowNumbers, row * NUMBERS_A_ROW, facts);
 			row = linked(next);
 		}
 		return scratch;
@@ -293,9 +287,10 @@ class Scratch implements TraceSpans {
 	responseBytes = new Float64Array(0);
 	weight = new Float64Array(0);
 	readonly facts: SpanFacts[] = [];
+	factsNumber = new Uint32Array(0);
 	private size = 0;
 
-	add(words: Uint32Array, at: number, numbers: Float64Array, numberAt: number, facts: SpanFacts): void {
+	add(words: Uint32Array, at: number, numbers: Float64Array, numberAt: number, known: readonly SpanFacts[]): void {
 		const row = this.count++;
 		this.spanId[row * 2] = words[at]!;
 		this.spanId[row * 2 + 1] = words[at + 1]!;
@@ -308,7 +303,9 @@ class Scratch implements TraceSpans {
 		this.requestBytes[row] = numbers[numberAt + NUMBER.requestBytes]!;
 		this.responseBytes[row] = numbers[numberAt + NUMBER.responseBytes]!;
 		this.weight[row] = numbers[numberAt + NUMBER.weight]!;
-		this.facts[row] = facts;
+		const number = words[at + FACTS_AT]!;
+		this.facts[row] = known[number]!;
+		this.factsNumber[row] = number;
 	}
 
 	ensure(rows: number): void {
@@ -326,6 +323,7 @@ class Scratch implements TraceSpans {
 		this.requestBytes = new Float64Array(size);
 		this.responseBytes = new Float64Array(size);
 		this.weight = new Float64Array(size);
+		this.factsNumber = new Uint32Array(size);
 	}
 }
 

@@ -10,26 +10,29 @@ const MAX_PROFILES = 1 << 16;
 export const FIRST_REPLAY_PROFILE = 0x4000_0000;
 export const FIRST_OWN_PROFILE = 0x8000_0000;
 
+const NONE = -1;
+
 export class FactsTable<Facts> {
 	/** By number. */
 	facts: Facts[] = [];
-	private readonly make: (profile: Profile) => Facts;
+	private readonly make: (profile: Profile) => Facts | undefined;
 	private byText = new Map<string, number>();
 	/** By the two high bits of a profile's number: who reads groups each counts from a number of its own. */
 	private readonly byProfile = Array.from({ length: 4 }, () => new LastProfiles());
 
-	constructor(make: (profile: Profile) => Facts) {
+	constructor(make: (profile: Profile) => Facts | undefined) {
 		this.make = make;
 	}
 
 	learn(profiles: readonly Profile[]): void {
 		for (const profile of profiles) {
-			this.byProfile[profile.id >>> 30]!.set(profile.id, this.intern(this.make(profile)));
+			const facts = this.make(profile);
+			this.byProfile[profile.id >>> 30]!.set(profile.id, facts === undefined ? NONE : this.intern(facts));
 		}
 	}
 
-	/** Number of a profile's facts; undefined for a profile that was never told. */
-	numberOf(profile: number): number | undefined {
+	/** Number of a profile's facts; -1 for a profile that has none, or was never told. */
+	numberOf(profile: number): number {
 		return this.byProfile[profile >>> 30]!.find(profile);
 	}
 
@@ -81,12 +84,13 @@ class LastProfiles {
 		this.numbers[at] = number;
 	}
 
-	find(profile: number): number | undefined {
+	find(profile: number): number {
 		const at = profile & (MAX_PROFILES - 1);
-		return this.profiles[at] === profile ? this.numbers[at] : undefined;
+		return this.profiles[at] === profile ? this.numbers[at]! : NONE;
 	}
 
 	change(move: (number: number) => number): void {
-		for (let at = 0; at < this.numbers.length; at++) if (this.profiles[at] !== 0) this.numbers[at] = move(this.numbers[at]!);
+		for (let at = 0; at < this.numbers.length; at++)
+			if (this.profiles[at] !== 0 && this.numbers[at] !== NONE) this.numbers[at] = move(this.numbers[at]!);
 	}
 }

@@ -35,8 +35,8 @@ export interface FeedOptions {
 	readonly log: (level: "info" | "warn" | "error", message: string) => void;
 }
 
-/** Rows that the thread has not taken yet; beyond it commits wait. At full load some two seconds' worth. */
-const MAX_ROWS_BEHIND = 300_000;
+/** Rows that the thread has not taken yet, 84 bytes each; beyond it commits wait. At full load a second's worth: a flush takes less. */
+const MAX_ROWS_BEHIND = 100_000;
 const RESTART_MS = 2_000;
 
 interface Extractors {

@@ -33,7 +33,8 @@ export interface ExtractorOptions {
 
 /** Profiles that are remembered; beyond it all are forgotten and told again. */
 const MAX_PROFILES = 1 << 16;
-const TABLE_SIZE = MAX_PROFILES * 2;
+const INITIAL_SLOTS = 1 << 12;
+const SLOT_WORDS = 4;
 const TRACE_STATE_TAG = (3 << 3) | 2;
 const LOG_BODY_TAG = (5 << 3) | 2;
 /** Entries for which room is kept from group to group. */
@@ -55,7 +56,7 @@ export class RecordExtractor {
 	private nextProfile: number;
 	private known = 0;
 	/** Open addressing, four words a slot: the profile's number, 0 where free, and two words of hash. */
-	private readonly profiles = new Uint32Array(TABLE_SIZE * 4);
+	private profiles = new Uint32Array(INITIAL_SLOTS * SLOT_WORDS);
 	private fresh: Profile[] = [];
 	/** Of each entry, elsewhere than at a server and there: its role, and two words of hash or one number. */
 	private roles = new Uint8Array(0);
@@ -253,16 +254,13 @@ export class RecordExtractor {
 		hash1: number,
 		attributes: Pairs | undefined,
 	): number {
+		if ((this.known + 1) * SLOT_WORDS * 2 > this.profiles.length) this.growProfiles();
 		const { profiles } = this;
-		let slot = ((hash0 ^ (hash1 >>> 7)) & (TABLE_SIZE - 1)) * 4;
+		const last = profiles.length - SLOT_WORDS;
+		let slot = slotOf(hash0, hash1) & last;
 		for (let id = profiles[slot]!; id !== 0; id = profiles[slot]!) {
 			if (profiles[slot + 1] === hash0 && profiles[slot + 2] === hash1) return id;
-			slot = (slot + 4) & (TABLE_SIZE * 4 - 1);
-		}
-		if (this.known === MAX_PROFILES) {
-			profiles.fill(0);
-			this.known = 0;
-			slot = ((hash0 ^ (hash1 >>> 7)) & (TABLE_SIZE - 1)) * 4;
+			slot = (slot + SLOT_WORDS) & last;
 		}
 		const id = this.nextProfile++;
 		profiles[slot] = id;
@@ -271,6 +269,23 @@ export class RecordExtractor {
 		this.known++;
 		this.fresh.push(this.spellOut(columns, record, id, attributes));
 		return id;
+	}
+
+	private growProfiles(): void {
+		const before = this.profiles;
+		if (this.known >= MAX_PROFILES) {
+			before.fill(0);
+			this.known = 0;
+			return;
+		}
+		this.profiles = new Uint32Array(before.length * 2);
+		const last = this.profiles.length - SLOT_WORDS;
+		for (let at = 0; at < before.length; at += SLOT_WORDS) {
+			if (before[at] === 0) continue;
+			let slot = slotOf(before[at + 1]!, before[at + 2]!) & last;
+			while (this.profiles[slot] !== 0) slot = (slot + SLOT_WORDS) & last;
+			for (let i = 0; i < SLOT_WORDS; i++) this.profiles[slot + i] = before[at + i]!;
+		}
 	}
 
 	private spellOut(columns: RecordColumns, record: number, id: number, given: Pairs | undefined): Profile {
@@ -302,6 +317,11 @@ export class RecordExtractor {
 		const reduced = this.options.reduce(key, kind, value);
 		if (reduced !== undefined) into.push([key, reduced]);
 	}
+}
+
+/** A multiple of SLOT_WORDS, before the table's size is considered. */
+function slotOf(hash0: number, hash1: number): number {
+	return (hash0 ^ (hash1 >>> 7)) & -SLOT_WORDS;
 }
 
 function setNumber(numbers: Float64Array, at: number, role: Role, value: number): void {

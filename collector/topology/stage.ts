@@ -113,7 +113,7 @@ export class TopologyStage {
 	private readonly shapes = new HopShapes();
 	private readonly finder = new HopFinder(this.shapes);
 	private readonly facts: FactsTable<SpanFacts>;
-	private readonly logFacts: FactsTable<LogFacts | undefined>;
+	private readonly logFacts: FactsTable<LogFacts>;
 	private readonly registry: SeriesRegistry;
 	private readonly hops: HopWriter;
 	private readonly logs: LogWriter;
@@ -137,7 +137,10 @@ export class TopologyStage {
 		this.options = options;
 		const { store, limits } = options;
 		const loaded = store.load();
-		this.facts = new FactsTable(options.spanFacts);
+		this.facts = new FactsTable((profile) => {
+			const facts = options.spanFacts(profile);
+			return facts.ignored === undefined ? facts : undefined;
+		});
 		this.logFacts = new FactsTable(options.logFacts);
 		this.registry = new SeriesRegistry(limits, loaded.series);
 		this.hops = new HopWriter(this.registry);
@@ -238,7 +241,7 @@ export class TopologyStage {
 
 	private acceptSpan(rows: RecordRows, row: number, arrivedMs: number): void {
 		const number = this.facts.numberOf(rows.words[row * WORDS_A_ROW + WORD.profile]!);
-		if (number === undefined || this.facts.facts[number]!.ignored !== undefined) return;
+		if (number < 0) return;
 		if (!isPlausible(rows.numbers[row * NUMBERS_A_ROW + NUMBER.startMs]!, arrivedMs)) {
 			this.drops.implausibleTime++;
 			return;
@@ -270,8 +273,8 @@ export class TopologyStage {
 	private acceptLogs(rows: RecordRows, arrivedMs: number): void {
 		for (let row = 0; row < rows.count; row++) {
 			const number = this.logFacts.numberOf(rows.words[row * WORDS_A_ROW + WORD.profile]!);
-			const facts = number === undefined ? undefined : this.logFacts.facts[number];
-			if (facts === undefined) continue;
+			if (number < 0) continue;
+			const facts = this.logFacts.facts[number]!;
 			if (isPlausible(rows.numbers[row * NUMBERS_A_ROW + NUMBER.startMs]!, arrivedMs))
 				this.logs.add(this.ledger, facts, rows, row);
 			else this.drops.implausibleTime++;
@@ -382,7 +385,7 @@ export class TopologyStage {
 		let added = false;
 		for (let row = 0; row < rows.count; row++) {
 			const number = this.facts.numberOf(rows.words[row * WORDS_A_ROW + WORD.profile]!);
-			if (number === undefined || this.facts.facts[number]!.ignored !== undefined) continue;
+			if (number < 0) continue;
 			if (this.table.rowsOf(trace) >= limits.maxRowsPerTrace) break;
 			// As when it arrived, give or take what lies between the two clocks.
 			if (!isPlausible(rows.numbers[row * NUMBERS_A_ROW + NUMBER.startMs]!, this.watermarkMs + limits.maturityMs)) continue;

@@ -7,20 +7,26 @@ import type { TraceSpans } from "../../model/topology/hop.ts";
 import { NUMBER, NUMBERS_A_ROW, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
 
 const NONE = -1;
-/** Row words: ids and request id as they came, place of the facts, next row of the trace with the mark that its hops are stated. */
-const ROW_WORDS = 8;
-const FACTS_AT = 6;
-const NEXT_AT = 7;
+/** A row is 64 bytes: ids and request id as they came, then its numbers. */
+const ROW_WORDS = 16;
+const ROW_FLOATS = ROW_WORDS / 2;
+const ID_WORDS = 6;
+const NUMBERS_AT = ID_WORDS / 2;
+/** Rows get room by the megabyte: one array that doubles is copied while it is being filled, and is held twice meanwhile. */
+const CHUNK_BITS = 14;
+const CHUNK_ROWS = 1 << CHUNK_BITS;
+/** In the word that links a row to the next one of its trace: its hops are stated. */
 const STATED = 1;
-const INITIAL_ROWS = 1 << 12;
 
 /** Traces and rows are numbers: places in the arrays here. */
 export class TraceTable {
 	rows = 0;
 	traces = 0;
-	private rowWords = new Uint32Array(INITIAL_ROWS * ROW_WORDS);
-	private rowNumbers = new Float64Array(INITIAL_ROWS * NUMBERS_A_ROW);
-	private rowCapacity = INITIAL_ROWS;
+	/** Two views of each chunk. */
+	private readonly words: Uint32Array[] = [];
+	private readonly floats: Float64Array[] = [];
+	private nextRow = new Uint32Array(0);
+	private rowFacts = new Uint32Array(0);
 	private usedRows = 0;
 	private freeRow = NONE;
 
@@ -70,19 +76,20 @@ export class TraceTable {
 	/** @param facts number of the row's facts */
 	addRow(trace: number, from: RecordRows, row: number, facts: number, isStated: boolean): void {
 		const place = this.newRow();
-		const { rowWords, rowNumbers } = this;
-		const { words, numbers } = from;
-		const at = place * ROW_WORDS;
+		const { nextRow } = this;
+		const words = this.words[place >>> CHUNK_BITS]!;
+		const floats = this.floats[place >>> CHUNK_BITS]!;
+		const at = (place & (CHUNK_ROWS - 1)) * ROW_WORDS;
 		const wordAt = row * WORDS_A_ROW + WORD.spanId;
-		for (let i = 0; i < FACTS_AT; i++) rowWords[at + i] = words[wordAt + i]!;
-		rowWords[at + FACTS_AT] = facts;
-		rowWords[at + NEXT_AT] = linkTo(NONE) | (isStated ? STATED : 0);
-		const numberAt = place * NUMBERS_A_ROW;
-		for (let i = 0; i < NUMBERS_A_ROW; i++) rowNumbers[numberAt + i] = numbers[row * NUMBERS_A_ROW + i]!;
+		for (let i = 0; i < ID_WORDS; i++) words[at + i] = from.words[wordAt + i]!;
+		const floatAt = at / 2 + NUMBERS_AT;
+		for (let i = 0; i < NUMBERS_A_ROW; i++) floats[floatAt + i] = from.numbers[row * NUMBERS_A_ROW + i]!;
+		this.rowFacts[place] = facts;
+		nextRow[place] = linkTo(NONE) | (isStated ? STATED : 0);
 		// Behind the others: senders send parents before children more often than not, and what is in order need not be sorted.
 		const last = this.lastRow[trace]!;
 		if (last === NONE) this.firstRow[trace] = place;
-		else rowWords[last * ROW_WORDS + NEXT_AT] = linkTo(place) | (rowWords[last * ROW_WORDS + NEXT_AT]! & STATED);
+		else nextRow[last] = linkTo(place) | (nextRow[last]! & STATED);
 		this.lastRow[trace] = place;
 		this.rowCount[trace] = this.rowCount[trace]! + 1;
 		this.rows++;
@@ -116,18 +123,18 @@ export class TraceTable {
 	 * @param onlyStated only those whose hops are stated
 	 */
 	spansOf(trace: number, facts: readonly SpanFacts[], onlyStated: boolean): TraceSpans {
-		const { scratch, rowWords, rowNumbers } = this;
+		const { scratch, nextRow } = this;
 		scratch.ensure(this.rowCount[trace]!);
 		scratch.count = 0;
 		for (let row = this.firstRow[trace]!; row !== NONE;) {
-			const next = rowWords[row * ROW_WORDS + NEXT_AT]!;
+			const next = nextRow[row]!;
 			if (!onlyStated || (next & STATED) !== 0)
 				scratch.add(
-					rowWords,
-					row * ROW_WORDS,
-					rowNumbers,
-					row * NUMBERS_A_ROW,
-					facts[rowWords[row * ROW_WORDS + FACTS_AT]!]!,
+					this.words[row >>> CHUNK_BITS]!,
+					this.floats[row >>> CHUNK_BITS]!,
+					row & (CHUNK_ROWS - 1),
+					facts,
+					this.rowFacts[row]!,
 				);
 			row = linked(next);
 		}
@@ -136,24 +143,20 @@ export class TraceTable {
 
 	/** Calls back with each row's place. */
 	eachRow(trace: number, call: (row: number) => void): void {
-		for (let row = this.firstRow[trace]!; row !== NONE; row = linked(this.rowWords[row * ROW_WORDS + NEXT_AT]!)) call(row);
+		for (let row = this.firstRow[trace]!; row !== NONE; row = linked(this.nextRow[row]!)) call(row);
 	}
 
 	setStated(trace: number): void {
-		const { rowWords } = this;
-		for (let row = this.firstRow[trace]!; row !== NONE;) {
-			const next = rowWords[row * ROW_WORDS + NEXT_AT]! | STATED;
-			rowWords[row * ROW_WORDS + NEXT_AT] = next;
-			row = linked(next);
-		}
+		const { nextRow } = this;
+		for (let row = this.firstRow[trace]!; row !== NONE; row = linked(nextRow[row]!)) nextRow[row]! |= STATED;
 	}
 
 	factsOf(row: number): number {
-		return this.rowWords[row * ROW_WORDS + FACTS_AT]!;
+		return this.rowFacts[row]!;
 	}
 
 	setFacts(row: number, facts: number): void {
-		this.rowWords[row * ROW_WORDS + FACTS_AT] = facts;
+		this.rowFacts[row] = facts;
 	}
 
 	traceWord(trace: number, at: number): number {
@@ -163,7 +166,7 @@ export class TraceTable {
 	remove(trace: number): void {
 		const last = this.lastRow[trace]!;
 		if (last !== NONE) {
-			this.rowWords[last * ROW_WORDS + NEXT_AT] = linkTo(this.freeRow);
+			this.nextRow[last] = linkTo(this.freeRow);
 			this.freeRow = this.firstRow[trace]!;
 		}
 		this.rows -= this.rowCount[trace]!;
@@ -188,15 +191,18 @@ export class TraceTable {
 	private newRow(): number {
 		const free = this.freeRow;
 		if (free !== NONE) {
-			this.freeRow = linked(this.rowWords[free * ROW_WORDS + NEXT_AT]!);
+			this.freeRow = linked(this.nextRow[free]!);
 			return free;
 		}
-		if (this.usedRows === this.rowCapacity) {
-			this.rowCapacity *= 2;
-			this.rowWords = widened(this.rowWords, this.rowCapacity * ROW_WORDS);
-			const numbers = new Float64Array(this.rowCapacity * NUMBERS_A_ROW);
-			numbers.set(this.rowNumbers);
-			this.rowNumbers = numbers;
+		if (this.usedRows === this.words.length * CHUNK_ROWS) {
+			const chunk = new ArrayBuffer(CHUNK_ROWS * ROW_WORDS * 4);
+			this.words.push(new Uint32Array(chunk));
+			this.floats.push(new Float64Array(chunk));
+			if (this.usedRows === this.nextRow.length) {
+				const size = Math.max(CHUNK_ROWS, this.usedRows * 2);
+				this.nextRow = widened(this.nextRow, size);
+				this.rowFacts = widened(this.rowFacts, size);
+			}
 		}
 		return this.usedRows++;
 	}
@@ -293,22 +299,27 @@ class Scratch implements TraceSpans {
 	responseBytes = new Float64Array(0);
 	weight = new Float64Array(0);
 	readonly facts: SpanFacts[] = [];
+	factsNumber = new Uint32Array(0);
 	private size = 0;
 
-	add(words: Uint32Array, at: number, numbers: Float64Array, numberAt: number, facts: SpanFacts): void {
+	/** @param from place of the row in the two arrays */
+	add(words: Uint32Array, floats: Float64Array, from: number, known: readonly SpanFacts[], facts: number): void {
 		const row = this.count++;
+		const at = from * ROW_WORDS;
+		const floatAt = from * ROW_FLOATS + NUMBERS_AT;
 		this.spanId[row * 2] = words[at]!;
 		this.spanId[row * 2 + 1] = words[at + 1]!;
 		this.parentId[row * 2] = words[at + 2]!;
 		this.parentId[row * 2 + 1] = words[at + 3]!;
 		this.requestId[row * 2] = words[at + 4]!;
 		this.requestId[row * 2 + 1] = words[at + 5]!;
-		this.startMs[row] = numbers[numberAt + NUMBER.startMs]!;
-		this.durationNs[row] = numbers[numberAt + NUMBER.durationNs]!;
-		this.requestBytes[row] = numbers[numberAt + NUMBER.requestBytes]!;
-		this.responseBytes[row] = numbers[numberAt + NUMBER.responseBytes]!;
-		this.weight[row] = numbers[numberAt + NUMBER.weight]!;
-		this.facts[row] = facts;
+		this.startMs[row] = floats[floatAt + NUMBER.startMs]!;
+		this.durationNs[row] = floats[floatAt + NUMBER.durationNs]!;
+		this.requestBytes[row] = floats[floatAt + NUMBER.requestBytes]!;
+		this.responseBytes[row] = floats[floatAt + NUMBER.responseBytes]!;
+		this.weight[row] = floats[floatAt + NUMBER.weight]!;
+		this.facts[row] = known[facts]!;
+		this.factsNumber[row] = facts;
 	}
 
 	ensure(rows: number): void {
@@ -326,6 +337,7 @@ class Scratch implements TraceSpans {
 		this.requestBytes = new Float64Array(size);
 		this.responseBytes = new Float64Array(size);
 		this.weight = new Float64Array(size);
+		this.factsNumber = new Uint32Array(size);
 	}
 }
 

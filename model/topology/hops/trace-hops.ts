@@ -353,7 +353,17 @@ export class HopFinder {
 		const destinationAppRow = isCalleeSeen ? tree.appRow[callee]! : NONE;
 		const appNs = destinationAppRow === NONE ? -1 : spans.durationNs[destinationAppRow]!;
 		const { hop } = this;
-		hop.shape = this.shapes.of(evidence, source, destination, between?.waypoint, between?.queue);
+		const number = spans.factsNumber;
+		hop.shape =
+			between === undefined && number !== undefined
+				? this.shapes.ofNumbered(
+						evidence,
+						sourceRow === NONE ? NONE : number[sourceRow]!,
+						destinationRow === NONE ? NONE : number[destinationRow]!,
+						source,
+						destination,
+					)
+				: this.shapes.of(evidence, source, destination, between?.waypoint, between?.queue);
 		hop.sourceRow = sourceRow;
 		hop.destinationRow = isCalleeSeen ? destinationRow : NONE;
 		hop.sourceAppRow = isCallerSeen ? tree.appRow[caller]! : NONE;

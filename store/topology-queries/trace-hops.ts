@@ -37,7 +37,8 @@ function toldHop(spans: DecodedSpans, hop: Hop, book: EndpointBook): ToldHop {
 		code,
 		flags,
 		attempts: hop.attempts,
-		startMs: hop.startMs,
+		// Times of the day are exact to 0.3 µs here.
+		startMs: Math.round(hop.startMs * 1_000) / 1_000,
 		sourceLatencyNs: measured(hop.sourceLatencyNs),
 		destinationLatencyNs: measured(hop.destinationLatencyNs),
 		appNs: measured(hop.appNs),

@@ -76,3 +76,23 @@ test("spans beyond the bound are counted and left", () => {
 	for (let i = 0; i < MAX_SPANS_OF_HOPS + 5; i++) decoded.add(one, resource("a"), {});
 	assert.equal(decoded.left, 5);
 });
+
+test("spans that say the same of another resource or with other attributes are not taken for one another", () => {
+	const names = (...spans: readonly (readonly [service: string, span: OtlpSpan])[]) =>
+		hopsOf(...spans).hops.map(({ shape }) => [shape.source.service, shape.target.service, shape.outcome, shape.code]);
+	const code = (value: string) => ({
+		attributes: [text("http.response.status_code", value), text("service.peer.name", "cart")],
+	});
+	assert.deepEqual(
+		names(
+			["a", span(1, 0, CLIENT, code("200"))],
+			["b", span(2, 0, CLIENT, code("200"))],
+			["a", span(3, 0, CLIENT, code("503"))],
+		),
+		[
+			["a", "cart", "ok", "200"],
+			["b", "cart", "ok", "200"],
+			["a", "cart", "server_error", "503"],
+		],
+	);
+});

@@ -3,6 +3,7 @@
  * a clock that stands still, and a raw client, since fetch refuses to send the headers and paths that attacks are made of.
  */
 import { connect } from "node:net";
+import type { ToldHops } from "../model/topology/told-hops.ts";
 import { type IncomingHttpHeaders, request as httpRequest } from "node:http";
 import type { TestContext } from "node:test";
 import type { TraceId } from "../model/ids.ts";
@@ -12,16 +13,7 @@ import type { GraphEdge } from "../model/topology/graph.ts";
 import { endpointBook } from "../model/topology/endpoint-book.ts";
 import { mtlsReport } from "../model/topology/mtls-report.ts";
 import { serviceTraffic } from "../model/topology/service-traffic.ts";
-import type {
-	EdgePoint,
-	EdgeResult,
-	LogEntry,
-	MetricSeries,
-	SearchedInfo,
-	StoreReader,
-	ToldHops,
-	TraceSummary,
-} from "../store/store.ts";
+import type { EdgePoint, EdgeResult, LogEntry, MetricSeries, SearchedInfo, StoreReader, TraceSummary } from "../store/store.ts";
 import type { LogFields } from "./plugins/request-log.ts";
 import { type ApiOptions, type RunningApi, startApi } from "./server.ts";
 

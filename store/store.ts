@@ -14,7 +14,8 @@ import type { GroupBy } from "../model/topology/endpoint.ts";
 import type { Graph, GraphEdge } from "../model/topology/graph.ts";
 import type { MtlsReport, UnprotectedEdge } from "../model/topology/mtls-report.ts";
 import type { MtlsCounts } from "../model/topology/mtls-status.ts";
-import type { Evidence, MtlsFinding, MtlsStatus, Outcome, Protocol, Reporter } from "../model/topology/series.ts";
+import type { Evidence, MtlsFinding, MtlsStatus, Outcome, Reporter } from "../model/topology/series.ts";
+import type { ToldHops } from "../model/topology/told-hops.ts";
 import type { ServiceTraffic } from "../model/topology/service-traffic.ts";
 
 export type Signal = "traces" | "logs" | "metrics";
@@ -163,7 +164,7 @@ export interface TraceQuery {
 	readonly maxDurationNs?: DurationNs;
 	readonly status?: StatusFilter;
 	/**
-	 * The span belongs to a hop of this mTLS status ({@link TraceHop}). An engine MAY rely on roll-ups for where to look, and so MAY
+	 * The span belongs to a hop of this mTLS status ({@link ToldHop}). An engine MAY rely on roll-ups for where to look, and so MAY
 	 * miss spans that start more than a minute before or after their hop does.
 	 */
 	readonly mtls?: MtlsStatus;
@@ -221,52 +222,6 @@ export interface TraceResult {
 	readonly trace: WholeTrace | undefined;
 	/** Spans of the trace may lie in them. */
 	readonly damagedWindows: readonly string[];
-}
-
-/** A call from one workload to another that a trace shows, as it is counted in the graph. */
-export interface TraceHop {
-	/** Of the graph by service. */
-	readonly edgeId: string;
-	/** Node ids. */
-	readonly source: string;
-	readonly target: string;
-	readonly protocol: Protocol;
-	readonly evidence: Evidence;
-	readonly reporter: Reporter;
-	readonly mtls: MtlsFinding;
-	readonly outcome: Outcome;
-	/** What the destination said where it differs. */
-	readonly destinationOutcome: Outcome | undefined;
-	/** Response code and Envoy's flags; empty for none. */
-	readonly code: string;
-	readonly flags: string;
-	readonly attempts: number;
-	/** Start at the caller where it reported. */
-	readonly startMs: number;
-	/** Undefined where that end did not report. */
-	readonly sourceLatencyNs: number | undefined;
-	readonly destinationLatencyNs: number | undefined;
-	/** Of the callee: its app's own span, and what its proxy took longer. */
-	readonly appNs: number | undefined;
-	readonly proxyNs: number | undefined;
-	readonly spans: {
-		/** Nearest to the network. */
-		readonly source: string | undefined;
-		readonly destination: string | undefined;
-		/** The apps' own. */
-		readonly sourceApp: string | undefined;
-		readonly destinationApp: string | undefined;
-		/** One that names both ends. */
-		readonly waypoint: string | undefined;
-	};
-}
-
-export interface ToldHops {
-	/** By start; the first 10,000. */
-	readonly hops: readonly TraceHop[];
-	readonly hopCount: number;
-	/** Spans that were not looked at: of a trace, the first 100,000 are. */
-	readonly spansLeft: number;
 }
 
 export interface WholeTrace {
@@ -582,8 +537,17 @@ export interface StoreReader {
 	close(): Promise<void>;
 }
 
+/** One statement about an edge: an {@link EdgeEvidence} and whose. */
+export interface EdgeStatement extends EdgeEvidence {
+	readonly edge: GraphEdge;
+}
+
 /** Whole-range reads for the command line; synchronous, so that they can feed SQLite's table functions. */
 export interface StoreScanner {
+	/** The graph by service; of a service, the edges from it and to it. */
+	scanEdges(query: ScanQuery): Iterable<GraphEdge>;
+	/** Everything that is stated of those edges. */
+	scanEdgeStatements(query: ScanQuery): Iterable<EdgeStatement>;
 	scanSpans(query: ScanQuery): Iterable<SpanRow>;
 	scanLogs(query: ScanQuery): Iterable<LogEntry>;
 	scanMetricPoints(query: ScanQuery): Iterable<{ readonly series: MetricSeries; readonly point: MetricPoint }>;

@@ -1,10 +1,11 @@
 /** Trace search, and one trace by its ID: the body goes from the reader to the client without ever being parsed. */
 import { Readable } from "node:stream";
+import type { ToldHops } from "../../model/topology/told-hops.ts";
 import type { FastifyInstance } from "fastify";
 import { MeshscopeError } from "../../model/errors.ts";
 import type { TraceId } from "../../model/ids.ts";
 import { MTLS_STATUSES } from "../../model/topology/series.ts";
-import type { ToldHops, TraceQuery } from "../../store/store.ts";
+import type { TraceQuery } from "../../store/store.ts";
 import { CAPS, DEFAULT_LIMITS } from "../contract/common.ts";
 import type { TraceSearchAnswer, WholeTraceSummary } from "../contract/traces.ts";
 import { attributeFilters, durationParameter, limitOf, oneOf, type Parameters, single, timeRange, traceIdOf } from "../query.ts";

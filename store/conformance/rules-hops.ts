@@ -1,11 +1,11 @@
 /** Hops of a trace, and the search by their mTLS status. */
 import assert from "node:assert/strict";
+import type { ToldHops } from "../../model/topology/told-hops.ts";
 import type { OtlpKeyValue, OtlpTracesData } from "../../model/otlp/types.ts";
 import { canonicalDims } from "../../model/topology/dims.ts";
 import { serviceEndpoint } from "../../model/topology/endpoint.ts";
 import { encodeRollup } from "../../model/topology/rollup.ts";
 import { bucketStart, emptySums, MTLS_STATUSES, type MtlsStatus, RESOLUTIONS_MS } from "../../model/topology/series.ts";
-import type { ToldHops } from "../store.ts";
 import type { Rule } from "./kit.ts";
 import { at, from, NOW_MS, span, spanId, string, T0, traceId, type Workbench } from "./workbench.ts";
 

@@ -1,11 +1,11 @@
-/** Hops of a trace as answers tell them: with the names and edge ids of the graph. */
+/** From the hops of a trace to what is told of them, and which spans belong to a hop. */
 import { edgeId } from "../../model/topology/edge-id.ts";
 import { nodeId } from "../../model/topology/endpoint.ts";
 import type { EndpointBook } from "../../model/topology/endpoint-book.ts";
 import type { Hop } from "../../model/topology/hop.ts";
 import type { DecodedSpans, SpanRef } from "../../model/topology/hops/decoded-spans.ts";
 import type { MtlsStatus } from "../../model/topology/series.ts";
-import type { ToldHops, TraceHop } from "../store.ts";
+import type { ToldHop, ToldHops } from "../../model/topology/told-hops.ts";
 
 /** Some 6 MB of JSON. */
 const MAX_TOLD_HOPS = 10_000;
@@ -19,7 +19,7 @@ export function toldHops(spans: DecodedSpans, book: EndpointBook): ToldHops {
 	};
 }
 
-function toldHop(spans: DecodedSpans, hop: Hop, book: EndpointBook): TraceHop {
+function toldHop(spans: DecodedSpans, hop: Hop, book: EndpointBook): ToldHop {
 	const { protocol, evidence, reporter, mtls, outcome, destinationOutcome, code, flags } = hop.shape;
 	const source = nodeId(book.resolve(hop.shape.source), "service");
 	const target = nodeId(book.resolve(hop.shape.target), "service");
@@ -37,7 +37,8 @@ function toldHop(spans: DecodedSpans, hop: Hop, book: EndpointBook): TraceHop {
 		code,
 		flags,
 		attempts: hop.attempts,
-		startMs: hop.startMs,
+		// Times of the day are exact to 0.3 µs here.
+		startMs: Math.round(hop.startMs * 1_000) / 1_000,
 		sourceLatencyNs: measured(hop.sourceLatencyNs),
 		destinationLatencyNs: measured(hop.destinationLatencyNs),
 		appNs: measured(hop.appNs),

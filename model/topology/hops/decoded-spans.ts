@@ -4,10 +4,10 @@
  */
 import { scalarText } from "../../otlp/attribute-match.ts";
 import type { OtlpKeyValue, OtlpResource, OtlpScope, OtlpSpan } from "../../otlp/types.ts";
-import type { SpanFacts } from "../facts.ts";
+import type { Attributes, SpanFacts } from "../facts.ts";
 import type { Hop, TraceSpans } from "../hop.ts";
-import { normalised, spanInputOf, weightOf } from "../sources/attributes.ts";
-import { NUMBER_KEYS, REQUEST_ID_KEYS } from "../sources/keys.ts";
+import { normalised, resourceAttributes, spanInputOf, weightOf } from "../sources/attributes.ts";
+import { NUMBER_KEYS, REQUEST_ID_KEYS, type ResourceKey } from "../sources/keys.ts";
 import { spanFacts } from "../sources/span-facts.ts";
 import { HopShapes } from "./hop-shape.ts";
 import { HopFinder } from "./trace-hops.ts";
@@ -21,11 +21,18 @@ export interface SpanRef {
 	readonly kind: number;
 }
 
+interface KnownResource {
+	readonly attributes: Attributes<ResourceKey>;
+	/** By what else there is to a span's input. */
+	readonly facts: Map<string, SpanFacts>;
+}
+
 export class DecodedSpans {
 	/** Spans beyond {@link MAX_SPANS_OF_HOPS}, which were not taken. */
 	left = 0;
 	private readonly refs: SpanRef[] = [];
 	private readonly facts: SpanFacts[] = [];
+	private readonly byResource = new Map<OtlpResource, KnownResource>();
 	/** Two words a span, two times a span, as they stand in TraceSpans. */
 	private readonly spanId: number[] = [];
 	private readonly parentId: number[] = [];
@@ -42,7 +49,7 @@ export class DecodedSpans {
 			this.left++;
 			return;
 		}
-		const facts = spanFacts(spanInputOf(span, resource, scope));
+		const facts = this.factsOf(span, resource, scope);
 		if (facts.ignored !== undefined) return;
 		const { spanId = "", kind = 0, attributes, startTimeUnixNano = "0", endTimeUnixNano = "0" } = span;
 		this.refs.push({ spanId, kind });
@@ -55,6 +62,19 @@ export class DecodedSpans {
 		this.requestBytes.push(bytesOf(attributes, NUMBER_KEYS.requestBytes));
 		this.responseBytes.push(bytesOf(attributes, NUMBER_KEYS.responseBytes));
 		this.weight.push(weightOf(span.traceState ?? ""));
+	}
+
+	/** Spans of one operation state the same: most of a large trace's facts are there already. */
+	private factsOf(span: OtlpSpan, resource: OtlpResource, scope: OtlpScope): SpanFacts {
+		let known = this.byResource.get(resource);
+		if (known === undefined)
+			this.byResource.set(resource, (known = { attributes: resourceAttributes(resource.attributes), facts: new Map() }));
+		const input = spanInputOf(span, resource, scope, known.attributes);
+		let key = `${input.kind} ${input.status} ${input.name}\u0000${input.scope}`;
+		for (const [name, value] of input.attributes) key += `\u0000${name}\u0000${value}`;
+		let facts = known.facts.get(key);
+		if (facts === undefined) known.facts.set(key, (facts = spanFacts(input)));
+		return facts;
 	}
 
 	/** Every hop that the spans state, also those whose other half may still come. */

@@ -2,7 +2,7 @@
 import { parseTraceId } from "../model/ids.ts";
 import type { TraceId } from "../model/ids.ts";
 import type { TracesData } from "../ui/base/otlp.ts";
-import { MTLS_STATUSES } from "../model/topology/mtls-status.ts";
+import { MTLS_STATUSES } from "../model/topology/series.ts";
 import { connectApi, DEFAULT_URL, errorOfAnswer, NoServerError } from "./api-client.ts";
 import { withDataOptions, withServerOptions } from "./command.ts";
 import type { DefineCommand } from "./command.ts";

@@ -10,7 +10,7 @@ import { MeshscopeError } from "../model/errors.ts";
 import { MAX_TIME_NS, parseMoment, timeNs } from "../model/time.ts";
 import type { TimeNs } from "../model/time.ts";
 import type { GraphEdge } from "../model/topology/graph.ts";
-import { MTLS_STATUSES } from "../model/topology/mtls-status.ts";
+import { MTLS_STATUSES } from "../model/topology/series.ts";
 import type { EdgeStatement, LogEntry, MetricPoint, MetricSeries, ScanQuery, SpanRow, StoreScanner } from "./store.ts";
 
 export interface SqlColumn {

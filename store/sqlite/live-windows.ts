@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import type { WindowInfo } from "../store.ts";
 import { Catalog, type CatalogWindow, windowBytes } from "./catalog.ts";
-import { isDamage } from "./database.ts";
+import { isDamage, isDiskFull } from "./database.ts";
 import type { Failpoint } from "./failpoint.ts";
 import { removeWindowFiles } from "./retention.ts";
 import { windowPath } from "./window-set.ts";
@@ -28,6 +28,8 @@ export class LiveWindows {
 	open: WindowWriter | undefined;
 	/** Take no more groups but have merges left; oldest first. */
 	readonly sealing: WindowWriter[] = [];
+	/** Their files are gone, their rows in the catalog not yet. */
+	private readonly unlisted = new Set<string>();
 	/** Windows are also cut by size, so that retention by bytes has something to remove. */
 	maxWindowBytes = Infinity;
 	private readonly options: LiveWindowsOptions;
@@ -124,8 +126,30 @@ export class LiveWindows {
 		// The files first: on a full disk that is what makes room to write the removal down. A row without a file is removed at start.
 		removeWindowFiles(this.options.directory, name);
 		this.options.failpoint("mid-unlink");
-		this.catalog.remove(name);
 		this.options.log("info", `window ${name} was removed: ${why}`);
+		this.unlisted.add(name);
+		this.strikeRemoved();
+	}
+
+	/** The oldest window that takes no more groups and still has a file. */
+	oldestRemovable(): string | undefined {
+		return this.catalog.windows().find(({ name }) => name !== this.open?.name && !this.unlisted.has(name))?.name;
+	}
+
+	/**
+	 * Takes removed windows out of the catalog. On a full disk even that may find no room, where others were faster at taking what the
+	 * files gave back: then the next window must go, and this is done later.
+	 */
+	strikeRemoved(): void {
+		for (const name of this.unlisted) {
+			try {
+				this.catalog.remove(name);
+			} catch (error) {
+				if (!isDiskFull(error)) throw error;
+				return;
+			}
+			this.unlisted.delete(name);
+		}
 	}
 
 	/** Of every window, oldest first. */

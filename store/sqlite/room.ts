@@ -40,6 +40,7 @@ export class Room {
 
 	retain(nowMs: number): void {
 		const { maxAgeMs, maxBytes } = this.options;
+		this.windows.strikeRemoved();
 		const windows = this.windows.infos();
 		let bytes = topologyBytes(this.options.directory) + windows.reduce((total, window) => total + window.bytes, 0);
 		for (const window of windows) {
@@ -72,8 +73,8 @@ export class Room {
 			}
 			this.diskFull = true;
 			this.reserve.release();
-			const oldest = windows.catalog.windows().find((window) => window.name !== windows.open?.name);
-			if (oldest !== undefined) windows.remove(oldest.name, "the disk is full");
+			const oldest = windows.oldestRemovable();
+			if (oldest !== undefined) windows.remove(oldest, "the disk is full");
 			else if (windows.open !== undefined && this.mayGiveUp(windows.open)) windows.closeOpen();
 		} catch (error) {
 			// Even this found no room; the next refusal tries again.

@@ -7,6 +7,7 @@ import { EXTERNAL, UNKNOWN, serviceEndpoint } from "../endpoint.ts";
 import type { Endpoint } from "../endpoint.ts";
 import type { Attributes, MetricFacts } from "../facts.ts";
 import type { Outcome, Protocol, Reporter } from "../series.ts";
+import { istioCluster } from "./istio.ts";
 import { hostEndpoint, normalPrincipal, principalEndpoint } from "./metric-ends.ts";
 import { statusOf } from "./metric-outcome.ts";
 
@@ -127,7 +128,7 @@ function workloadEnd(label: Label, end: "source" | "destination"): Endpoint | un
 	if (service === undefined) return undefined;
 	const namespace =
 		label(`${end}_workload_namespace`) ?? (end === "destination" ? label("destination_service_namespace") : undefined);
-	const endpoint = serviceEndpoint(service, namespace, workload, label(`${end}_cluster`));
+	const endpoint = serviceEndpoint(service, namespace, workload, istioCluster(label(`${end}_cluster`)));
 	return GATEWAY.test(workload ?? service) ? { ...endpoint, kind: "gateway" } : endpoint;
 }
 
@@ -144,7 +145,7 @@ function serviceEnd(label: Label, reporter: Reporter): Endpoint {
 	if (namespace !== undefined) {
 		const host = hostEndpoint(service);
 		// A ServiceEntry has its host for a name.
-		return service.includes(".") ? host : serviceEndpoint(service, namespace, "", label("destination_cluster"));
+		return service.includes(".") ? host : serviceEndpoint(service, namespace, "", istioCluster(label("destination_cluster")));
 	}
 	return reporter === "source" ? hostEndpoint(label("destination_service") ?? service) : UNKNOWN;
 }

@@ -56,7 +56,7 @@ function istioLocal(input: SpanInput, node: Node | undefined): Endpoint {
 	if (service === undefined) return base;
 	const workload =
 		workloadOfPod(node?.pod ?? "") || base.workload || revised(service, attributes.get("istio.canonical_revision"));
-	const cluster = clusterId(attributes.get("istio.cluster_id")) || base.cluster;
+	const cluster = istioCluster(attributes.get("istio.cluster_id")) || base.cluster;
 	const endpoint = serviceEndpoint(service, namespace, workload, cluster);
 	return node?.type === "router" || isIstioGateway(service) ? { ...endpoint, kind: "gateway" } : endpoint;
 }
@@ -69,7 +69,7 @@ function splitService(name: string | undefined, namespace: string): string | und
 }
 
 /** `Kubernetes` is what Istio calls a cluster that nobody named. */
-function clusterId(id: string | undefined): string {
+export function istioCluster(id: string | undefined): string {
 	return id === undefined || id === "Kubernetes" ? "" : id;
 }
 
@@ -118,7 +118,7 @@ function namedEnd({ attributes }: SpanInput, end: "source" | "destination"): End
 		service,
 		attributes.get(`istio.${end}_namespace`) ?? "",
 		workload ?? "",
-		clusterId(attributes.get(`istio.${end}_cluster_id`)),
+		istioCluster(attributes.get(`istio.${end}_cluster_id`)),
 	);
 	return isIstioGateway(service) ? { ...endpoint, kind: "gateway" } : endpoint;
 }

@@ -1,11 +1,12 @@
 /**
- * `npm run bench`: ingest, memory, disk, acknowledgement, lookup, search and start, in one run, each figure beside its
+ * `npm run bench`: ingest, memory, disk, acknowledgement, lookup, search, graph and start, in one run, each figure beside its
  * bar. Owns the order of the scenarios and the file that the results go to.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { measureGraphQueries, measureVisibility } from "./graph-scenario.ts";
 import { describeMachine } from "./machine.ts";
 import { measureLargeStart, measureQueries } from "./queries.ts";
 import { type Figure, isMet, markdownOf, textOf } from "./report.ts";
@@ -23,7 +24,7 @@ import {
 const HELP = `node bench/run.ts [options]
 
   --quick             short runs, 1 M spans; nothing is written unless --out is given
-  --only LIST         of ceiling, ingest, ack, idle, query (all of them by default)
+  --only LIST         of ceiling, ingest, ack, idle, query, graph (all of them by default)
   --spans N           spans to query over, e.g. 10M
   --reps N            repetitions of the ingest and ack scenarios
   --seconds N         length of each of them
@@ -35,7 +36,7 @@ const HELP = `node bench/run.ts [options]
   --out FILE          where the results go (default: bench/RESULTS.md)
 `;
 
-const SCENARIOS = ["ceiling", "ingest", "ack", "idle", "query"] as const;
+const SCENARIOS = ["ceiling", "ingest", "ack", "idle", "query", "graph"] as const;
 
 async function main(): Promise<void> {
 	const { values } = parseArgs({
@@ -103,6 +104,10 @@ async function main(): Promise<void> {
 	if (wanted.has("query")) {
 		const counts = values.quick ? { lookups: 500, searches: 50 } : { lookups: 2_000, searches: 200 };
 		await attempt("query", () => measureQueries(context, { spans, ...counts }));
+	}
+	if (wanted.has("graph")) {
+		await attempt("graph", () => measureGraphQueries(context));
+		await attempt("visibility", () => measureVisibility(context));
 	}
 	const { soak, "start-bytes": startBytes } = values;
 	if (soak !== undefined) await attempt("soak", () => measureSoak(context, secondsOf(soak)));

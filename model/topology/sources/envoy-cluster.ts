@@ -30,7 +30,7 @@ export function parseUpstreamCluster(text: string, namespace: string): UpstreamC
 	const name = text.replace(/;\.?$/, "");
 	if (name === "") return undefined;
 	return (
-		istioCluster(name, namespace) ??
+		clusterId(name, namespace) ??
 		consulCluster(name) ??
 		kumaCluster(name) ??
 		appMeshCluster(name) ??
@@ -42,7 +42,7 @@ export function parseUpstreamCluster(text: string, namespace: string): UpstreamC
  * `outbound|PORT|SUBSET|HOST`, with `_.` between the parts where the name is also a TLS server name (SNI-DNAT). `inbound-vip` is a
  * waypoint's way to a service, `inbound` a sidecar's to its app.
  */
-function istioCluster(name: string, namespace: string): UpstreamCluster | undefined {
+function clusterId(name: string, namespace: string): UpstreamCluster | undefined {
 	if (/^InboundPassthroughCluster(?:Ipv[46])?$/.test(name)) return { kind: "local", by: "istio" };
 	if (name === "PassthroughCluster") return { kind: "passthrough" };
 	if (name === "BlackHoleCluster" || name === "block_all") return { kind: "blackhole" };

@@ -11,6 +11,7 @@ import { hostEndpoint } from "./address.ts";
 import { countOf } from "./attributes.ts";
 import { identityEndpoint, normalPrincipal } from "./identity.ts";
 import { type Ending, endingOf, grpcStatusOf, isUnreached } from "./outcome.ts";
+import { clusterId } from "./istio.ts";
 
 type Measure = MetricFacts["measure"]["kind"];
 
@@ -129,7 +130,7 @@ function workloadEnd(label: Label, end: "source" | "destination"): Endpoint | un
 	if (service === undefined) return undefined;
 	const namespace =
 		label(`${end}_workload_namespace`) ?? (end === "destination" ? label("destination_service_namespace") : undefined);
-	const endpoint = serviceEndpoint(service, namespace, workload, label(`${end}_cluster`));
+	const endpoint = serviceEndpoint(service, namespace, workload, clusterId(label(`${end}_cluster`)));
 	return GATEWAY.test(workload ?? service) ? { ...endpoint, kind: "gateway" } : endpoint;
 }
 
@@ -146,7 +147,7 @@ function serviceEnd(label: Label, reporter: Reporter, callerNamespace: string): 
 	if (namespace !== undefined) {
 		// A ServiceEntry has its host for a name.
 		if (service.includes(".")) return hostEndpoint(service, "") ?? UNKNOWN;
-		return serviceEndpoint(service, namespace, "", label("destination_cluster"));
+		return serviceEndpoint(service, namespace, "", clusterId(label("destination_cluster")));
 	}
 	if (reporter !== "source") return UNKNOWN;
 	return hostEndpoint(label("destination_service") ?? service, callerNamespace) ?? UNKNOWN;

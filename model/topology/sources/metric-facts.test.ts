@@ -62,12 +62,12 @@ const ISTIO: Labels = {
 
 const PRODUCTPAGE = {
 	kind: "service",
-	cluster: "Kubernetes",
+	cluster: "",
 	namespace: "default",
 	service: "productpage",
 	workload: "productpage-v1",
 };
-const REVIEWS = { kind: "service", cluster: "Kubernetes", namespace: "default", service: "reviews", workload: "reviews-v2" };
+const REVIEWS = { kind: "service", cluster: "", namespace: "default", service: "reviews", workload: "reviews-v2" };
 
 test("an Istio request counter names both ends, the reporter, the outcome and the policy", () => {
 	assert.deepEqual(need("istio_requests_total", ISTIO), {
@@ -538,4 +538,11 @@ test("no labels make it throw", () => {
 		),
 	);
 	fc.assert(fc.property(name, labels, labels, (metric, own, resource) => void factsOf(metric, own, resource)));
+});
+
+test("a cluster that Istio was told the name of is part of an end's name, as in its spans; the one it makes up is not", () => {
+	const told = need("istio_requests_total", { ...ISTIO, source_cluster: "east", destination_cluster: "west" });
+	assert.equal(told.source.cluster, "east");
+	assert.equal(told.target.cluster, "west");
+	assert.equal(need("istio_requests_total", ISTIO).source.cluster, "");
 });

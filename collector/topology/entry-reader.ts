@@ -37,7 +37,7 @@ export class EntryReader {
 
 	/** An attribute's field, tag included. `text` is the role of all that is part of the profile. */
 	read(bytes: Uint8Array, start: number, end: number, isServer: boolean): Role {
-		this.hash.set(0, 0);
+		this.hash.set(this.seed[0], this.seed[1]);
 		const keyEnd = keyEndOf(bytes, start, end);
 		if (keyEnd === 0) return this.readOdd(bytes, start, end, isServer);
 		const key = this.keys.find(bytes, keyEnd - bytes[keyLengthAt(bytes, start)]!, keyEnd);
@@ -57,7 +57,7 @@ export class EntryReader {
 
 	/** As {@link read}, of a pair of texts. */
 	readPair(name: string, value: string, isServer: boolean): Role {
-		this.hash.set(0, 0);
+		this.hash.set(this.seed[0], this.seed[1]);
 		const key = this.keys.findText(name);
 		if (key < 0) return ROLE.none;
 		const bytes = encoder.encode(value);

@@ -19,6 +19,7 @@ import {
 	reducedLogValue,
 } from "../../model/topology/sources/access-log.ts";
 import { ztunnelAttributes } from "../../model/topology/sources/ztunnel-log.ts";
+import { KeyTable, ROLE } from "./key-table.ts";
 import { NUMBER, NUMBERS_A_ROW, type Profile, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
 import { resourcePairs, scopeName } from "./record-scopes.ts";
 
@@ -99,8 +100,36 @@ export function factsOfLogProfile({ resource, attributes }: Profile): LogFacts |
 	});
 }
 
+/** Keys at the top of a record that can be an access log's: a marker, or the list that holds one (`src` in `src.addr`). */
+const FIRST_KEYS = new KeyTable(
+	[...new Set([...ACCESS_LOG_KEYS].filter(isAccessLogKey).flatMap((key) => [key, key.split(".")[0]!]))].map((key) => ({
+		key,
+		role: ROLE.text,
+	})),
+);
+const BODY_SIGN = Buffer.from("src");
+
+/** Whether the record is worth decoding: told by the bytes of its keys, or by those of a text body. */
+function mayBeAccessLog(columns: RecordColumns, record: number): boolean {
+	const { bytes, firstField, fieldStart, fieldSlot } = columns;
+	for (let f = firstField[record]!, end = firstField[record + 1]! - 1; f < end; f++) {
+		const start = fieldStart[f]!;
+		if (fieldSlot[f] === SLOT.attribute) {
+			const lengthAt = bytes[start + 1]! < 0x80 ? start + 3 : start + 4;
+			const keyStart = lengthAt + 1;
+			// A pair in an unusual encoding is decoded to see.
+			if (bytes[lengthAt - 1] !== 0x0a || bytes[lengthAt]! >= 0x80) return true;
+			if (FIRST_KEYS.find(bytes, keyStart, keyStart + bytes[lengthAt]!) >= 0) return true;
+		} else if (fieldSlot[f] === SLOT.item && bytes[start] === LOG_BODY_TAG) {
+			if (Buffer.from(bytes.buffer, bytes.byteOffset + start, fieldStart[f + 1]! - start).includes(BODY_SIGN)) return true;
+		}
+	}
+	return false;
+}
+
 /** The record's attributes with lists laid flat, or those in its body; undefined where it is no access log. */
 function accessLogPairs(columns: RecordColumns, record: number): readonly Pair[] | undefined {
+	if (!mayBeAccessLog(columns, record)) return undefined;
 	const { bytes, firstField, fieldStart, fieldSlot } = columns;
 	const pairs: Pair[] = [];
 	let body: string | undefined;

@@ -3,6 +3,7 @@
  * a clock that stands still, and a raw client, since fetch refuses to send the headers and paths that attacks are made of.
  */
 import { connect } from "node:net";
+import type { ToldHops } from "../model/topology/told-hops.ts";
 import { type IncomingHttpHeaders, request as httpRequest } from "node:http";
 import type { TestContext } from "node:test";
 import type { TraceId } from "../model/ids.ts";
@@ -28,6 +29,48 @@ export const summary: TraceSummary = {
 	spanCount: 2,
 	errorCount: 1,
 	services: ["checkout", "gateway"],
+};
+
+export const hops: ToldHops = {
+	hops: [
+		{
+			edgeId: "6faeb2e1ed26185d",
+			source: "gateway",
+			target: "checkout",
+			protocol: "http",
+			evidence: "pair",
+			reporter: "both",
+			mtls: {
+				status: "mutual_tls",
+				source: "mutual_tls",
+				destination: "mutual_tls",
+				sourcePrincipal: "spiffe://td/ns/shop/sa/gateway",
+				destinationPrincipal: "spiffe://td/ns/shop/sa/checkout",
+				tlsVersion: "1.3",
+				cipher: "",
+				verifiedBy: "server",
+			},
+			outcome: "ok",
+			destinationOutcome: undefined,
+			code: "200",
+			flags: "",
+			attempts: 1,
+			startMs: 1_767_268_800_000,
+			sourceLatencyNs: 48_200_000,
+			destinationLatencyNs: 40_000_000,
+			appNs: undefined,
+			proxyNs: undefined,
+			spans: {
+				source: "00f067aa0ba902b7",
+				destination: "00f067aa0ba902b8",
+				sourceApp: undefined,
+				destinationApp: undefined,
+				waypoint: undefined,
+			},
+		},
+	],
+	hopCount: 1,
+	spansLeft: 0,
 };
 
 const DAMAGED_WINDOW = "2025-12-31T23";
@@ -151,7 +194,10 @@ export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader
 	const answers: StoreReader = {
 		trace: async (id, format) =>
 			id === TRACE_ID
-				? { trace: { summary, body: [format === "json" ? traceJson : traceProtobuf] }, damagedWindows: [DAMAGED_WINDOW] }
+				? {
+						trace: { summary, hops, body: [format === "json" ? traceJson : traceProtobuf] },
+						damagedWindows: [DAMAGED_WINDOW],
+					}
 				: { trace: undefined, damagedWindows: [DAMAGED_WINDOW] },
 		searchTraces: async () => ({ traces: [summary], searched }),
 		services: async () => [{ name: "gateway", firstSeenMs: CANNED_NOW_MS - 3_600_000, lastSeenMs: CANNED_NOW_MS }],
@@ -261,6 +307,23 @@ export const cannedStatus: ServerStatus = {
 				problem: "block 3: checksum differs",
 			},
 		],
+	},
+	topology: {
+		lagMs: 1_500,
+		flushedMs: CANNED_NOW_MS,
+		spansHeld: 15,
+		series: 16,
+		bytesOnDisk: 17,
+		losses: {
+			implausible_time: 18,
+			trace_too_large: 0,
+			stated_early: 0,
+			not_rejoined: 0,
+			overflowed_names: 19,
+			skipped_groups: 20,
+		},
+		failedFlushes: 21,
+		restarts: 22,
 	},
 	scrape: [],
 	process: { rssBytes: 100_000_000, heapUsedBytes: 20_000_000, cpuSeconds: 1.5, nodeVersion: "v24.0.0" },

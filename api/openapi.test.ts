@@ -10,7 +10,7 @@ const REQUESTS: Readonly<Record<RouteName, readonly string[]>> = {
 	trace: [`/api/v1/traces/${TRACE_ID}`],
 	traces: [
 		"/api/v1/traces",
-		"/api/v1/traces?service=gateway&operation=GET%20%2F&minDuration=1ms&maxDuration=2s&status=error&attr=a%3D1&attr=b%3Dint:2&limit=5",
+		"/api/v1/traces?service=gateway&operation=GET%20%2F&minDuration=1ms&maxDuration=2s&status=error&mtls=plaintext&attr=a%3D1&attr=b%3Dint:2&limit=5",
 	],
 	services: ["/api/v1/services"],
 	operations: ["/api/v1/services/gateway/operations"],

@@ -18,6 +18,7 @@ import {
 	TRACE_ID,
 	traceJson,
 	traceProtobuf,
+	hops,
 } from "./canned-server.ts";
 
 const NS = 1_000_000n;
@@ -28,7 +29,7 @@ test("a trace is the reader's OTLP JSON to the byte, with the summary beside it"
 	const sent = Buffer.from(traceJson).toString();
 	assert.equal(
 		answer.text,
-		`${sent.slice(0, -1)},"meshscope":${JSON.stringify({ ...summary, damagedWindows: ["2025-12-31T23"] })}}`,
+		`${sent.slice(0, -1)},"meshscope":${JSON.stringify({ ...summary, ...hops, damagedWindows: ["2025-12-31T23"] })}}`,
 	);
 	assert.equal(Number(answer.headers["content-length"]), answer.body.length);
 });
@@ -73,7 +74,7 @@ test("filters reach the reader typed, with an hour's range and a bounded limit b
 		{ attributes: [], fromNs: BigInt(CANNED_NOW_MS - 3_600_000) * NS, toNs: BigInt(CANNED_NOW_MS) * NS, limit: 20 },
 	]);
 	await api.get(
-		"/api/v1/traces?service=a&operation=GET%20/&minDuration=250ms&maxDuration=1.5s&status=error" +
+		"/api/v1/traces?service=a&operation=GET%20/&minDuration=250ms&maxDuration=1.5s&status=error&mtls=mutual_tls" +
 			"&attr=guid:x-request-id=7&attr=n=int:5&from=1000&to=2000&limit=7",
 	);
 	assert.deepEqual(api.reader.asked.at(-1)?.args, [
@@ -83,6 +84,7 @@ test("filters reach the reader typed, with an hour's range and a bounded limit b
 			minDurationNs: 250_000_000n,
 			maxDurationNs: 1_500_000_000n,
 			status: "error",
+			mtls: "mutual_tls",
 			attributes: [
 				{ key: "guid:x-request-id", value: "7", type: "text" },
 				{ key: "n", value: "5", type: "int" },
@@ -92,6 +94,19 @@ test("filters reach the reader typed, with an hour's range and a bounded limit b
 			limit: 7,
 		},
 	]);
+});
+
+test("an mTLS status that is none is refused with those that are, whatever it holds", async (t) => {
+	const api = await startCannedApi(t);
+	for (const status of ["mtls", "PLAINTEXT", "plaintext,mixed", "' OR 1=1", "__proto__", "constructor", "a".repeat(5_000)]) {
+		const answer = await api.get(`/api/v1/traces?mtls=${encodeURIComponent(status)}`);
+		assert.equal(answer.status, 400, status);
+		assert.match(answer.error().message, /`mtls` is ".*; it takes mutual_tls, tls, plaintext, none, mixed, unknown$/);
+		assert.ok(answer.text.length < 1_000, "the value is cut short");
+	}
+	assert.equal((await api.get("/api/v1/traces?mtls=")).status, 400);
+	assert.equal((await api.get("/api/v1/traces?mtls=tls&mtls=none")).status, 400);
+	assert.equal(api.reader.asked.length, 0);
 });
 
 test("a log query reaches the reader with its severity as a number", async (t) => {
@@ -319,7 +334,7 @@ test("a port that is taken is an error of the caller's", async (t) => {
 
 test("every path that is not there has an error of the API's shape", async (t) => {
 	const api = await startCannedApi(t);
-	for (const path of ["/api/v1/none", "/api", "/none", "/api/v1/traces/", "/api/v1/services/gateway"]) {
+	for (const path of ["/api/v1/none", "/api", "/none", "/api/v1/traces/", "/api/v1/services/gateway/none"]) {
 		const answer = await api.get(path);
 		assert.ok(answer.status === 404 || answer.status === 400, path);
 		assert.match(answer.error().code, /not_found|invalid_argument/);

@@ -40,7 +40,6 @@ const stage = new TopologyStage({
 	},
 	committed: {
 		trace: () => undefined,
-		*endingAfter() {},
 		recentTraceHashes: () => new Uint32Array(),
 		hash: (_w0, _w1, _w2, w3) => w3,
 		oldestMs: () => undefined,
@@ -51,6 +50,7 @@ const stage = new TopologyStage({
 	logFacts: () => undefined,
 	metrics: () => ({ observe() {}, takeChanged: () => [] }),
 	limits: DEFAULT_STAGE_LIMITS,
+	monotonicMs: () => performance.now(),
 	log: console.log,
 });
 

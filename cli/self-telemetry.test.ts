@@ -41,6 +41,22 @@ const STATUS: ServerStatus = {
 		retention: { maxAgeMs: 0, maxBytes: 0 },
 		windows: [],
 	},
+	topology: {
+		lagMs: 0,
+		spansHeld: 0,
+		series: 0,
+		bytesOnDisk: 0,
+		losses: {
+			implausible_time: 0,
+			trace_too_large: 0,
+			stated_early: 0,
+			not_rejoined: 0,
+			overflowed_names: 0,
+			skipped_groups: 0,
+		},
+		failedFlushes: 0,
+		restarts: 0,
+	},
 	scrape: [],
 	process: { rssBytes: 0, heapUsedBytes: 0, cpuSeconds: 0, nodeVersion: "" },
 };

@@ -7,7 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import type { TopologyStatus } from "../model/status.ts";
 
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "meshscope-serve-"));
@@ -23,6 +25,17 @@ interface Run {
 	/** Lines of standard output so far. */
 	readonly lines: string[];
 	readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>;
+}
+
+/** What the topology stage says once it has written what came. */
+async function flushedTopology(http: string): Promise<TopologyStatus> {
+	for (let tries = 0; tries < 100; tries++) {
+		const answer = await fetch(`http://${http}/api/v1/status`);
+		const { topology } = (await answer.json()) as { readonly topology: TopologyStatus };
+		if (topology.flushedMs !== undefined && topology.lagMs === 0) return topology;
+		await delay(100);
+	}
+	throw new Error("the topology stage did not flush within 10 s");
 }
 
 function run(args: readonly string[]): Run {
@@ -49,7 +62,7 @@ async function serve(data: string, flags: readonly string[]): Promise<Run & { re
 	const server = run(["serve", "--data", join(folder, data), ...flags]);
 	for (let waitedMs = 0; server.lines.length === 0 && waitedMs < 60_000; waitedMs += 50) {
 		if (server.child.exitCode !== null) throw new Error(`ended before it was ready: ${server.stderr()}`);
-		await new Promise((resolve) => setTimeout(resolve, 50));
+		await delay(50);
 	}
 	return { ...server, ready: JSON.parse(server.lines[0] ?? "{}") as Record<string, string> };
 }
@@ -78,6 +91,10 @@ test("serve tells its addresses in one line, keeps what it acknowledged through 
 	assert.equal(status.ready, true);
 	const { event: _, ...addresses } = server.ready;
 	assert.deepEqual(status.addresses, addresses);
+
+	const { losses, lagMs } = await flushedTopology(String(server.ready["http"]));
+	assert.equal(losses.implausible_time, 1, "a span of 1970 makes no edge");
+	assert.equal(lagMs, 0);
 
 	const second = run(["serve", "--data", join(folder, "kept"), ...anyPort("--http", "--otlp-grpc", "--otlp-http", "--zipkin")]);
 	assert.equal((await second.ended).code, 1);

@@ -246,7 +246,10 @@ interface ProcessFacts {
 	readonly addresses: Server["addresses"];
 }
 
-function statusOf(parts: Pick<ServerStatus, "ingest" | "pipeline" | "store" | "scrape">, facts: ProcessFacts): ServerStatus {
+function statusOf(
+	parts: Pick<ServerStatus, "ingest" | "pipeline" | "store" | "topology" | "scrape">,
+	facts: ProcessFacts,
+): ServerStatus {
 	const memory = process.memoryUsage();
 	const cpu = process.cpuUsage();
 	return {

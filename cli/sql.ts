@@ -21,7 +21,7 @@ interface SqlFlags {
 }
 
 const HELP = `
-Tables: spans, span_attributes, logs, metric_points (columns: meshscope sql --tables).
+Tables: spans, span_attributes, logs, metric_points, edges, mtls (columns: meshscope sql --tables).
 Time and service arguments skip what lies outside: FROM spans('now-1h', 'now', 'cart'), or
 WHERE from_time = 'now-1h'. Conditions on other columns are checked row by row; for a join, gather
 each side once: WITH a AS MATERIALIZED (SELECT … FROM spans('now-1h')) …
@@ -29,6 +29,8 @@ each side once: WITH a AS MATERIALIZED (SELECT … FROM spans('now-1h')) …
 Examples:
   $ meshscope sql "SELECT service, count(*) AS spans, max(duration_ns) FROM spans('now-1h') GROUP BY 1"
   $ meshscope sql --csv "SELECT trace_id FROM spans('now-1d') WHERE attributes ->> 'http.status_code' = 503"
+  $ meshscope sql "SELECT source, target, requests, p95_ms FROM edges('now-1h') WHERE mtls <> 'mutual_tls' ORDER BY 3 DESC"
+  $ meshscope sql "SELECT source_principal, target_principal, sum(count) FROM mtls('now-1d') WHERE evidence = 'pair' GROUP BY 1, 2"
 `;
 
 export const define: DefineCommand = (command, context, finish) => {

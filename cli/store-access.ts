@@ -28,6 +28,7 @@ export async function openScanner(flags: DataFlags, context: CliContext): Promis
 	const directory = dataDirectory(flags, context);
 	const scanner = await import("../store/sqlite/scan.ts");
 	return scanner.openScanner(directory, {
+		now: context.nowMs,
 		onDamaged: (window, problem) => context.stderr.write(`window ${window} cannot be read and is left out: ${problem}\n`),
 	});
 }

@@ -80,6 +80,26 @@ test("a trace is asked for by its whole ID with the token, and drawn", async () 
 	assert.ok(!ended.stdout.includes("\u001b"), "no colour where there is no terminal");
 });
 
+test("a call says how it was secured, and hops in a form that is not known are left out", async () => {
+	const spans = { destination: "00f067aa0ba902b7" };
+	const withHops = (hops: unknown): string => BODY.replace('"spanCount":1', `"hops":${JSON.stringify(hops)}`);
+	const drawn = async (hops: unknown): Promise<string> => {
+		const ended = await traceAgainst((_, response) => response.end(withHops(hops)), [TRACE_ID]);
+		assert.equal(ended.code, 0, ended.stderr);
+		return ended.stdout;
+	};
+	assert.match(await drawn([{ mtls: { status: "plaintext" }, spans }]), /^cart +GET \/checkout +SE +plain +48\.2 ms █+$/m);
+	const odd = [
+		null,
+		1,
+		{},
+		{ mtls: "x", spans },
+		{ mtls: { status: "\u001b[2J" }, spans },
+		{ mtls: { status: "tls" }, spans: [] },
+	];
+	for (const hops of [odd, "x", null, {}]) assert.match(await drawn(hops), /^cart +GET \/checkout +SE +48\.2 ms █+$/m);
+});
+
 test("--json prints the answer as it came", async () => {
 	const ended = await traceAgainst((_, response) => response.end(BODY), [TRACE_ID, "--json"]);
 	assert.equal(ended.stdout, `${BODY}\n`);

@@ -2,12 +2,13 @@
 import { parseTraceId } from "../model/ids.ts";
 import type { TraceId } from "../model/ids.ts";
 import type { TracesData } from "../ui/base/otlp.ts";
+import { MTLS_STATUSES } from "../model/topology/series.ts";
 import { connectApi, DEFAULT_URL, errorOfAnswer, NoServerError } from "./api-client.ts";
 import { withDataOptions, withServerOptions } from "./command.ts";
 import type { DefineCommand } from "./command.ts";
 import { CommandError, EXIT_FAILURE, EXIT_OK, messageOf, UsageError, wantsColour } from "./context.ts";
 import type { CliContext } from "./context.ts";
-import { waterfallLines } from "./terminal/waterfall.ts";
+import { type HopOfSpans, waterfallLines } from "./terminal/waterfall.ts";
 
 interface TraceFlags {
 	readonly json?: boolean;
@@ -24,7 +25,7 @@ export const define: DefineCommand = (command, context, finish) => {
 	command.argument("<id>", "trace ID, hex of either case, with or without leading zeros").option("--json", "print OTLP JSON");
 	withDataOptions(withServerOptions(command)).addHelpText(
 		"after",
-		"\nAsks the running server; without one, or with --data, reads the data directory.\n\nExample:\n  $ meshscope trace 4bf92f3577b34da6a3ce929d0e0e4736\n",
+		"\nAsks the running server; without one, or with --data, reads the data directory.\nCalls between workloads say how they were secured: mTLS, TLS, plain, mixed.\n\nTo find traces by it, ask the server: GET /api/v1/traces?mtls=plaintext (mutual_tls, tls, plaintext, none, mixed, unknown).\n\nExample:\n  $ meshscope trace 4bf92f3577b34da6a3ce929d0e0e4736\n",
 	);
 	command.action(async (id: string, flags: TraceFlags) => finish(await showTrace(id, flags, context)));
 };
@@ -43,7 +44,8 @@ async function showTrace(idText: string, flags: TraceFlags, context: CliContext)
 		return EXIT_OK;
 	}
 	const columns = context.stdout.columns ?? DEFAULT_COLUMNS;
-	const lines = waterfallLines(parseTrace(text), { traceId, columns, colour: wantsColour(context) });
+	const trace = parseTrace(text);
+	const lines = waterfallLines(trace, { traceId, columns, colour: wantsColour(context), hops: hopsOf(trace) });
 	context.stdout.write(`${lines.join("\n")}\n`);
 	return EXIT_OK;
 }
@@ -75,10 +77,29 @@ async function readTrace(traceId: TraceId, flags: TraceFlags, context: CliContex
 		if (trace === undefined) return undefined;
 		const body = Buffer.concat(trace.body).toString();
 		// As the API answers it: the summary beside the spans.
-		return `${body.replace(/\}\s*$/, body.trim() === "{}" ? "" : ",")}"meshscope":${JSON.stringify(trace.summary)}}`;
+		return `${body.replace(/\}\s*$/, body.trim() === "{}" ? "" : ",")}"meshscope":${JSON.stringify({ ...trace.summary, ...trace.hops })}}`;
 	} finally {
 		await reader.close();
 	}
+}
+
+/** What can be drawn of the answer's hops, read by hand: loading a schema takes longer than all the rest. */
+function hopsOf(trace: object): readonly HopOfSpans[] {
+	const told = fieldOf(fieldOf(trace, "meshscope"), "hops");
+	if (!Array.isArray(told)) return [];
+	return told.flatMap((hop: unknown): HopOfSpans[] => {
+		const status = MTLS_STATUSES.find((known) => known === fieldOf(fieldOf(hop, "mtls"), "status"));
+		const idOf = (role: keyof HopOfSpans["spans"]): string | undefined => {
+			const id = fieldOf(fieldOf(hop, "spans"), role);
+			return typeof id === "string" ? id : undefined;
+		};
+		const spans = { source: idOf("source"), destination: idOf("destination"), waypoint: idOf("waypoint") };
+		return status === undefined ? [] : [{ mtls: { status }, spans }];
+	});
+}
+
+function fieldOf(value: unknown, name: string): unknown {
+	return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 }
 
 function parseTrace(text: string): TracesData {

@@ -4,7 +4,7 @@
 import type { ErrorCode } from "../model/errors.ts";
 import type { Signal } from "../store/store.ts";
 
-export type PayloadEncoding = "otlp-protobuf" | "otlp-json" | "zipkin-json" | "zipkin-protobuf";
+export type PayloadEncoding = "otlp-protobuf" | "otlp-json" | "zipkin-json" | "zipkin-protobuf" | "envoy-als";
 
 export interface IncomingBatch {
 	readonly signal: Signal;

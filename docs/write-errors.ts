@@ -5,7 +5,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { DROP_REASONS, ERRORS } from "../model/errors.ts";
+import { DROP_REASONS, ERRORS, TOPOLOGY_LOSSES } from "../model/errors.ts";
 import type { ErrorEntry } from "../model/errors.ts";
 
 /** Names of grpc/grpc doc/statuscodes.md. */
@@ -26,6 +26,7 @@ export const ERRORS_DOC = join(import.meta.dirname, "errors.md");
 export function errorsDocument(
 	errors: Readonly<Record<string, ErrorEntry>>,
 	dropReasons: Readonly<Record<string, string>>,
+	topologyLosses: Readonly<Record<string, string>>,
 ): string {
 	return [
 		"# Errors",
@@ -54,6 +55,15 @@ export function errorsDocument(
 		"| --- | --- |",
 		...Object.entries(dropReasons).map(([reason, meaning]) => row([`\`${reason}\``, meaning])),
 		"",
+		"## Left out of the graph",
+		"",
+		"What the topology stage could not use, or said before its time. The records themselves are stored and found. Counted by reason",
+		"in `/api/v1/status` and `/metrics`.",
+		"",
+		"| Reason | What happened |",
+		"| --- | --- |",
+		...Object.entries(topologyLosses).map(([reason, meaning]) => row([`\`${reason}\``, meaning])),
+		"",
 	].join("\n");
 }
 
@@ -71,4 +81,4 @@ function grpcName(status: number): string {
 	return `${status} ${name}`;
 }
 
-if (import.meta.main) writeFileSync(ERRORS_DOC, errorsDocument(ERRORS, DROP_REASONS));
+if (import.meta.main) writeFileSync(ERRORS_DOC, errorsDocument(ERRORS, DROP_REASONS, TOPOLOGY_LOSSES));

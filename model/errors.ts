@@ -94,7 +94,7 @@ export const ERRORS = {
 	},
 	unimplemented: {
 		meaning: "The gRPC service or method does not exist here.",
-		fix: "Check the exporter's endpoint; the OTLP collector services and grpc.health.v1.Health are served.",
+		fix: "Check the exporter's endpoint; the OTLP collector services, Envoy's access log service and grpc.health.v1.Health are served.",
 		http: 501,
 		grpc: GRPC.unimplemented,
 		retryable: false,
@@ -188,6 +188,19 @@ export const DROP_REASONS = {
 } as const;
 
 export type DropReason = keyof typeof DROP_REASONS;
+
+/** What the topology stage left out of the graph, or said before its time. The records themselves are stored. */
+export const TOPOLOGY_LOSSES = {
+	implausible_time: "The record began more than a week before it arrived, or a day after: it makes no edge.",
+	trace_too_large: "The trace has more than 100,000 spans: those beyond make no edge.",
+	stated_early:
+		"Too many calls waited for their other side: the trace was evaluated before its time, and corrected if more came.",
+	not_rejoined: "More of a trace came after it was let go, and too many such traces at once: the new part stands by itself.",
+	overflowed_names: "Names beyond the cap of endpoints or series: the call is counted under `(overflow)`.",
+	skipped_groups: "The stage was too far behind to hold the group for it any longer: a crash before it was read leaves it out.",
+} as const;
+
+export type TopologyLoss = keyof typeof TOPOLOGY_LOSSES;
 
 export function assertUnreachable(value: never): never {
 	throw new Error(`unreachable: ${JSON.stringify(value)}`);

@@ -1,5 +1,5 @@
 /** What the running server says about itself: `/api/v1/status`, `/metrics` and the status page show the same numbers. */
-import type { DropReason, ErrorCode } from "./errors.ts";
+import type { DropReason, ErrorCode, TopologyLoss } from "./errors.ts";
 
 export interface SignalCounters {
 	/** Records durably stored since start. */
@@ -34,6 +34,24 @@ export interface ScrapeTargetStatus {
 	readonly lastScrapeMs?: number;
 	/** Why the last scrape gave nothing. */
 	readonly error?: string;
+}
+
+/** The stage that turns what is committed into edges, a moment behind it. */
+export interface TopologyStatus {
+	/** How long the oldest group has waited that is not in the graph yet; 0 where none waits. */
+	readonly lagMs: number;
+	/** Epoch ms of the last flush; absent before the first. */
+	readonly flushedMs?: number;
+	/** Spans at hand, in case more of their traces comes. */
+	readonly spansHeld: number;
+	readonly series: number;
+	readonly bytesOnDisk: number;
+	/** Since start. */
+	readonly losses: Readonly<Record<TopologyLoss, number>>;
+	/** Flushes that found no room on the disk and were tried again. */
+	readonly failedFlushes: number;
+	/** Times that the thread was lost and started again. */
+	readonly restarts: number;
 }
 
 export interface ServerStatus {
@@ -86,6 +104,7 @@ export interface ServerStatus {
 			readonly problem?: string;
 		}[];
 	};
+	readonly topology: TopologyStatus;
 	/** Empty where nothing is scraped. */
 	readonly scrape: readonly ScrapeTargetStatus[];
 	readonly process: {

@@ -1,5 +1,5 @@
 /**
- * The store as read-only SQL tables: spans, span_attributes, logs, metric_points.
+ * The store as read-only SQL tables: spans, span_attributes, logs, metric_points, edges, mtls.
  *
  * Each is a table function over StoreScanner. Its hidden columns `from_time`, `to_time` and `in_service` are arguments: given in
  * parentheses or in WHERE, they go into the scan, so that windows and blocks outside are not read at all. Rows are made as SQLite
@@ -9,7 +9,9 @@ import type Database from "better-sqlite3";
 import { MeshscopeError } from "../model/errors.ts";
 import { MAX_TIME_NS, parseMoment, timeNs } from "../model/time.ts";
 import type { TimeNs } from "../model/time.ts";
-import type { LogEntry, MetricPoint, MetricSeries, ScanQuery, SpanRow, StoreScanner } from "./store.ts";
+import type { GraphEdge } from "../model/topology/graph.ts";
+import { MTLS_STATUSES } from "../model/topology/series.ts";
+import type { EdgeStatement, LogEntry, MetricPoint, MetricSeries, ScanQuery, SpanRow, StoreScanner } from "./store.ts";
 
 export interface SqlColumn {
 	readonly name: string;
@@ -125,6 +127,69 @@ const POINT_COLUMNS: readonly Filled<PointRow>[] = [
 	column("point", "JSON", "the whole point, buckets and quantiles included", ({ point }) => json(point)),
 ];
 
+const EDGE_COLUMNS: readonly Filled<GraphEdge>[] = [
+	column("edge_id", "TEXT", "as the API's /edges/{id}", (row) => row.id),
+	column("source", "TEXT", "node: [kind:][cluster/][namespace/]service", (row) => row.source),
+	column("target", "TEXT", "node", (row) => row.target),
+	column("protocol", "TEXT", "http, grpc, tcp, database, messaging, unknown", (row) => row.protocol),
+	column("unit", "TEXT", "what is counted: requests or connections", (row) => row.unit),
+	column("requests", "REAL", "0 on edges of connections", (row) => scalar(row.requests)),
+	column("connections", "REAL", "0 on edges of requests", (row) => scalar(row.connections)),
+	column("request_rate", "REAL", "a second", (row) => row.requestRate),
+	column("errors", "REAL", "server errors and requests without a response", (row) => scalar(row.errors)),
+	column("client_errors", "REAL", "the caller's mistakes", (row) => scalar(row.clientErrors)),
+	column("error_ratio", "REAL", "0 to 1", (row) => row.errorRatio),
+	column("p50_ms", "REAL", "latency; NULL where nobody measured", (row) => row.latencyMs?.p50 ?? null),
+	column("p90_ms", "REAL", "latency", (row) => row.latencyMs?.p90 ?? null),
+	column("p95_ms", "REAL", "latency", (row) => row.latencyMs?.p95 ?? null),
+	column("p99_ms", "REAL", "latency", (row) => row.latencyMs?.p99 ?? null),
+	column("max_ms", "REAL", "latency", (row) => row.latencyMs?.max ?? null),
+	column("mean_ms", "REAL", "latency", (row) => row.latencyMs?.mean ?? null),
+	column("latency_side", "TEXT", "who measured: source or destination", (row) => row.latencySide ?? null),
+	column("bytes_sent", "REAL", "from source to target", (row) => scalar(row.bytes.sent)),
+	column("bytes_received", "REAL", "from target to source", (row) => scalar(row.bytes.received)),
+	column("mtls", "TEXT", MTLS_STATUSES.join(", "), (row) => row.mtls.status),
+	column("mtls_percent", "REAL", "of what is known; 0 and 100 are exact", (row) => row.mtls.percent ?? null),
+	column("mtls_counts", "JSON", "by status", (row) => json(row.mtls.counts)),
+	column("verified", "INTEGER", "1: an end checked every certificate counted", (row) => (row.mtls.verified ? 1n : 0n)),
+	column("verified_by", "TEXT", "server, client, metric, header or empty", (row) => row.mtls.verifiedBy),
+	column("source_principals", "JSON", "identities of the caller", (row) => json(row.mtls.sourcePrincipals)),
+	column("target_principals", "JSON", "identities of the callee", (row) => json(row.mtls.destinationPrincipals)),
+	column("tls_versions", "JSON", "in use", (row) => json(row.mtls.tlsVersions)),
+	column("failed_handshakes", "REAL", "counted beside the requests", (row) => scalar(row.mtls.failedHandshakes)),
+	column("reporter", "TEXT", "whose counts: both, source, destination, waypoint", (row) => row.reporter),
+	column("evidence", "JSON", "observations by rule", (row) => json(row.evidence)),
+	column("sampled", "INTEGER", "1: counts of a sample of unknown share", (row) => (row.sampled ? 1n : 0n)),
+	column("first_seen", "TEXT", "UTC", (row) => momentText(row.firstSeenMs)),
+	column("last_seen", "TEXT", "UTC", (row) => momentText(row.lastSeenMs)),
+];
+
+const MTLS_COLUMNS: readonly Filled<EdgeStatement>[] = [
+	column("edge_id", "TEXT", "as in edges", (row) => row.edge.id),
+	column("source", "TEXT", "node", (row) => row.edge.source),
+	column("target", "TEXT", "node", (row) => row.edge.target),
+	column("protocol", "TEXT", "of the edge", (row) => row.edge.protocol),
+	column("unit", "TEXT", "what is counted: requests or connections", (row) => row.edge.unit),
+	column("status", "TEXT", MTLS_STATUSES.join(", "), (row) => row.mtls.status),
+	column("source_status", "TEXT", "what the caller's end said", (row) => row.mtls.source),
+	column("target_status", "TEXT", "what the callee's end said", (row) => row.mtls.destination),
+	column("count", "REAL", "scaled up where the share of a sample is known", (row) => scalar(row.count)),
+	column("observed", "REAL", "as they came", (row) => scalar(row.observed)),
+	column("failed_handshakes", "REAL", "no request came of them", (row) => scalar(row.failedHandshakes)),
+	column("source_principal", "TEXT", "NULL where not known", (row) => row.mtls.sourcePrincipal || null),
+	column("target_principal", "TEXT", "NULL where not known", (row) => row.mtls.destinationPrincipal || null),
+	column("tls_version", "TEXT", "NULL where not known", (row) => row.mtls.tlsVersion || null),
+	column("cipher", "TEXT", "NULL where not known", (row) => row.mtls.cipher || null),
+	column("verified_by", "TEXT", "server, client, metric, header or empty", (row) => row.mtls.verifiedBy),
+	column("reporter", "TEXT", "both, source, destination, waypoint", (row) => row.reporter),
+	column("evidence", "TEXT", "the rule: pair, client-only, metric, log, …", (row) => row.evidence),
+	column("outcome", "TEXT", "ok, client_error, server_error, no_response", (row) => row.outcome),
+	column("sampled", "INTEGER", "1: a sample of unknown share", (row) => (row.sampled ? 1n : 0n)),
+	column("first_seen", "TEXT", "UTC", (row) => momentText(row.firstSeenMs)),
+	column("last_seen", "TEXT", "UTC", (row) => momentText(row.lastSeenMs)),
+	column("series", "INTEGER", "number of the series", (row) => BigInt(row.series)),
+];
+
 interface TableDefinition<Row> extends SqlTable {
 	readonly columns: readonly Filled<Row>[];
 	readonly scan: (scanner: StoreScanner, query: ScanQuery) => Iterable<Row>;
@@ -155,7 +220,20 @@ const METRIC_POINTS: TableDefinition<PointRow> = {
 	scan: (scanner, query) => scanner.scanMetricPoints(query),
 };
 
-export const SQL_TABLES: readonly SqlTable[] = [SPANS, SPAN_ATTRIBUTES, LOGS, METRIC_POINTS];
+const EDGES: TableDefinition<GraphEdge> = {
+	name: "edges",
+	help: "one row an edge of the service graph, over the range in whole buckets of 10 s, a minute, an hour or a day",
+	columns: EDGE_COLUMNS,
+	scan: (scanner, query) => scanner.scanEdges(query),
+};
+const MTLS: TableDefinition<EdgeStatement> = {
+	name: "mtls",
+	help: "one row a statement about an edge: every source, status, identity and outcome by itself; never to be summed over evidences",
+	columns: MTLS_COLUMNS,
+	scan: (scanner, query) => scanner.scanEdgeStatements(query),
+};
+
+export const SQL_TABLES: readonly SqlTable[] = [SPANS, SPAN_ATTRIBUTES, LOGS, METRIC_POINTS, EDGES, MTLS];
 
 /** Defines the tables on a connection. The scanner stays the caller's to close, after the last statement. */
 export function defineSqlTables(db: Database.Database, scanner: StoreScanner, nowMs: () => number): void {
@@ -163,6 +241,8 @@ export function defineSqlTables(db: Database.Database, scanner: StoreScanner, no
 	defineTable(db, SPAN_ATTRIBUTES, scanner, nowMs);
 	defineTable(db, LOGS, scanner, nowMs);
 	defineTable(db, METRIC_POINTS, scanner, nowMs);
+	defineTable(db, EDGES, scanner, nowMs);
+	defineTable(db, MTLS, scanner, nowMs);
 }
 
 function defineTable<Row>(db: Database.Database, table: TableDefinition<Row>, scanner: StoreScanner, nowMs: () => number): void {
@@ -227,6 +307,10 @@ function scalar(value: unknown): Cell {
 		default:
 			return value === undefined || value === null ? null : json(value);
 	}
+}
+
+function momentText(ms: number | undefined): string | null {
+	return ms === undefined ? null : new Date(ms).toISOString();
 }
 
 function json(value: unknown): string {

@@ -14,7 +14,8 @@ import type { GroupBy } from "../model/topology/endpoint.ts";
 import type { Graph, GraphEdge } from "../model/topology/graph.ts";
 import type { MtlsReport, UnprotectedEdge } from "../model/topology/mtls-report.ts";
 import type { MtlsCounts } from "../model/topology/mtls-status.ts";
-import type { Evidence, MtlsFinding, Outcome, Reporter } from "../model/topology/series.ts";
+import type { Evidence, MtlsFinding, MtlsStatus, Outcome, Reporter } from "../model/topology/series.ts";
+import type { ToldHops } from "../model/topology/told-hops.ts";
 import type { ServiceTraffic } from "../model/topology/service-traffic.ts";
 
 export type Signal = "traces" | "logs" | "metrics";
@@ -79,10 +80,18 @@ export interface StoreWriter {
  */
 export interface FieldEntries {
 	readonly numbers: Uint32Array;
-	/** Place of each record's first field in `numbers`. */
+	/** Place of each record's first field in `numbers`; `end` is behind the last field of the last record. */
 	readonly firstOfRow: Uint32Array;
+	readonly end: number;
 	/** The greatest number. */
 	readonly count: number;
+	/** Class of each record, from 0: records of one class have equal resources, scopes, names, kinds and statuses. */
+	readonly classOfRow: Uint32Array;
+	readonly classCount: number;
+	/** By number, where in `bytes` they are, tag included. */
+	readonly bytes: Uint8Array<ArrayBuffer>;
+	readonly starts: Uint32Array;
+	readonly lengths: Uint32Array;
 }
 
 export interface AppendReport {
@@ -154,6 +163,11 @@ export interface TraceQuery {
 	readonly minDurationNs?: DurationNs;
 	readonly maxDurationNs?: DurationNs;
 	readonly status?: StatusFilter;
+	/**
+	 * The span belongs to a hop of this mTLS status ({@link ToldHop}). An engine MAY rely on roll-ups for where to look, and so MAY
+	 * miss spans that start more than a minute before or after their hop does.
+	 */
+	readonly mtls?: MtlsStatus;
 	/** All must hold, on one and the same span (its resource's attributes count as its own). */
 	readonly attributes: readonly AttributeFilter[];
 	/** A span's start, inclusive and exclusive. */
@@ -191,6 +205,16 @@ export interface SearchedInfo {
 	/** True when the time budget ended the search before the whole range was seen. */
 	readonly truncated: boolean;
 	readonly damagedWindows: readonly string[];
+	/** Of a search by mTLS status; undefined of any other. */
+	readonly mtls?: MtlsSearched | undefined;
+}
+
+export interface MtlsSearched {
+	/** The range in ms, and how much of it roll-ups ruled out: no hop of that status began there. */
+	readonly rangeMs: number;
+	readonly skippedMs: number;
+	/** Traces whose hops were looked at. */
+	readonly tracesChecked: number;
 }
 
 export interface TraceResult {
@@ -202,6 +226,8 @@ export interface TraceResult {
 
 export interface WholeTrace {
 	readonly summary: TraceSummary;
+	/** MUST be there with JSON; MAY be absent otherwise. */
+	readonly hops?: ToldHops;
 	/**
 	 * The whole trace as protobuf `opentelemetry.proto.trace.v1.TracesData`, each span once, every field as it was sent; or the
 	 * same as OTLP JSON text in UTF-8. In pieces to be put together, none empty: a trace may have hundreds of megabytes.
@@ -511,8 +537,17 @@ export interface StoreReader {
 	close(): Promise<void>;
 }
 
+/** One statement about an edge: an {@link EdgeEvidence} and whose. */
+export interface EdgeStatement extends EdgeEvidence {
+	readonly edge: GraphEdge;
+}
+
 /** Whole-range reads for the command line; synchronous, so that they can feed SQLite's table functions. */
 export interface StoreScanner {
+	/** The graph by service; of a service, the edges from it and to it. */
+	scanEdges(query: ScanQuery): Iterable<GraphEdge>;
+	/** Everything that is stated of those edges. */
+	scanEdgeStatements(query: ScanQuery): Iterable<EdgeStatement>;
 	scanSpans(query: ScanQuery): Iterable<SpanRow>;
 	scanLogs(query: ScanQuery): Iterable<LogEntry>;
 	scanMetricPoints(query: ScanQuery): Iterable<{ readonly series: MetricSeries; readonly point: MetricPoint }>;

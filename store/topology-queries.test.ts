@@ -3,8 +3,9 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { cannedSeries, type CannedSeries } from "../model/topology/canned-series.ts";
 import { histogramIndex } from "../model/topology/histogram.ts";
-import { emptySums, type ResolutionMs, RESOLUTIONS_MS, type SeriesSums } from "../model/topology/series.ts";
+import { emptySums, type MtlsStatus, type ResolutionMs, RESOLUTIONS_MS, type SeriesSums } from "../model/topology/series.ts";
 import { CannedTopology } from "./topology-queries/canned-topology.ts";
+import { timeNs } from "../model/time.ts";
 import { planSteps, planWindow } from "./topology-queries/plan.ts";
 import { topologyQueries } from "./topology-queries.ts";
 
@@ -194,4 +195,103 @@ test("answers survive being sent to another thread", () => {
 	const { id } = queries.graph(range).graph.edges[0]!;
 	for (const answer of [queries.graph(range), queries.mtls(range), queries.edge({ ...range, id })])
 		assert.deepEqual(structuredClone(answer), answer);
+});
+
+const RANGE = { fromNs: timeNs(BigInt(NOW - 6 * HOUR) * 1_000_000n), toNs: timeNs(BigInt(NOW) * 1_000_000n) };
+
+test("every edge of a range is told, and every statement about it, of all services or of one", () => {
+	const topology = topologyOf(
+		[
+			{ from: "web", to: "cart", mtls: "mutual_tls" },
+			{ from: "web", to: "cart", evidence: "log", reporter: "destination", mtls: "plaintext" },
+			{ from: "cart", to: "db" },
+			{ from: "a", to: "b" },
+		],
+		[NOW - 2 * HOUR],
+	);
+	const queries = topologyQueries(topology, () => NOW);
+	const told = (edges: readonly { readonly source: string; readonly target: string }[]): string[] =>
+		edges.map(({ source, target }) => `${source} ${target}`);
+	assert.deepEqual(told(queries.edges(RANGE)), ["a b", "cart db", "web cart"]);
+	assert.deepEqual(told(queries.edges({ ...RANGE, service: "cart" })), ["cart db", "web cart"]);
+	assert.deepEqual(told(queries.edges({ ...RANGE, service: "car" })), []);
+	assert.deepEqual(told(queries.edges({ fromNs: timeNs(0n), toNs: timeNs(1n << 63n) })), ["a b", "cart db", "web cart"]);
+	assert.deepEqual(told(queries.edges({ fromNs: timeNs(0n), toNs: timeNs(1n) })), []);
+	assert.deepEqual(told(queries.edges({ fromNs: timeNs(BigInt(NOW + DAY) * 1_000_000n), toNs: timeNs(1n << 63n) })), []);
+	const statements = [...queries.edgeStatements({ ...RANGE, service: "web" })];
+	assert.deepEqual(statements.map(({ edge, evidence, mtls }) => [edge.target, evidence, mtls.status]).toSorted(), [
+		["cart", "log", "plaintext"],
+		["cart", "pair", "mutual_tls"],
+	]);
+});
+
+function placesOf(topology: CannedTopology, status: MtlsStatus, fromMs: number, toMs: number, services = ["web", "cart"]) {
+	const queries = topologyQueries(topology, () => NOW);
+	return queries.mtlsPlaces({ status, fromMs, toMs }, (name) => services.includes(name));
+}
+
+test("hops of a status can be in the minutes that count one, and where nothing was counted yet", () => {
+	const seen = NOW - 3 * HOUR;
+	const topology = topologyOf([{ from: "web", to: "cart", mtls: "plaintext" }], [NOW - 2 * DAY, seen]);
+	topology.flush(NOW, new Map());
+	const [first, last, ...others] = placesOf(topology, "plaintext", NOW - 6 * HOUR, NOW);
+	assert.deepEqual(others, []);
+	assert.ok(first !== undefined && last !== undefined);
+	assert.ok(first.fromMs <= seen && seen < first.toMs && first.toMs - first.fromMs <= 3 * MINUTE);
+	assert.deepEqual(first.services, new Set(["web", "cart"]));
+	assert.deepEqual(last, { fromMs: NOW - MINUTE, toMs: NOW, services: undefined });
+	assert.deepEqual(placesOf(topology, "tls", NOW - 6 * HOUR, NOW), [last]);
+	assert.deepEqual(placesOf(topology, "plaintext", NOW - 6 * HOUR, NOW, ["cart"])[0]?.services, new Set(["cart"]));
+	assert.equal(placesOf(topology, "plaintext", NOW - 6 * HOUR, NOW, [])[0]?.services, undefined);
+});
+
+test("what metrics and access logs alone saw has no trace to look for", () => {
+	const topology = topologyOf(
+		[
+			{ evidence: "metric", mtls: "plaintext" },
+			{ evidence: "log", mtls: "plaintext" },
+		],
+		[NOW - 3 * HOUR],
+	);
+	topology.flush(NOW, new Map());
+	assert.deepEqual(placesOf(topology, "plaintext", NOW - 6 * HOUR, NOW - HOUR), []);
+});
+
+test("nothing is ruled out where nothing was counted: without roll-ups, and before the first", () => {
+	const range = [NOW - 60 * DAY, NOW] as const;
+	assert.deepEqual(placesOf(new CannedTopology(), "tls", ...range), [
+		{ fromMs: range[0], toMs: range[1], services: undefined },
+	]);
+	const topology = topologyOf([{ mtls: "plaintext" }], [NOW - 5 * DAY]);
+	topology.flush(NOW, new Map());
+	const places = placesOf(topology, "tls", ...range);
+	assert.deepEqual(
+		places.map(({ fromMs, toMs }) => [fromMs, toMs]),
+		[
+			[range[0], Math.floor((NOW - 5 * DAY) / DAY) * DAY],
+			[NOW - MINUTE, NOW],
+		],
+	);
+});
+
+test("every hop that was counted lies in a place, whatever the range, from a bounded number of buckets", () => {
+	const times = fc.array(fc.integer({ min: NOW - 90 * DAY, max: NOW - 1 }), { minLength: 1, maxLength: 20 });
+	const widths = fc.constantFrom<readonly ResolutionMs[]>(
+		RESOLUTIONS_MS,
+		[60_000, 3_600_000, 86_400_000],
+		[3_600_000, 86_400_000],
+	);
+	fc.assert(
+		fc.property(times, widths, fc.integer({ min: 1, max: 92 * DAY }), (seen, kept, lengthMs) => {
+			const topology = topologyOf([{ mtls: "tls" }], seen, kept);
+			topology.flush(NOW, new Map());
+			const places = placesOf(topology, "tls", NOW - lengthMs, NOW);
+			for (const timeMs of seen.filter((one) => one >= NOW - lengthMs))
+				assert.ok(places.some(({ fromMs, toMs }) => timeMs >= fromMs && timeMs < toMs));
+			for (const [i, place] of places.entries())
+				assert.ok(place.fromMs < place.toMs && place.fromMs > (places[i - 1]?.toMs ?? 0));
+			assert.ok(topology.reads <= 700, String(topology.reads));
+		}),
+		{ numRuns: 60 },
+	);
 });

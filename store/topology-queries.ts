@@ -2,15 +2,20 @@
  * Every answer about the topology, computed from roll-ups: what an engine's reader calls, whatever keeps the roll-ups. One instance a
  * thread; it owns what is kept between two questions.
  */
-import { type Graph, type GraphInput, resolveGraph } from "../model/topology/graph.ts";
+import { type Graph, type GraphEdge, type GraphInput, resolveGraph } from "../model/topology/graph.ts";
+import type { ToldHops } from "../model/topology/told-hops.ts";
+import type { DecodedSpans } from "../model/topology/hops/decoded-spans.ts";
 import { mtlsReport } from "../model/topology/mtls-report.ts";
+import type { MtlsStatus } from "../model/topology/series.ts";
 import { serviceTraffic } from "../model/topology/service-traffic.ts";
 import type {
 	EdgeQuery,
 	EdgeResult,
+	EdgeStatement,
 	GraphQuery,
 	GraphResult,
 	MtlsResult,
+	ScanQuery,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
 	TopologyWindow,
@@ -18,10 +23,18 @@ import type {
 import type { TopologyReader } from "./topology.ts";
 import { edgePoints, evidenceRows, exemplarAnswer, latencyBuckets } from "./topology-queries/edge-detail.ts";
 import { KnownSeries } from "./topology-queries/known-series.ts";
+import { mtlsPlaces, type Place } from "./topology-queries/mtls-places.ts";
 import { MAX_STEP_BUCKETS, planSteps } from "./topology-queries/plan.ts";
+import { toldHops } from "./topology-queries/trace-hops.ts";
 import { type WindowSums, WindowSumsCache } from "./topology-queries/window-sums.ts";
 import { MeshscopeError } from "../model/errors.ts";
 
+export type { Place } from "./topology-queries/mtls-places.ts";
+export { spanKey, spansOfStatus } from "./topology-queries/trace-hops.ts";
+
+/** Traces are opened often, and reading addresses takes as long as reading a hundred of them. */
+const ADDRESSES_OF_TRACES_MS = 60_000;
+const DAY_MS = 86_400_000;
 /** Of one edge; the newest ones. */
 const MAX_EXEMPLARS = 300;
 /** Traces told with an edge that is not protected, and edges that get any. */
@@ -33,6 +46,15 @@ export interface TopologyQueries {
 	edge(query: EdgeQuery): EdgeResult | undefined;
 	mtls(query: GraphQuery): MtlsResult;
 	serviceTraffic(query: ServiceTrafficQuery): ServiceTrafficResult | undefined;
+	/** The graph by service; the range ends where roll-ups do. */
+	edges(query: ScanQuery): readonly GraphEdge[];
+	edgeStatements(query: ScanQuery): Iterable<EdgeStatement>;
+	traceHops(spans: DecodedSpans): ToldHops;
+	/** @param isService whether any span was ever sent under the name */
+	mtlsPlaces(
+		query: { readonly status: MtlsStatus; readonly fromMs: number; readonly toMs: number },
+		isService: (name: string) => boolean,
+	): readonly Place[];
 }
 
 /** @param now epoch ms */
@@ -59,7 +81,28 @@ export function topologyQueries(reader: TopologyReader, now: () => number): Topo
 		return { sums, input, graph: resolveGraph(input) };
 	};
 
+	const edgesOf = (query: ScanQuery): { sums: WindowSums; input: GraphInput; edges: readonly GraphEdge[] } => {
+		const fromMs = Math.max(Number(query.fromNs) / 1e6, reader.oldest(DAY_MS) ?? 0);
+		const toMs = Math.max(fromMs, Math.min(Number(query.toNs) / 1e6, now()));
+		const { sums, input, graph } = resolved({ fromMs, toMs, groupBy: "service" });
+		const { service } = query;
+		if (service === undefined) return { sums, input, edges: graph.edges };
+		const wanted = new Set(graph.nodes.filter((node) => node.service === service || node.id === service).map(({ id }) => id));
+		return { sums, input, edges: graph.edges.filter(({ source, target }) => wanted.has(source) || wanted.has(target)) };
+	};
+
 	return {
+		edges: (query) => edgesOf(query).edges,
+
+		*edgeStatements(query) {
+			const { sums, input, edges } = edgesOf(query);
+			const byId = new Map(sums.series.map((series) => [series.id, series]));
+			for (const edge of edges) {
+				const own = edge.series.map((id) => byId.get(id)!);
+				for (const evidence of evidenceRows(edge, own, input.book)) yield { ...evidence, edge };
+			}
+		},
+
 		graph(query) {
 			const { sums, graph } = resolved(query);
 			return { window: windowOf(sums), seconds: sums.seconds, graph };
@@ -122,5 +165,8 @@ export function topologyQueries(reader: TopologyReader, now: () => number): Topo
 			const traffic = serviceTraffic(inputOf(sums, "service"), service);
 			return traffic && { window: windowOf(sums), traffic };
 		},
+
+		traceHops: (spans) => toldHops(spans, known.endpoints(ADDRESSES_OF_TRACES_MS)),
+		mtlsPlaces: (query, isService) => mtlsPlaces(reader, known, query, isService),
 	};
 }

@@ -5,7 +5,6 @@
  * Words in capitals are requirements on an engine.
  */
 import type { TraceId } from "../model/ids.ts";
-import type { TimeNs } from "../model/time.ts";
 import type { AddressSighting, CertificateSighting, Exemplar, ResolutionMs } from "../model/topology/series.ts";
 
 /** A committed group's place in the order of commits. Compare by window, then by commit. */
@@ -124,12 +123,10 @@ export interface CommittedTraces {
 	/** The whole trace as `opentelemetry.proto.trace.v1.TracesData`, each span once. */
 	trace(id: TraceId, upTo: CommitRef | undefined): Uint8Array<ArrayBuffer> | undefined;
 	/**
-	 * Every trace that has a span ending after the time, whole and once. Windows whose arrival times ended an hour before it are not
-	 * looked at. Reading to the end is not needed.
+	 * {@link hash} of the traces in the newest windows, newest first in blocks, at most `max`, of groups up to `upTo`; a trace MAY come
+	 * more than once.
 	 */
-	endingAfter(timeNs: TimeNs, upTo: CommitRef | undefined): Iterable<Uint8Array<ArrayBuffer>>;
-	/** {@link hash} of the traces in the newest windows, newest first in blocks, at most `max`; a trace MAY come more than once. */
-	recentTraceHashes(max: number): Uint32Array;
+	recentTraceHashes(max: number, upTo: CommitRef | undefined): Uint32Array;
 	/** 32 well-mixed bits of a trace id, given as four big-endian words. */
 	hash(w0: number, w1: number, w2: number, w3: number): number;
 	/** When the oldest window began, epoch ms: older traces are gone. Undefined when there is none. */

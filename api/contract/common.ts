@@ -59,6 +59,16 @@ export const searchedInfo = z
 			.array(z.string())
 			.readonly()
 			.meta({ description: "Windows that could not be read; the rest was searched." }),
+		mtls: z
+			.object({
+				rangeMs: z.number().meta({ description: "Length of the range." }),
+				skippedMs: z.number().meta({
+					description: "How much of it was passed over, since the graph counts no hop of that status there.",
+				}),
+				tracesChecked: z.number().meta({ description: "Traces whose hops were looked at." }),
+			})
+			.optional()
+			.meta({ description: "Of a search by mTLS status." }),
 	})
 	.meta({
 		id: "SearchedInfo",

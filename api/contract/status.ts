@@ -32,6 +32,19 @@ const windowStatus = z
 	})
 	.meta({ id: "WindowStatus" });
 
+const topologyStatus = z
+	.object({
+		lagMs: z.number().meta({ description: "How long the oldest group has waited that is not in the graph yet." }),
+		flushedMs: epochMs.optional().meta({ description: "Of the last flush; absent before the first." }),
+		spansHeld: z.number().meta({ description: "Spans at hand, in case more of their traces comes." }),
+		series: z.number(),
+		bytesOnDisk: z.number(),
+		losses: counts.meta({ description: "Left out of the graph, or said before its time, since start, by reason." }),
+		failedFlushes: z.number().meta({ description: "Flushes that found no room and were tried again." }),
+		restarts: z.number().meta({ description: "Times that the thread was lost and started again." }),
+	})
+	.meta({ id: "TopologyStatus" });
+
 const scrapeTarget = z
 	.object({
 		target: z.string().meta({ description: "Its URL without a query." }),
@@ -91,6 +104,7 @@ export const statusAnswer = z
 			retention: z.object({ maxAgeMs: z.number(), maxBytes: z.number() }),
 			windows: z.array(windowStatus).readonly(),
 		}),
+		topology: topologyStatus.meta({ description: "The stage that turns what is committed into edges." }),
 		scrape: z.array(scrapeTarget).readonly().meta({ description: "Targets that are scraped." }),
 		process: z.object({ rssBytes: z.number(), heapUsedBytes: z.number(), cpuSeconds: z.number(), nodeVersion: z.string() }),
 	})

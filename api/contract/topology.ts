@@ -1,5 +1,7 @@
 /** `/api/v1/graph`, `/edges`, `/mtls` and a service's traffic: who calls whom, and what is known of it. */
 import * as z from "zod";
+import { NODE_KINDS } from "../../model/topology/endpoint.ts";
+import { EVIDENCES, MTLS_STATUSES, OUTCOMES, PROTOCOLS, REPORTERS, UNITS, VERIFICATIONS } from "../../model/topology/series.ts";
 import { CAPS, commonQuery, text, traceIdText } from "./common.ts";
 
 export const GROUPINGS = ["service", "namespace", "workload"] as const;
@@ -56,12 +58,23 @@ const window = z
 	.meta({ id: "TopologyWindow", description: "What the answer is about: the asked range, widened to whole buckets." });
 
 const counts = z.record(z.string(), z.number());
-const outcome = z.enum(["ok", "client_error", "server_error", "no_response"]);
-const mtlsStatus = z.enum(["mutual_tls", "tls", "plaintext", "none", "mixed", "unknown"]);
-const verification = z.enum(["server", "client", "metric", "header", ""]);
-const protocol = z.enum(["http", "grpc", "tcp", "database", "messaging", "unknown"]);
-const unit = z.enum(["requests", "connections"]);
-const reporter = z.enum(["both", "source", "destination", "waypoint"]);
+export const outcome = z.enum(OUTCOMES);
+export const mtlsStatus = z.enum(MTLS_STATUSES);
+const verification = z.enum(VERIFICATIONS);
+export const protocol = z.enum(PROTOCOLS);
+const unit = z.enum(UNITS);
+export const reporter = z.enum(REPORTERS);
+export const evidence = z.enum(EVIDENCES);
+export const mtlsFinding = z.object({
+	status: mtlsStatus,
+	source: mtlsStatus,
+	destination: mtlsStatus,
+	sourcePrincipal: z.string(),
+	destinationPrincipal: z.string(),
+	tlsVersion: z.string(),
+	cipher: z.string(),
+	verifiedBy: verification,
+});
 const witness = z.enum(["metrics", "logs", "spans"]);
 
 const mtlsCounts = z
@@ -166,7 +179,7 @@ const graphNode = z
 		cluster: z.string(),
 		namespace: z.string(),
 		service: z.string().meta({ description: "Empty when grouped by namespace." }),
-		kind: z.enum(["service", "gateway", "database", "messaging", "external", "unknown", "overflow", "namespace"]),
+		kind: z.enum([...NODE_KINDS, "namespace"]),
 		requests: z.number().meta({ description: "Received." }),
 		connections: z.number(),
 		errors: z.number(),
@@ -265,31 +278,12 @@ export const edgeAnswer = z
 			.array(
 				z.object({
 					series: z.number(),
-					evidence: z.enum([
-						"pair",
-						"request-id",
-						"client-only",
-						"server-only",
-						"client-client",
-						"server-server",
-						"waypoint",
-						"metric",
-						"log",
-					]),
+					evidence,
 					reporter,
 					sampled: z.boolean(),
 					source: namedEnd,
 					target: namedEnd,
-					mtls: z.object({
-						status: mtlsStatus,
-						source: mtlsStatus,
-						destination: mtlsStatus,
-						sourcePrincipal: z.string(),
-						destinationPrincipal: z.string(),
-						tlsVersion: z.string(),
-						cipher: z.string(),
-						verifiedBy: verification,
-					}),
+					mtls: mtlsFinding,
 					outcome,
 					destinationOutcome: outcome.optional(),
 					observed: z.number(),

@@ -1,6 +1,7 @@
 /** `/api/v1/traces`: search, and one trace by its ID. */
 import * as z from "zod";
 import { CAPS, commonQuery, DEFAULT_LIMITS, limitParameter, searchedInfo, text, timeUnixNano, traceIdText } from "./common.ts";
+import { evidence, mtlsFinding, mtlsStatus, outcome, protocol, reporter } from "./topology.ts";
 
 export const traceSummary = z
 	.object({
@@ -42,6 +43,12 @@ export const traceQuery = z.object({
 		.enum(["unset", "ok", "error"])
 		.optional()
 		.meta({ description: "Span status.", examples: ["error"] }),
+	mtls: mtlsStatus.optional().meta({
+		description:
+			"The span belongs to a hop of this mTLS status: one end's span of a call between workloads, or an app's behind its proxy. " +
+			"Spans that start more than a minute from their hop may be missed.",
+		examples: ["plaintext"],
+	}),
 	attr: commonQuery.attr,
 	from: commonQuery.from,
 	to: commonQuery.to,
@@ -63,8 +70,46 @@ export const tracePath = z.object({
 	}),
 });
 
+const spanIdText = z.string().optional();
+const ns = z.number().optional();
+
+export const traceHop = z
+	.object({
+		edgeId: z.string().meta({ description: "Of the graph by service: `/api/v1/edges/{id}` tells more." }),
+		source: z.string().meta({ description: "Node ID." }),
+		target: z.string().meta({ description: "Node ID." }),
+		protocol,
+		evidence,
+		reporter,
+		mtls: mtlsFinding,
+		outcome: outcome.meta({ description: "As the caller felt it." }),
+		destinationOutcome: outcome.optional().meta({ description: "What the destination said where it differs." }),
+		code: z.string().meta({ description: "`200`, `grpc:14`; empty where there was none." }),
+		flags: z.string().meta({ description: "Envoy's response flags, comma-separated." }),
+		attempts: z.number(),
+		startMs: z.number().meta({ description: "Epoch milliseconds, at the caller where it reported." }),
+		sourceLatencyNs: ns.meta({ description: "Absent where that end did not report." }),
+		destinationLatencyNs: ns,
+		appNs: ns.meta({ description: "The callee's app's own span." }),
+		proxyNs: ns.meta({ description: "What the callee's proxy took longer." }),
+		spans: z
+			.object({
+				source: spanIdText,
+				destination: spanIdText,
+				sourceApp: spanIdText,
+				destinationApp: spanIdText,
+				waypoint: spanIdText,
+			})
+			.meta({ description: "IDs of the spans nearest to the network, of the apps' own, and of one that names both ends." }),
+	})
+	.meta({ id: "TraceHop", description: "A call from one workload to another, as it is counted in the graph." });
+export type TraceHop = z.infer<typeof traceHop>;
+
 export const wholeTraceSummary = traceSummary
 	.extend({
+		hops: z.array(traceHop).readonly().meta({ description: "By start; the first 10,000." }),
+		hopCount: z.number().meta({ description: "All hops, told or not." }),
+		spansLeft: z.number().meta({ description: "Spans beyond the first 100,000, of which hops were not made." }),
 		damagedWindows: z
 			.array(z.string())
 			.readonly()

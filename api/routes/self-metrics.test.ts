@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DROP_REASONS } from "../../model/errors.ts";
+import { DROP_REASONS, TOPOLOGY_LOSSES } from "../../model/errors.ts";
 import { cannedStatus } from "../canned-server.ts";
 import { prometheusText } from "./self-metrics.ts";
 
@@ -45,10 +45,15 @@ test("what was counted is there by signal and reason, in base units, and what wa
 		'meshscope_ingest_ack_seconds{quantile="0.99"} 0.057',
 		'meshscope_store_windows{state="damaged"} 1',
 		"meshscope_store_retention_max_age_seconds 604800",
+		"meshscope_topology_lag_seconds 1.5",
+		'meshscope_topology_losses_total{reason="overflowed_names"} 19',
+		'meshscope_topology_losses_total{reason="trace_too_large"} 0',
+		"meshscope_topology_failed_flushes_total 21",
 		"meshscope_ready 1",
 	];
 	for (const line of expected) assert.ok(text.includes(`${line}\n`), line);
 	for (const reason of Object.keys(DROP_REASONS)) assert.ok(text.includes(`{signal="metrics",reason="${reason}"}`), reason);
+	for (const reason of Object.keys(TOPOLOGY_LOSSES)) assert.ok(text.includes(`losses_total{reason="${reason}"}`), reason);
 });
 
 test("a label value is escaped, and a family without a sample is left out", () => {

@@ -1,5 +1,5 @@
 /** The server's own numbers in Prometheus' text form (exposition format 0.0.4): the same that the status page shows. */
-import { DROP_REASONS, type ErrorCode } from "../../model/errors.ts";
+import { DROP_REASONS, type ErrorCode, TOPOLOGY_LOSSES } from "../../model/errors.ts";
 import type { ServerStatus } from "../../model/status.ts";
 
 export const PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8";
@@ -21,7 +21,7 @@ type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [labels: Labels, value: number];
 
 export function prometheusText(status: ServerStatus): string {
-	const { ingest, pipeline, store } = status;
+	const { ingest, pipeline, store, topology } = status;
 	const bySignal = (value: (counters: ServerStatus["ingest"]["traces"]) => number): Sample[] =>
 		SIGNALS.map((signal) => [{ signal }, value(ingest[signal])]);
 	const windows = (state: string): number => store.windows.filter((window) => window.state === state).length;
@@ -56,12 +56,12 @@ export function prometheusText(status: ServerStatus): string {
 		counter(
 			"ingest_dropped_records_total",
 			"Records left out of stored batches.",
-			SIGNALS.flatMap((signal) => labelled(signal, "reason", Object.keys(DROP_REASONS), ingest[signal].droppedRecords)),
+			SIGNALS.flatMap((signal) => labelled({ signal }, "reason", Object.keys(DROP_REASONS), ingest[signal].droppedRecords)),
 		),
 		counter(
 			"ingest_refused_batches_total",
 			"Batches refused whole.",
-			SIGNALS.flatMap((signal) => labelled(signal, "code", USUAL_REFUSALS, ingest[signal].refusedBatches)),
+			SIGNALS.flatMap((signal) => labelled({ signal }, "code", USUAL_REFUSALS, ingest[signal].refusedBatches)),
 		),
 		counter("ingest_invalid_utf8_strings_total", "Strings in which invalid UTF-8 was replaced.", [
 			[{}, ingest.invalidUtf8Strings],
@@ -102,6 +102,18 @@ export function prometheusText(status: ServerStatus): string {
 		),
 		gauge("store_retention_max_age_seconds", "Age at which a window is removed.", [[{}, store.retention.maxAgeMs / 1_000]]),
 		gauge("store_retention_max_bytes", "Bytes beyond which the oldest window is removed.", [[{}, store.retention.maxBytes]]),
+
+		gauge("topology_lag_seconds", "Age of the oldest group that is not in the graph yet.", [[{}, topology.lagMs / 1_000]]),
+		gauge("topology_spans_held", "Spans at hand, in case more of their traces comes.", [[{}, topology.spansHeld]]),
+		gauge("topology_series", "Series of edges.", [[{}, topology.series]]),
+		gauge("topology_disk_bytes", "Bytes of roll-ups on disk.", [[{}, topology.bytesOnDisk]]),
+		counter(
+			"topology_losses_total",
+			"What was left out of the graph, or said before its time.",
+			labelled({}, "reason", Object.keys(TOPOLOGY_LOSSES), topology.losses),
+		),
+		counter("topology_failed_flushes_total", "Flushes that found no room on the disk.", [[{}, topology.failedFlushes]]),
+		counter("topology_restarts_total", "Times that the topology thread was lost.", [[{}, topology.restarts]]),
 
 		gauge(
 			"scrape_up",
@@ -152,13 +164,13 @@ function byTarget({ scrape }: ServerStatus, value: (target: ServerStatus["scrape
 
 /** The known names with 0 where nothing was counted, then whatever else was. */
 function labelled(
-	signal: string,
+	labels: Labels,
 	label: string,
 	known: readonly string[],
 	counts: Readonly<Partial<Record<string, number>>>,
 ): Sample[] {
 	const names = new Set([...known, ...Object.keys(counts)]);
-	return [...names].map((name) => [{ signal, [label]: name }, counts[name] ?? 0]);
+	return [...names].map((name) => [{ ...labels, [label]: name }, counts[name] ?? 0]);
 }
 
 function counter(name: string, help: string, samples: readonly Sample[]): string {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { summary } from "../canned-server.ts";
 import { acceptedProtobuf, withSummary } from "./traces.ts";
 
-const answered = { ...summary, damagedWindows: ["2025-12-31T23"] };
+const answered = { ...summary, hops: [], hopCount: 0, spansLeft: 0, damagedWindows: ["2025-12-31T23"] };
 
 function joined(parts: readonly Uint8Array[]): string {
 	return Buffer.concat(parts).toString();

@@ -1,8 +1,10 @@
 /** Trace search, and one trace by its ID: the body goes from the reader to the client without ever being parsed. */
 import { Readable } from "node:stream";
+import type { ToldHops } from "../../model/topology/told-hops.ts";
 import type { FastifyInstance } from "fastify";
 import { MeshscopeError } from "../../model/errors.ts";
 import type { TraceId } from "../../model/ids.ts";
+import { MTLS_STATUSES } from "../../model/topology/series.ts";
 import type { TraceQuery } from "../../store/store.ts";
 import { CAPS, DEFAULT_LIMITS } from "../contract/common.ts";
 import type { TraceSearchAnswer, WholeTraceSummary } from "../contract/traces.ts";
@@ -12,6 +14,8 @@ import { addRoute, ask, type RouteContext, sendJson } from "./context.ts";
 /** A client that reads slowly holds one slice more than its socket buffers. */
 const SLICE_BYTES = 256 * 1024;
 const CLOSING_BRACE = 0x7d;
+/** With protobuf, where nobody would see them. */
+const NO_HOPS: ToldHops = { hops: [], hopCount: 0, spansLeft: 0 };
 
 export function addTraceRoutes(scope: FastifyInstance, context: RouteContext): void {
 	addRoute(scope, "traces", async ({ parameters, reply }) => {
@@ -28,9 +32,9 @@ export function addTraceRoutes(scope: FastifyInstance, context: RouteContext): v
 		const found = await ask(context, reply, (signal) => context.reader.trace(id, format, signal));
 		const { trace, damagedWindows } = found;
 		if (trace === undefined) throw noTrace(id, damagedWindows);
-		const { summary, body } = trace;
+		const { summary, body, hops = NO_HOPS } = trace;
 		reply.header("cache-control", "no-store").header("vary", "Accept");
-		const parts = protobufType === undefined ? withSummary(body, { ...summary, damagedWindows }) : body;
+		const parts = protobufType === undefined ? withSummary(body, { ...summary, ...hops, damagedWindows }) : body;
 		const bytes = parts.reduce((sum, part) => sum + part.length, 0);
 		context.budget.hold(bytes, reply);
 		return reply
@@ -46,6 +50,7 @@ function traceQueryOf(parameters: Parameters, nowMs: number): TraceQuery {
 	const minDurationNs = durationParameter(parameters, "minDuration");
 	const maxDurationNs = durationParameter(parameters, "maxDuration");
 	const status = oneOf(parameters, "status", ["unset", "ok", "error"]);
+	const mtls = oneOf(parameters, "mtls", MTLS_STATUSES);
 	if (minDurationNs !== undefined && maxDurationNs !== undefined && minDurationNs > maxDurationNs) {
 		throw new MeshscopeError("invalid_argument", "`minDuration` is longer than `maxDuration`", {
 			details: { parameter: "minDuration" },
@@ -57,6 +62,7 @@ function traceQueryOf(parameters: Parameters, nowMs: number): TraceQuery {
 		...(minDurationNs === undefined ? {} : { minDurationNs }),
 		...(maxDurationNs === undefined ? {} : { maxDurationNs }),
 		...(status === undefined ? {} : { status }),
+		...(mtls === undefined ? {} : { mtls }),
 		attributes: attributeFilters(parameters),
 		...timeRange(parameters, nowMs, CAPS.searchRangeDays),
 		limit: limitOf(parameters, DEFAULT_LIMITS.traces, CAPS.traces),

@@ -16,7 +16,7 @@ export interface RunningStore {
 	readonly reader: StoreReader;
 	/** Resolves, never rejects, when the writer can no longer go on. */
 	readonly failed: Promise<Error>;
-	status(): Promise<Pick<ServerStatus, "ingest" | "pipeline" | "store">>;
+	status(): Promise<Pick<ServerStatus, "ingest" | "pipeline" | "store" | "topology">>;
 	/** Commits what was submitted and releases every file. */
 	close(): Promise<void>;
 }
@@ -49,9 +49,14 @@ export async function openRunningStore(
 		reader,
 		failed: pipeline.failed,
 		async status() {
-			const { ingest, pipeline: queue, store } = await pipeline.status();
-			const { capabilities: _, ...facts } = store;
-			return { ingest, pipeline: queue, store: { engine: "sqlite", directory: settings.dataDirectory, ...facts } };
+			const { ingest, pipeline: queue, store, topology } = await pipeline.status();
+			const { capabilities: _, topologySkipped: _skipped, ...facts } = store;
+			return {
+				ingest,
+				pipeline: queue,
+				store: { engine: "sqlite", directory: settings.dataDirectory, ...facts },
+				topology,
+			};
 		},
 		async close() {
 			await Promise.all([pipeline.close(), reader.close()]);

@@ -3,7 +3,10 @@ import { test } from "node:test";
 import { MeshscopeError } from "../../model/errors.ts";
 import { MAX_TIME_NS } from "../../model/time.ts";
 import { SQL_TABLES } from "../../store/sql-tables.ts";
-import type { LogEntry, MetricPoint, MetricSeries, ScanQuery, SpanRow, StoreScanner } from "../../store/store.ts";
+import { cannedSeries } from "../../model/topology/canned-series.ts";
+import { endpointBook } from "../../model/topology/endpoint-book.ts";
+import { type GraphEdge, resolveGraph } from "../../model/topology/graph.ts";
+import type { EdgeStatement, LogEntry, MetricPoint, MetricSeries, ScanQuery, SpanRow, StoreScanner } from "../../store/store.ts";
 import { resultLines } from "./output.ts";
 import type { OutputFormat } from "./output.ts";
 import { openSqlSession } from "./session.ts";
@@ -61,6 +64,56 @@ const SERIES: MetricSeries = {
 };
 const POINT: MetricPoint = { timeUnixNano: "1767225600000000000", startTimeUnixNano: "0", value: "9007199254740993", flags: 0 };
 
+const EDGES = resolveGraph({
+	series: cannedSeries(
+		{
+			from: "web",
+			to: "shop/cart",
+			mtls: "mutual_tls",
+			count: 3,
+			sourceNs: [1e6, 2e6, 3e6],
+			principals: ["spiffe://w", "spiffe://c"],
+		},
+		{ from: "web", to: "shop/cart", mtls: "plaintext", count: 1, outcome: "server_error" },
+		{ from: "cart", to: "db", protocol: "tcp", count: 2 },
+	),
+	groupBy: "service",
+	book: endpointBook([], new Map()),
+	certificates: [],
+	seconds: 60,
+}).edges;
+const STATEMENT: Omit<EdgeStatement, "edge"> = {
+	series: 7,
+	evidence: "pair",
+	reporter: "both",
+	sampled: false,
+	source: { told: "web", taken: "web" },
+	target: { told: "cart", taken: "shop/cart" },
+	mtls: {
+		status: "plaintext",
+		source: "plaintext",
+		destination: "unknown",
+		sourcePrincipal: "",
+		destinationPrincipal: "",
+		tlsVersion: "",
+		cipher: "",
+		verifiedBy: "client",
+	},
+	outcome: "ok",
+	destinationOutcome: undefined,
+	observed: 2,
+	count: 2.5,
+	attempts: 2,
+	failedHandshakes: 0,
+	bytes: { sent: 0, received: 0 },
+	codes: {},
+	flags: {},
+	sourceP95Ms: undefined,
+	destinationP95Ms: undefined,
+	firstSeenMs: NOW_MS,
+	lastSeenMs: undefined,
+};
+
 class FakeScanner implements StoreScanner {
 	readonly queries: ScanQuery[] = [];
 	spansRead = 0;
@@ -79,6 +132,14 @@ class FakeScanner implements StoreScanner {
 	*scanMetricPoints(query: ScanQuery): Iterable<{ series: MetricSeries; point: MetricPoint }> {
 		this.queries.push(query);
 		yield { series: SERIES, point: POINT };
+	}
+	*scanEdges(query: ScanQuery): Iterable<GraphEdge> {
+		this.queries.push(query);
+		yield* EDGES;
+	}
+	*scanEdgeStatements(query: ScanQuery): Iterable<EdgeStatement> {
+		this.queries.push(query);
+		for (const edge of EDGES) yield { ...STATEMENT, edge };
 	}
 	verify(): never {
 		throw new Error("not asked for here");
@@ -111,6 +172,8 @@ test("time and service arguments reach the scan, in parentheses and in WHERE ali
 		"span_attributes('now-1h', 'now', 'cart')",
 		"logs('now-1h', 'now', 'cart')",
 		"metric_points('now-1h', 'now', 'cart')",
+		"edges('now-1h', 'now', 'cart')",
+		"mtls WHERE from_time = 'now-1h' AND to_time = 'now' AND in_service = 'cart'",
 	]) {
 		const scanner = new FakeScanner();
 		ask(`SELECT count(*) FROM ${from}`, scanner);
@@ -128,6 +191,29 @@ test("IN over services scans once for each", () => {
 	const scanner = new FakeScanner();
 	assert.deepEqual(ask("SELECT count(*) FROM spans WHERE in_service IN ('cart', 'frontend', 'absent')", scanner), [[6n]]);
 	assert.deepEqual(scanner.queries.map((query) => query.service).toSorted(), ["absent", "cart", "frontend"]);
+});
+
+test("edges have their figures in columns, whole counts as integers", () => {
+	assert.deepEqual(
+		ask(`SELECT source, target, unit, requests, connections, errors, error_ratio, mtls, mtls_percent, round(p50_ms), sampled
+			FROM edges ORDER BY source DESC`),
+		[
+			["web", "shop/cart", "requests", 4n, 0n, 1n, 0.25, "mixed", 75, 2, 0n],
+			["cart", "db", "connections", 0n, 2n, 0n, 0, "unknown", null, null, 0n],
+		],
+	);
+	assert.deepEqual(
+		ask("SELECT source_principals ->> 0, evidence ->> 'pair', edge_id = lower(edge_id) FROM edges WHERE source = 'web'"),
+		[["spiffe://w", 4n, 1n]],
+	);
+});
+
+test("every statement about an edge is a row of mtls, joined by the edge's id", () => {
+	assert.deepEqual(
+		ask(`SELECT m.source, m.status, m.target_status, m.count, m.source_principal, m.verified_by, m.first_seen, m.last_seen, e.requests
+			FROM mtls m JOIN edges e USING (edge_id) WHERE m.protocol = 'http'`),
+		[["web", "plaintext", "unknown", 2.5, null, "client", "2026-01-01T00:00:00.000Z", null, 4n]],
+	);
 });
 
 test("LIMIT ends the scan", () => {

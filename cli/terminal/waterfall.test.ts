@@ -56,6 +56,36 @@ test("a trace is drawn as tree, durations and bars in proportion", () => {
 	]);
 });
 
+test("each end of a call says how it was secured, in words", () => {
+	const trace = traceOf({
+		web: [
+			span(1, 0, "GET /", 0, 100, { kind: 2 }),
+			span(2, 1, "call", 10, 50, { kind: 3 }),
+			span(4, 1, "call", 60, 30, { kind: 3 }),
+		],
+		cart: [span(3, 2, "in", 20, 25, { kind: 2 })],
+	});
+	const id = (number: number): string => number.toString(16).padStart(16, "0");
+	const hops = [
+		{ mtls: { status: "unknown" }, spans: { destination: id(1) } },
+		{ mtls: { status: "mutual_tls" }, spans: { source: id(2), destination: id(3) } },
+		{ mtls: { status: "plaintext" }, spans: { source: id(4), destination: "ffffffffffffffff" } },
+	] as const;
+	const lines = waterfallLines(trace, { ...OPTIONS, hops });
+	assert.deepEqual(
+		lines.slice(4, 8).map((line) => line.slice(0, 40).trimEnd()),
+		[
+			"web     GET /  S          100 ms ███████",
+			"web     ├ call C mTLS      50 ms     ███",
+			"cart    │ └ in S mTLS      25 ms",
+			"web     └ call C plain     30 ms",
+		],
+	);
+	assert.equal(lines.at(-1), "S server   C client   mTLS mutual TLS   plain plaintext");
+	for (const columns of [30, 40, 57, 200])
+		for (const line of waterfallLines(trace, { ...OPTIONS, columns, hops })) assert.ok(textWidth(line) <= columns, line);
+});
+
 test("no line is wider than the terminal, whatever the names and the depth", () => {
 	const deep = Array.from({ length: 60 }, (_, i) => span(i + 1, i, `操作${"名".repeat(i % 40)}`, i, 60 - i, { kind: 2 }));
 	const trace = traceOf({ "注文サービス-with-a-very-long-name-indeed": deep, "👩‍👩‍👧‍👦": [span(99, 7, "❤️ x", 3, 1)] });

@@ -13,6 +13,7 @@ import {
 	MARK_SKEW,
 } from "../../ui/layout/waterfall.ts";
 import type { Waterfall } from "../../ui/layout/waterfall.ts";
+import type { TraceHop } from "../../api/contract/traces.ts";
 import type { TracesData } from "../../ui/base/otlp.ts";
 import { fit, fitRight, printable, textWidth } from "./text-width.ts";
 
@@ -23,10 +24,37 @@ export interface WaterfallTextOptions {
 	readonly colour: boolean;
 	/** IANA name; the machine's own when absent. */
 	readonly timeZone?: string;
+	/** What is known of the calls in the trace. */
+	readonly hops?: readonly HopOfSpans[];
 }
+
+/** What the lines show of a hop. */
+export interface HopOfSpans {
+	readonly mtls: { readonly status: TraceHop["mtls"]["status"] };
+	readonly spans: Pick<TraceHop["spans"], "source" | "destination" | "waypoint">;
+}
+
+/** Short enough for a column, and read without colour. `unknown` is said by nothing. */
+const MTLS_WORDS: Readonly<Record<HopOfSpans["mtls"]["status"], string>> = {
+	mutual_tls: "mTLS",
+	tls: "TLS",
+	plaintext: "plain",
+	none: "no-mTLS",
+	mixed: "mixed",
+	unknown: "",
+};
+const MTLS_MEANINGS: Readonly<Record<string, string>> = {
+	mTLS: "mutual TLS",
+	TLS: "TLS without a client's certificate",
+	plain: "plaintext",
+	"no-mTLS": "plaintext or one-way TLS",
+	mixed: "the two ends disagree",
+};
+const UNPROTECTED: ReadonlySet<string> = new Set(["plain", "no-mTLS", "mixed"]);
 
 const DURATION_WIDTH = 9;
 const MIN_BAR_WIDTH = 8;
+const MIN_LOCK_COLUMNS = 40;
 const MAX_SERVICE_WIDTH = 24;
 /** Name, error letter and kind letter stand in front of every bar. */
 const KIND_LETTERS = " ISCPK";
@@ -46,7 +74,8 @@ export function waterfallLines(trace: TracesData, options: WaterfallTextOptions)
 	const services = rows.services.map((name) => (name === "" ? "(no service)" : printable(name)));
 	const names = treeNames(rows, Math.max(4, Math.floor(options.columns * 0.2)));
 	const marks = Array.from({ length: rows.count }, (_, row) => lettersOf(rows, row));
-	const widths = columnWidths(options.columns, services, names, marks);
+	const locks = mtlsWords(rows, options.hops ?? []);
+	const widths = columnWidths(options.columns, services, names, marks, locks);
 	const paint = painter(options.colour);
 
 	const lines = headLines(rows, options).map((line) => fit(line, options.columns).trimEnd());
@@ -59,34 +88,69 @@ export function waterfallLines(trace: TracesData, options: WaterfallTextOptions)
 			paint(hue, fit(services[service]!, widths.service)),
 			fit(names[row]!, widths.name),
 			paint(failed ? "red" : "dim", fit(marks[row]!, widths.marks)),
+			...(widths.lock > 0 ? [paint(UNPROTECTED.has(locks[row]!) ? "red" : "dim", fit(locks[row]!, widths.lock))] : []),
 			fitRight(formatDuration(rows.lengthNs[row]!), DURATION_WIDTH),
 		];
 		if (widths.bar > 0) cells.push(paint(hue, barOf(rows, row, widths.bar)));
 		lines.push(cells.join(" ").trimEnd());
 	}
-	const legend = legendOf(rows);
+	const legend = [legendOf(rows), ...lockLegend(locks)].filter((part) => part !== "").join("   ");
 	if (legend !== "") lines.push("", ...wrap(legend, options.columns));
 	return lines;
+}
+
+/** Of each row, the word of the hop whose end it is. */
+function mtlsWords(rows: Waterfall, hops: readonly HopOfSpans[]): string[] {
+	const byRole = { calls: new Map<string, string>(), called: new Map<string, string>() };
+	for (const { mtls, spans } of hops) {
+		const word = MTLS_WORDS[mtls.status];
+		if (word === "") continue;
+		if (spans.source !== undefined) byRole.calls.set(spans.source, word);
+		for (const id of [spans.destination, spans.waypoint]) if (id !== undefined) byRole.called.set(id, word);
+	}
+	return rows.spans.map(({ spanId = "", kind = 0 }) => {
+		// A span that both ends share stands twice, told apart by its kind.
+		const [first, second] = isIncoming(kind) ? [byRole.called, byRole.calls] : [byRole.calls, byRole.called];
+		return first.get(spanId) ?? second.get(spanId) ?? "";
+	});
+}
+
+function isIncoming(kind: number): boolean {
+	return KIND_LETTERS[kind] === "S" || KIND_LETTERS[kind] === "K";
+}
+
+function lockLegend(locks: readonly string[]): string[] {
+	const seen = new Set(locks);
+	return Object.entries(MTLS_MEANINGS).flatMap(([word, meaning]) => (seen.has(word) ? [`${word} ${meaning}`] : []));
 }
 
 interface Widths {
 	readonly service: number;
 	readonly name: number;
 	readonly marks: number;
+	/** 0 where no hop says anything. */
+	readonly lock: number;
 	/** 0 where the terminal is too narrow for bars. */
 	readonly bar: number;
 }
 
-function columnWidths(columns: number, services: readonly string[], names: readonly string[], marks: readonly string[]): Widths {
+function columnWidths(
+	columns: number,
+	services: readonly string[],
+	names: readonly string[],
+	marks: readonly string[],
+	locks: readonly string[],
+): Widths {
 	const service = Math.min(MAX_SERVICE_WIDTH, Math.max(7, widest(services)), Math.max(4, Math.floor(columns * 0.25)));
 	const mark = Math.max(1, widest(marks));
-	const rest = columns - service - mark - DURATION_WIDTH - 3;
+	const lock = columns < MIN_LOCK_COLUMNS ? 0 : widest(locks);
+	const rest = columns - service - mark - DURATION_WIDTH - 3 - (lock === 0 ? 0 : lock + 1);
 	const wanted = Math.max(4, widest(names));
 	const name = Math.max(4, Math.min(wanted, Math.max(Math.floor(columns * 0.4), rest - 1 - 60)));
 	const bar = rest - name - 1;
 	return bar >= MIN_BAR_WIDTH
-		? { service, name, marks: mark, bar }
-		: { service, name: Math.max(4, Math.min(wanted, rest)), marks: mark, bar: 0 };
+		? { service, name, marks: mark, lock, bar }
+		: { service, name: Math.max(4, Math.min(wanted, rest)), marks: mark, lock, bar: 0 };
 }
 
 function widest(texts: readonly string[]): number {
@@ -154,6 +218,7 @@ function headerLine(rows: Waterfall, widths: Widths): string {
 		fit("service", widths.service),
 		fit("span", widths.name),
 		fit("", widths.marks),
+		...(widths.lock > 0 ? [fit("", widths.lock)] : []),
 		fitRight("duration", DURATION_WIDTH),
 	];
 	if (widths.bar === 0) return left.join(" ").trimEnd();

@@ -7,6 +7,7 @@
 import { type DropReason, MeshscopeError } from "../../model/errors.ts";
 import { WireWriter } from "../../model/protobuf/writer.ts";
 import type { DecodeLimits } from "./limits.ts";
+import { writeAttribute } from "./otlp-attribute.ts";
 import type { TranscodeResult } from "./otlp-json.ts";
 import { readZipkinJson } from "./zipkin-json.ts";
 import { readZipkinProtobuf } from "./zipkin-protobuf.ts";
@@ -82,7 +83,7 @@ function grouped(
 	for (const [index, name] of names.entries()) {
 		const resourceSpans = out.begin(1);
 		const resource = out.begin(1);
-		if (name !== "") stringAttribute(out, 1, "service.name", name);
+		if (name !== "") writeAttribute(out, 1, "service.name", name);
 		out.end(resource);
 		const scopeSpans = out.begin(2);
 		for (const i of members[index]!) out.bytesField(2, spans, i === 0 ? 0 : ends[i - 1]!, ends[i]!);
@@ -109,7 +110,7 @@ function writeSpan(out: WireWriter, span: ZipkinSpan, startNs: bigint, endNs: bi
 	let status = 0;
 	let statusMessage = "";
 	for (const [key, value] of span.tags) {
-		stringAttribute(out, ATTRIBUTES, key, value);
+		writeAttribute(out, ATTRIBUTES, key, value);
 		if (key === "error" && value !== "false") {
 			// The tag's presence is the error; its value is a message, or no more than "true".
 			status = STATUS_ERROR;
@@ -143,8 +144,8 @@ function endpointAttributes(
 	addressKey: string,
 	portKey: string,
 ): void {
-	if (serviceKey !== "" && endpoint.serviceName !== "") stringAttribute(out, ATTRIBUTES, serviceKey, endpoint.serviceName);
-	if (endpoint.address !== "") stringAttribute(out, ATTRIBUTES, addressKey, endpoint.address);
+	if (serviceKey !== "" && endpoint.serviceName !== "") writeAttribute(out, ATTRIBUTES, serviceKey, endpoint.serviceName);
+	if (endpoint.address !== "") writeAttribute(out, ATTRIBUTES, addressKey, endpoint.address);
 	if (endpoint.port !== 0) {
 		const attribute = out.begin(ATTRIBUTES);
 		out.stringField(1, portKey);
@@ -153,15 +154,6 @@ function endpointAttributes(
 		out.end(value);
 		out.end(attribute);
 	}
-}
-
-function stringAttribute(out: WireWriter, field: number, key: string, text: string): void {
-	const attribute = out.begin(field);
-	if (key !== "") out.stringField(1, key);
-	const value = out.begin(2);
-	out.stringField(1, text);
-	out.end(value);
-	out.end(attribute);
 }
 
 function boolAttribute(out: WireWriter, key: string): void {

@@ -12,6 +12,7 @@ import type { DecodeLimits } from "../decode/limits.ts";
 import { decodeMetrics } from "../decode/metrics.ts";
 import { otlpJsonToProtobuf } from "../decode/otlp-json.ts";
 import { skimLogs, skimTraces } from "../decode/skim.ts";
+import { envoyAlsToProtobuf } from "../decode/envoy-als.ts";
 import { zipkinJsonToProtobuf, zipkinProtobufToProtobuf } from "../decode/zipkin.ts";
 import type { PayloadEncoding } from "../ingest.ts";
 import { FINGERPRINT_BYTES, FingerprintSet } from "./fingerprints.ts";
@@ -188,6 +189,8 @@ function plainProtobuf(signal: Signal, encoding: PayloadEncoding, bytes: Uint8Ar
 			return zipkinJsonToProtobuf(bytes, limits);
 		case "zipkin-protobuf":
 			return zipkinProtobufToProtobuf(bytes, limits);
+		case "envoy-als":
+			return envoyAlsToProtobuf(bytes, limits);
 	}
 }
 

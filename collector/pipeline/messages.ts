@@ -54,8 +54,7 @@ export type FromWriter =
 			readonly id: number;
 			readonly stats: StoreStats;
 			readonly commits: number;
-			/** Undefined until the topology thread has flushed once. */
-			readonly topology: TopologyStats | undefined;
+			readonly topology: TopologyStats;
 	  }
 	| { readonly kind: "backup"; readonly id: number; readonly files: number; readonly bytes: number; readonly error?: string }
 	| { readonly kind: "log"; readonly level: "info" | "warn" | "error"; readonly message: string }

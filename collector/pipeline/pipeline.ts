@@ -4,8 +4,9 @@
  */
 import { Worker } from "node:worker_threads";
 import { assertUnreachable, type ErrorCode, MeshscopeError } from "../../model/errors.ts";
-import type { ServerStatus } from "../../model/status.ts";
+import type { ServerStatus, TopologyStatus } from "../../model/status.ts";
 import type { BackupReport, Signal, StoreStats } from "../../store/store.ts";
+import type { TopologyStats } from "../topology/messages.ts";
 import type { IncomingBatch, IngestOutcome, IngestSink } from "../ingest.ts";
 import { IngestCounters } from "./counters.ts";
 import type { BatchResult, FromWriter, ToWriter, WriterSettings } from "./messages.ts";
@@ -28,6 +29,7 @@ export interface Pipeline {
 		readonly ingest: ServerStatus["ingest"];
 		readonly pipeline: ServerStatus["pipeline"];
 		readonly store: StoreStats;
+		readonly topology: TopologyStatus;
 	}>;
 	backup(directory: string): Promise<BackupReport>;
 	/** Commits what was submitted, then releases the store. */
@@ -125,6 +127,7 @@ class WriterClient implements Pipeline {
 				ackMs: this.counters.ack(),
 			},
 			store: answer.stats,
+			topology: topologyStatus(answer.topology, answer.stats.topologySkipped, this.now()),
 		};
 	}
 
@@ -257,4 +260,25 @@ class WriterClient implements Pipeline {
 		for (const answer of this.asked.values()) answer({ kind: "closed" });
 		this.asked.clear();
 	}
+}
+
+function topologyStatus(stats: TopologyStats, skippedGroups: number, nowMs: number): TopologyStatus {
+	const { stage, pendingSinceMs, restarts } = stats;
+	return {
+		lagMs: pendingSinceMs === undefined ? 0 : Math.max(0, nowMs - pendingSinceMs),
+		...(stage?.flushedMs === undefined ? {} : { flushedMs: stage.flushedMs }),
+		spansHeld: stage?.rows ?? 0,
+		series: stage?.series ?? 0,
+		bytesOnDisk: stage?.bytesOnDisk ?? 0,
+		losses: {
+			implausible_time: stage?.drops.implausibleTime ?? 0,
+			trace_too_large: stage?.drops.traceTooLarge ?? 0,
+			stated_early: stage?.drops.statedEarly ?? 0,
+			not_rejoined: stage?.drops.notRejoined ?? 0,
+			overflowed_names: stage?.drops.overflowed ?? 0,
+			skipped_groups: skippedGroups,
+		},
+		failedFlushes: stage?.failedFlushes ?? 0,
+		restarts,
+	};
 }

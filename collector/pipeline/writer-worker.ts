@@ -11,7 +11,7 @@ import { createMergeThread } from "../../store/sqlite/merge-thread.ts";
 import { DirectoryLockedError } from "../../store/sqlite/lock.ts";
 import { openSqliteWriter } from "../../store/sqlite/writer.ts";
 import { TopologyFeed } from "../topology/feed.ts";
-import { logExtractor } from "../topology/log-profile.ts";
+import { LogExtractor } from "../topology/log-extractor.ts";
 import { spanExtractor } from "../topology/span-profile.ts";
 import { startTopologyThread } from "../topology/topology-thread.ts";
 
@@ -59,7 +59,7 @@ function start(): void {
 		store,
 		limits: settings.limits,
 		spans: (firstProfile) => spanExtractor(seed(), firstProfile),
-		logs: (firstProfile) => logExtractor(seed(), firstProfile),
+		logs: (firstProfile) => new LogExtractor(firstProfile),
 		start: (receive, lost) =>
 			startTopologyThread(
 				new URL("../topology/topology-worker.ts", import.meta.url),
@@ -92,7 +92,7 @@ function start(): void {
 					id: message.id,
 					stats: store.stats(),
 					commits: committer?.commits ?? 0,
-					topology: topology.stats,
+					topology: topology.stats(),
 				});
 				break;
 			case "backup":

@@ -21,20 +21,26 @@ export interface FramedMessage {
 export class GrpcMessageReader {
 	readonly #limits: ReceiverLimits;
 	readonly #sink: IngestSink;
-	readonly #onMessage: (message: FramedMessage) => void;
+	readonly #onMessage: (message: FramedMessage) => boolean;
 	readonly #prefix = new Uint8Array(PREFIX_BYTES);
 	#prefixUsed = 0;
 	#messageLength = 0;
 	#buffer: PayloadBuffer | undefined;
+	/** Messages that arrived whole. */
+	completed = 0;
 
-	constructor(limits: ReceiverLimits, sink: IngestSink, onMessage: (message: FramedMessage) => void) {
+	/** @param onMessage false where no more is wanted for now */
+	constructor(limits: ReceiverLimits, sink: IngestSink, onMessage: (message: FramedMessage) => boolean) {
 		this.#limits = limits;
 		this.#sink = sink;
 		this.#onMessage = onMessage;
 	}
 
-	/** @throws MeshscopeError payload_too_large, overloaded, malformed_payload */
-	push(chunk: Uint8Array): void {
+	/**
+	 * @returns how much of the chunk was read: all of it, or up to the message after which no more is wanted
+	 * @throws MeshscopeError payload_too_large, overloaded, malformed_payload
+	 */
+	push(chunk: Uint8Array): number {
 		let at = 0;
 		while (at < chunk.length || this.#messageIsDue()) {
 			if (this.#buffer === undefined) {
@@ -48,8 +54,9 @@ export class GrpcMessageReader {
 			const taken = Math.min(this.#messageLength - this.#buffer.length, chunk.length - at);
 			if (taken > 0) this.#buffer.append(at === 0 && taken === chunk.length ? chunk : chunk.subarray(at, at + taken));
 			at += taken;
-			if (this.#messageIsDue()) this.#finish(this.#buffer);
+			if (this.#messageIsDue() && !this.#finish(this.#buffer)) return at;
 		}
+		return at;
 	}
 
 	/** True between two messages: an end of stream elsewhere cuts one off. */
@@ -80,9 +87,10 @@ export class GrpcMessageReader {
 		this.#buffer = new PayloadBuffer(this.#limits, new Reservation(this.#sink), this.#messageLength);
 	}
 
-	#finish(buffer: PayloadBuffer): void {
+	#finish(buffer: PayloadBuffer): boolean {
 		this.#buffer = undefined;
 		this.#prefixUsed = 0;
-		this.#onMessage({ compressed: this.#prefix[0] === 1, bytes: buffer.take(), reservation: buffer.reservation });
+		this.completed++;
+		return this.#onMessage({ compressed: this.#prefix[0] === 1, bytes: buffer.take(), reservation: buffer.reservation });
 	}
 }

@@ -23,23 +23,27 @@ import {
 const HEALTH = "/grpc.health.v1.Health";
 const MIB = 1024 * 1024;
 
-test("messages are the same however the stream is cut into chunks", () => {
+test("messages are the same however the stream is cut into chunks, all at once or one at a time", () => {
 	fc.assert(
 		fc.property(
 			fc.array(fc.uint8Array({ maxLength: 40 }), { maxLength: 6 }),
 			fc.array(fc.integer({ min: 1, max: 17 }), { minLength: 1 }),
-			(messages, cuts) => {
+			fc.boolean(),
+			(messages, cuts, wantsMore) => {
 				const seen: string[] = [];
 				const sink = new FakeSink();
 				const reader = new GrpcMessageReader(DEFAULT_LIMITS, sink, ({ bytes, reservation }) => {
 					seen.push(Buffer.from(bytes).toString("hex"));
 					reservation.release();
+					return wantsMore;
 				});
 				const wire = Buffer.concat(messages.map((message) => frame(message)));
 				for (let at = 0, i = 0; at < wire.length; i++) {
 					const step = cuts[i % cuts.length]!;
-					reader.push(wire.subarray(at, at + step));
-					at += step;
+					const chunk = wire.subarray(at, at + step);
+					const end = reader.push(chunk);
+					if (wantsMore) assert.equal(end, chunk.length);
+					at += end;
 				}
 				assert.deepEqual(
 					seen,

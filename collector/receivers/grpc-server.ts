@@ -14,7 +14,7 @@ import type {
 	ServerOptions,
 } from "node:http2";
 import { MeshscopeError } from "../../model/errors.ts";
-import { GrpcExchange } from "./grpc-exchange.ts";
+import { GrpcExchange, STREAM_WINDOW_BYTES } from "./grpc-exchange.ts";
 import type { GrpcMethod, GrpcService } from "./grpc-service.ts";
 import { tlsOptions } from "./http-receiver.ts";
 import type { RunningReceiver } from "./http-receiver.ts";
@@ -22,13 +22,9 @@ import { SELF_HEADER, printable } from "./ingress.ts";
 import type { Ingress } from "./ingress.ts";
 import { listen } from "./listen.ts";
 import { SessionReads } from "./session-reads.ts";
-import type { ListenAddress, ReceiverTls } from "./settings.ts";
+import type { ListenAddress, ReceiverLimits, ReceiverTls } from "./settings.ts";
 
-/**
- * Flow control must not slow a 1 MiB message down: a client may send this much of one call, and of one connection, before it hears
- * from us. Bytes are taken out as they arrive and counted against the sink's budget, so a window promises bandwidth, not memory.
- */
-const STREAM_WINDOW_BYTES = 4 * 1024 * 1024;
+/** As the window of a stream, for all streams of a connection together. */
 const SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
 /** Fewer, larger DATA frames from clients that follow it (16 KiB is the default); node hands on at most 64 KiB at a time anyway. */
 const MAX_FRAME_BYTES = 64 * 1024;
@@ -110,12 +106,26 @@ function guardSession(session: ServerHttp2Session, ingress: Ingress): SessionRea
 	const preface = setTimeout(() => session.destroy(), ingress.limits.headersTimeoutMs);
 	session.once("remoteSettings", () => clearTimeout(preface));
 	session.once("close", () => clearTimeout(preface));
-	// "timeout" means that nothing moved; a session that waits for a commit or watches its health has an open stream.
+	// "timeout" means that nothing moved. A stream that is open meanwhile is one that waits for a commit, watches health or has no log
+	// to send; whether its client is still there only an answer shows.
 	const reads = new SessionReads();
-	session.setTimeout(ingress.limits.idleSessionTimeoutMs, () => {
+	session.on("timeout", () => {
 		if (reads.open === 0) session.close();
+		else askIfAlive(session, ingress.limits);
 	});
+	session.setTimeout(ingress.limits.idleSessionTimeoutMs);
 	return reads;
+}
+
+function askIfAlive(session: ServerHttp2Session, limits: ReceiverLimits): void {
+	if (session.destroyed) return;
+	const silent = setTimeout(() => session.destroy(), limits.headersTimeoutMs);
+	session.once("close", () => clearTimeout(silent));
+	session.ping((error) => {
+		if (error !== null) return;
+		clearTimeout(silent);
+		if (!session.destroyed) session.setTimeout(limits.idleSessionTimeoutMs);
+	});
 }
 
 function openCall(

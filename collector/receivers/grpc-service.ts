@@ -23,6 +23,8 @@ export interface GrpcCall {
 	finish(): void;
 	/** Ends the call with an error that the service or the sink decided; not counted as a refusal of the receiver. */
 	fail(refusal: Refusal): void;
+	/** As `fail`, once the messages that arrived whole were taken; nothing more is read. */
+	failWhenTaken(refusal: Refusal): void;
 }
 
 export interface MessageTaker {
@@ -39,7 +41,7 @@ export interface GrpcMethod {
 	readonly signal?: Signal;
 	/** False for methods that need no token. */
 	readonly authenticated: boolean;
-	/** True for calls that last as long as the client likes; they are exempt from the request timeout. */
+	/** True for calls that last as long as the client likes: the request timeout holds for each of its messages alone. */
 	readonly longLived: boolean;
 	open(call: GrpcCall): MessageTaker;
 }

@@ -2,6 +2,7 @@
  * Starts and stops everything that takes telemetry in. Runs on the main thread and does I/O only: payloads go to the sink unread.
  */
 import type { IngestSink } from "../ingest.ts";
+import { accessLogService } from "./envoy-als.ts";
 import { healthService } from "./grpc-health.ts";
 import { startGrpcServer } from "./grpc-server.ts";
 import { startHttpReceiver } from "./http-receiver.ts";
@@ -39,12 +40,12 @@ export async function startReceivers(settings: ReceiverSettings, sink: IngestSin
 	};
 	try {
 		if (settings.otlpGrpc !== undefined) {
-			const otlp = otlpServices(ingress);
+			const telemetry = [...otlpServices(ingress), accessLogService(ingress)];
 			const health = healthService(
-				otlp.map((service) => service.name),
+				telemetry.map((service) => service.name),
 				ingress.draining,
 			);
-			running.set("otlpGrpc", await startGrpcServer(ingress, [...otlp, health], settings.otlpGrpc, tls));
+			running.set("otlpGrpc", await startGrpcServer(ingress, [...telemetry, health], settings.otlpGrpc, tls));
 		}
 		if (settings.otlpHttp !== undefined)
 			running.set("otlpHttp", await startHttpReceiver(ingress, otlpHttp, settings.otlpHttp, tls));

@@ -4,35 +4,36 @@
  */
 import type { Profile } from "./record-rows.ts";
 
-/** Profiles of the writer's that may still be named: it remembers as many, and newer ones. */
+/** Profiles of the writer's that may still be named: it remembers as many, and newer ones. They are numbered one after another. */
 const MAX_PROFILES = 1 << 16;
 /** Groups that are read again are numbered from here, the stage's own readings from there. */
 export const FIRST_REPLAY_PROFILE = 0x4000_0000;
 export const FIRST_OWN_PROFILE = 0x8000_0000;
 
+const NONE = -1;
+
 export class FactsTable<Facts> {
 	/** By number. */
 	facts: Facts[] = [];
-	private readonly make: (profile: Profile) => Facts;
+	private readonly make: (profile: Profile) => Facts | undefined;
 	private byText = new Map<string, number>();
 	/** By the two high bits of a profile's number: who reads groups each counts from a number of its own. */
-	private readonly byProfile: readonly Map<number, number>[] = [new Map(), new Map(), new Map(), new Map()];
+	private readonly byProfile = Array.from({ length: 4 }, () => new LastProfiles());
 
-	constructor(make: (profile: Profile) => Facts) {
+	constructor(make: (profile: Profile) => Facts | undefined) {
 		this.make = make;
 	}
 
 	learn(profiles: readonly Profile[]): void {
 		for (const profile of profiles) {
-			const known = this.byProfile[profile.id >>> 30]!;
-			known.set(profile.id, this.intern(this.make(profile)));
-			if (known.size > MAX_PROFILES) known.delete(known.keys().next().value!);
+			const facts = this.make(profile);
+			this.byProfile[profile.id >>> 30]!.set(profile.id, facts === undefined ? NONE : this.intern(facts));
 		}
 	}
 
-	/** Number of a profile's facts; undefined for a profile that was never told. */
-	numberOf(profile: number): number | undefined {
-		return this.byProfile[profile >>> 30]!.get(profile);
+	/** Number of a profile's facts; -1 for a profile that has none, or was never told. */
+	numberOf(profile: number): number {
+		return this.byProfile[profile >>> 30]!.find(profile);
 	}
 
 	/** Keeps those in use and those of profiles. `eachUse` gives the numbers that are named elsewhere, and gets their new ones. */
@@ -53,7 +54,7 @@ export class FactsTable<Facts> {
 			return to;
 		};
 		eachUse(move);
-		for (const known of this.byProfile) for (const [profile, number] of known) known.set(profile, move(number));
+		for (const known of this.byProfile) known.change(move);
 	}
 
 	private intern(facts: Facts): number {
@@ -65,5 +66,31 @@ export class FactsTable<Facts> {
 			this.byText.set(text, number);
 		}
 		return number;
+	}
+}
+
+/** Numbers by profile, of the newest profiles. */
+class LastProfiles {
+	private profiles = new Uint32Array(0);
+	private numbers = new Int32Array(0);
+
+	set(profile: number, number: number): void {
+		if (this.profiles.length === 0) {
+			this.profiles = new Uint32Array(MAX_PROFILES);
+			this.numbers = new Int32Array(MAX_PROFILES);
+		}
+		const at = profile & (MAX_PROFILES - 1);
+		this.profiles[at] = profile;
+		this.numbers[at] = number;
+	}
+
+	find(profile: number): number {
+		const at = profile & (MAX_PROFILES - 1);
+		return this.profiles[at] === profile ? this.numbers[at]! : NONE;
+	}
+
+	change(move: (number: number) => number): void {
+		for (let at = 0; at < this.numbers.length; at++)
+			if (this.profiles[at] !== 0 && this.numbers[at] !== NONE) this.numbers[at] = move(this.numbers[at]!);
 	}
 }

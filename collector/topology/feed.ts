@@ -11,7 +11,9 @@ import type { DecodeLimits } from "../decode/limits.ts";
 import { skimLogs, skimTraces } from "../decode/skim.ts";
 import type { CommittedGroups } from "../pipeline/committer.ts";
 import { FIRST_REPLAY_PROFILE } from "./facts-table.ts";
-import type { FromTopology, ToTopology, TopologyStats } from "./messages.ts";
+import type { LogExtractor } from "./log-extractor.ts";
+import type { FromTopology, StageStats, ToTopology, TopologyStats } from "./messages.ts";
+import { PendingGroups } from "./pending-groups.ts";
 import type { RecordExtractor } from "./record-extractor.ts";
 import type { RecordRows } from "./record-rows.ts";
 import type { StageGroup } from "./stage.ts";
@@ -26,29 +28,31 @@ export interface FeedOptions {
 	readonly store: Pick<StoreWriter, "release" | "replay">;
 	readonly limits: DecodeLimits;
 	readonly spans: (firstProfile: number) => RecordExtractor;
-	readonly logs: (firstProfile: number) => RecordExtractor;
+	readonly logs: (firstProfile: number) => LogExtractor;
 	readonly start: (receive: (message: FromTopology) => void, lost: (reason: string) => void) => TopologyThread;
 	/** Called when there is room again, or a step to take. */
 	readonly onWork: () => void;
 	readonly log: (level: "info" | "warn" | "error", message: string) => void;
 }
 
-/** Rows that the thread has not taken yet; beyond it commits wait. At full load some two seconds' worth. */
-const MAX_ROWS_BEHIND = 300_000;
+/** Rows that the thread has not taken yet, 84 bytes each; beyond it commits wait. At full load a second's worth: a flush takes less. */
+const MAX_ROWS_BEHIND = 100_000;
 const RESTART_MS = 2_000;
 
 interface Extractors {
 	readonly spans: RecordExtractor;
-	readonly logs: RecordExtractor;
+	readonly logs: LogExtractor;
 }
 
 type Mode = "off" | "starting" | "replaying" | "live" | "closing";
 
 export class TopologyFeed implements CommittedGroups {
-	stats: TopologyStats | undefined;
 	private readonly options: FeedOptions;
 	private mode: Mode = "off";
 	private thread: TopologyThread | undefined;
+	private readonly pending = new PendingGroups();
+	private stageStats: StageStats | undefined;
+	private restarts = 0;
 	private rowsBehind = 0;
 	/** The last group that was sent, or that the stage had at its start. */
 	private sent: CommitRef | undefined;
@@ -74,6 +78,10 @@ export class TopologyFeed implements CommittedGroups {
 		return this.rowsBehind > MAX_ROWS_BEHIND;
 	}
 
+	stats(): TopologyStats {
+		return { stage: this.stageStats, pendingSinceMs: this.pending.sinceMs, restarts: this.restarts };
+	}
+
 	/** Starts the thread, if it does not run: when there is something to read again, or the first group comes. */
 	open(): void {
 		if (this.mode !== "off") return;
@@ -96,6 +104,7 @@ export class TopologyFeed implements CommittedGroups {
 			metrics: topologyMetrics,
 		};
 		this.rowsBehind += rowsIn(read);
+		this.pending.add(ref, arrivedMs);
 		if (this.mode === "live") this.send(read);
 		else this.waiting.push(read);
 	}
@@ -110,6 +119,7 @@ export class TopologyFeed implements CommittedGroups {
 			const { ref, arrivedMs, traces, logs, metrics } = next.value;
 			const read = { ref, arrivedMs, spans: this.read("spans", traces), logs: this.read("logs", logs), metrics };
 			this.rowsBehind += rowsIn(read);
+			this.pending.add(ref, arrivedMs);
 			this.send(read);
 			return true;
 		}
@@ -121,7 +131,7 @@ export class TopologyFeed implements CommittedGroups {
 		return false;
 	}
 
-	/** Everything that was accepted is written down. */
+	/** What the thread was sent is written down; what waits for it is read again after the next start. */
 	close(): Promise<void> {
 		clearTimeout(this.restart);
 		const { thread } = this;
@@ -170,8 +180,9 @@ export class TopologyFeed implements CommittedGroups {
 				break;
 			}
 			case "flushed":
-				this.stats = message.stats;
+				this.stageStats = message.stats;
 				if (message.cursor !== undefined) {
+					this.pending.flushed(message.cursor);
 					this.options.store.release(message.cursor);
 					this.options.onWork();
 				}
@@ -194,6 +205,8 @@ export class TopologyFeed implements CommittedGroups {
 		this.replaying = undefined;
 		this.onClosed();
 		if (this.mode === "closing") return;
+		this.restarts++;
+		this.stageStats = undefined;
 		this.options.log("error", `the topology thread was lost and is started again: ${reason}`);
 		this.mode = "starting";
 		this.rowsBehind = 0;

@@ -2,26 +2,38 @@
  * From hops to the ledger: which series a hop belongs to, and what it adds to it or takes back.
  */
 import type { Hop, HopShape } from "../../model/topology/hop.ts";
-import type { Exemplar } from "../../model/topology/series.ts";
+import type { SeriesTotals } from "../../model/topology/rollup.ts";
+import { bucketStart, type Exemplar, RESOLUTIONS_MS } from "../../model/topology/series.ts";
 import { isError } from "../../model/topology/hops/hop-shape.ts";
 import { addCount, addLatency, type Ledger } from "./ledger.ts";
 import type { SeriesRegistry } from "./series-registry.ts";
 
 /** Sightings of one kind of hop are written this far apart, in the time of the hops. */
 const SIGHTING_STEP_MS = 60_000;
+const [FINEST_MS] = RESOLUTIONS_MS;
 
 interface KnownShape {
+	readonly shape: HopShape;
+	readonly flags: readonly string[];
+	readonly hasSightings: boolean;
+	readonly isError: boolean;
 	/** Series of hops that say how they were sampled, and of those that do not; 0 for none yet. */
 	scaled: number;
 	sampled: number;
 	seenMs: number;
 	writtenMs: number;
+	/** Where the hop before went: most go where the one before went. */
+	ledger: Ledger | undefined;
+	bucketMs: number;
+	series: number;
+	sums: SeriesTotals | undefined;
 }
 
 export class HopWriter {
 	private readonly registry: SeriesRegistry;
-	private readonly known = new Map<HopShape, KnownShape>();
-	private readonly seen = new Set<HopShape>();
+	/** By number of shape. */
+	private readonly known: KnownShape[] = [];
+	private readonly seen = new Set<KnownShape>();
 
 	constructor(registry: SeriesRegistry) {
 		this.registry = registry;
@@ -30,8 +42,13 @@ export class HopWriter {
 	/** @returns an exemplar without its trace id, where one is wanted */
 	add(ledger: Ledger, hop: Hop, factor: 1 | -1): Omit<Exemplar, "traceId"> | undefined {
 		const { shape, startMs } = hop;
-		const series = this.seriesOf(shape, hop.weight === 0, startMs);
-		const sums = ledger.sumsOf(series, startMs);
+		const known = this.known[shape.number] ?? this.learn(shape);
+		if (startMs > known.seenMs) {
+			known.seenMs = startMs;
+			if (known.hasSightings && startMs > known.writtenMs + SIGHTING_STEP_MS) this.seen.add(known);
+		}
+		const series = this.seriesOf(known, hop.weight === 0);
+		const sums = sumsOf(known, ledger, series, startMs);
 		const weight = hop.weight === 0 ? factor : factor * hop.weight;
 		sums.observed += factor;
 		sums.count += weight;
@@ -45,28 +62,29 @@ export class HopWriter {
 			sums.proxyNs += weight * hop.proxyNs;
 		}
 		addCount(sums.codes, shape.code, weight);
-		if (shape.flags !== "") for (const flag of shape.flags.split(",")) addCount(sums.flags, flag, weight);
-		if (hop.sourceLatencyNs >= 0) {
-			addLatency(sums.sourceLatency, hop.sourceLatencyNs, weight);
-			sums.sourceLatencyNs += weight * hop.sourceLatencyNs;
+		for (const flag of known.flags) addCount(sums.flags, flag, weight);
+		const { sourceLatencyNs, destinationLatencyNs } = hop;
+		if (sourceLatencyNs >= 0) {
+			addLatency(sums.sourceLatency, sourceLatencyNs, weight);
+			sums.sourceLatencyNs += weight * sourceLatencyNs;
 		}
-		if (hop.destinationLatencyNs >= 0) {
-			addLatency(sums.destinationLatency, hop.destinationLatencyNs, weight);
-			sums.destinationLatencyNs += weight * hop.destinationLatencyNs;
+		if (destinationLatencyNs >= 0) {
+			addLatency(sums.destinationLatency, destinationLatencyNs, weight);
+			sums.destinationLatencyNs += weight * destinationLatencyNs;
 		}
 		if (factor === -1) return undefined;
-		sums.firstMs = Math.min(sums.firstMs, startMs);
-		sums.lastMs = Math.max(sums.lastMs, startMs);
-		const durationNs = hop.sourceLatencyNs >= 0 ? hop.sourceLatencyNs : Math.max(0, hop.destinationLatencyNs);
+		if (startMs < sums.firstMs) sums.firstMs = startMs;
+		if (startMs > sums.lastMs) sums.lastMs = startMs;
+		const durationNs = sourceLatencyNs >= 0 ? sourceLatencyNs : Math.max(0, destinationLatencyNs);
 		if (!ledger.wantsExemplar(series, durationNs)) return undefined;
-		return { series, timeMs: startMs, durationNs, isError: isError(shape.outcome) };
+		return { series, timeMs: startMs, durationNs, isError: known.isError };
 	}
 
 	/** What was seen since the last call of certificates and of whose an address is. */
 	takeSightings(ledger: Ledger): void {
-		for (const shape of this.seen) {
-			const known = this.known.get(shape)!;
+		for (const known of this.seen) {
 			known.writtenMs = known.seenMs;
+			const { shape } = known;
 			const { source, target, mtls } = shape;
 			const seenMs = known.seenMs;
 			if (shape.sourceCertificate !== undefined)
@@ -97,20 +115,33 @@ export class HopWriter {
 
 	/** The shapes are to be made anew. */
 	forget(): void {
-		this.known.clear();
+		this.known.length = 0;
 		this.seen.clear();
 	}
 
-	private seriesOf(shape: HopShape, isSampled: boolean, timeMs: number): number {
-		let known = this.known.get(shape);
-		if (known === undefined) this.known.set(shape, (known = { scaled: 0, sampled: 0, seenMs: 0, writtenMs: -Infinity }));
-		if (timeMs > known.seenMs) {
-			known.seenMs = timeMs;
-			if (hasSightings(shape) && timeMs > known.writtenMs + SIGHTING_STEP_MS) this.seen.add(shape);
-		}
+	private learn(shape: HopShape): KnownShape {
+		const known: KnownShape = {
+			shape,
+			flags: shape.flags === "" ? [] : shape.flags.split(",").filter((flag) => flag !== ""),
+			hasSightings: hasSightings(shape),
+			isError: isError(shape.outcome),
+			scaled: 0,
+			sampled: 0,
+			seenMs: 0.5,
+			writtenMs: -Infinity,
+			ledger: undefined,
+			bucketMs: NaN,
+			series: 0,
+			sums: undefined,
+		};
+		this.known[shape.number] = known;
+		return known;
+	}
+
+	private seriesOf(known: KnownShape, isSampled: boolean): number {
 		const id = isSampled ? known.sampled : known.scaled;
 		if (id !== 0) return id;
-		const { source, target, protocol, evidence, reporter, mtls, outcome, destinationOutcome } = shape;
+		const { source, target, protocol, evidence, reporter, mtls, outcome, destinationOutcome } = known.shape;
 		const made = this.registry.idOf({
 			source,
 			target,
@@ -127,6 +158,16 @@ export class HopWriter {
 		else known.scaled = made;
 		return made;
 	}
+}
+
+function sumsOf(known: KnownShape, ledger: Ledger, series: number, timeMs: number): SeriesTotals {
+	const { sums, bucketMs } = known;
+	if (sums !== undefined && timeMs >= bucketMs && timeMs < bucketMs + FINEST_MS)
+		if (known.ledger === ledger && known.series === series) return sums;
+	known.ledger = ledger;
+	known.series = series;
+	known.bucketMs = bucketStart(timeMs, FINEST_MS);
+	return (known.sums = ledger.sumsOf(series, timeMs));
 }
 
 function hasSightings(shape: HopShape): boolean {

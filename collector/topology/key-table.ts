@@ -4,20 +4,24 @@
  */
 
 export const ROLE = {
-	none: 0,
+	/** Of an entry that was not looked at yet. */
+	unread: 0,
+	none: 1,
 	/** Part of the record's profile. */
-	text: 1,
+	text: 2,
 	/** An address: its port is a new one for every connection, and public ones are as many as the internet has. */
-	address: 2,
+	address: 3,
 	/** A URL of which only the authority is part of the profile, and that only at the caller. */
-	authority: 3,
+	authority: 4,
 	/** Part of the profile only where it shows an export of telemetry. */
-	path: 8,
+	path: 5,
 	/** `guid:x-request-id`: kept as a hash. */
-	requestId: 4,
-	requestBytes: 5,
-	responseBytes: 6,
-	durationMs: 7,
+	requestId: 6,
+	requestBytes: 7,
+	responseBytes: 8,
+	durationMs: 9,
+	/** A span's tracestate, which says how it was sampled; no attribute. */
+	traceState: 10,
 } as const;
 export type Role = (typeof ROLE)[keyof typeof ROLE];
 
@@ -27,6 +31,7 @@ export interface RoledKey {
 }
 
 const MAX_KEY_BYTES = 127;
+const encoder = new TextEncoder();
 
 export class KeyTable {
 	private readonly mask: number;
@@ -41,7 +46,6 @@ export class KeyTable {
 		this.keys = new Array<Uint8Array | undefined>(size);
 		this.names = new Array<string>(size).fill("");
 		this.roles = new Uint8Array(size);
-		const encoder = new TextEncoder();
 		for (const { key, role } of roled) {
 			const bytes = encoder.encode(key);
 			if (bytes.length === 0 || bytes.length > MAX_KEY_BYTES) throw new RangeError(`no such attribute key: ${key}`);
@@ -61,6 +65,11 @@ export class KeyTable {
 			if (key === undefined) return -1;
 			if (key.length === end - start && isEqual(key, bytes, start)) return slot;
 		}
+	}
+
+	findText(name: string): number {
+		const bytes = encoder.encode(name);
+		return bytes.length === 0 ? -1 : this.find(bytes, 0, bytes.length);
 	}
 
 	name(number: number): string {

@@ -2,16 +2,15 @@
  * What is to be written with the next flush: sums of series by bucket of time, exemplars, sightings. Corrections are entries with
  * the opposite sign.
  */
-import { histogramIndex } from "../../model/topology/histogram.ts";
-import { addSums, encodeRollup } from "../../model/topology/rollup.ts";
+import { histogramIndex, type LatencyHistogram } from "../../model/topology/histogram.ts";
+import { addTotals, emptyTotals, encodeRollup, type SeriesTotals } from "../../model/topology/rollup.ts";
 import {
 	type AddressSighting,
 	bucketStart,
 	type CertificateSighting,
-	emptySums,
 	type Exemplar,
+	type ResolutionMs,
 	RESOLUTIONS_MS,
-	type SeriesSums,
 } from "../../model/topology/series.ts";
 import type { RollupDelta } from "../../store/topology.ts";
 
@@ -20,27 +19,27 @@ const [FINEST_MS] = RESOLUTIONS_MS;
 const MAX_EXEMPLARS = 512;
 
 export class Ledger {
-	private readonly buckets = new Map<number, Map<number, SeriesSums>>();
+	private readonly buckets = new Map<number, Map<number, SeriesTotals>>();
 	private readonly exemplars = new Map<number, Map<number, Exemplar>>();
 	private exemplarCount = 0;
 	readonly certificates: CertificateSighting[] = [];
 	readonly addresses: AddressSighting[] = [];
 	/** The last bucket asked for: most entries go where the one before went. */
 	private lastMs = NaN;
-	private lastBucket: Map<number, SeriesSums> | undefined;
+	private lastBucket: Map<number, SeriesTotals> | undefined;
 
 	get isEmpty(): boolean {
 		return this.buckets.size === 0;
 	}
 
-	sumsOf(series: number, timeMs: number): SeriesSums {
+	sumsOf(series: number, timeMs: number): SeriesTotals {
 		const bucketMs = bucketStart(timeMs, FINEST_MS);
 		let bucket = bucketMs === this.lastMs ? this.lastBucket : this.buckets.get(bucketMs);
 		if (bucket === undefined) this.buckets.set(bucketMs, (bucket = new Map()));
 		this.lastMs = bucketMs;
 		this.lastBucket = bucket;
 		let sums = bucket.get(series);
-		if (sums === undefined) bucket.set(series, (sums = emptySums()));
+		if (sums === undefined) bucket.set(series, (sums = emptyTotals()));
 		return sums;
 	}
 
@@ -62,33 +61,50 @@ export class Ledger {
 		return [...this.exemplars.values()].flatMap((ofSeries) => [...ofSeries.values()]);
 	}
 
-	/** Every bucket at every resolution. */
+	/** Every bucket at every resolution. What wider buckets hold of one finer bucket alone is the same sums, and the same bytes. */
 	deltas(): RollupDelta[] {
 		const deltas: RollupDelta[] = [];
+		let level = new Map<number, Slice>();
+		for (const [bucketMs, sums] of this.buckets) level.set(bucketMs, { sums, data: encodeRollup(sums) });
 		for (const resolutionMs of RESOLUTIONS_MS) {
-			const wider = resolutionMs === FINEST_MS ? this.buckets : this.widened(resolutionMs);
-			for (const [bucketMs, sums] of wider) {
-				const data = encodeRollup(sums);
-				if (data.length > 0) deltas.push({ resolutionMs, bucketMs, data });
-			}
+			if (resolutionMs !== FINEST_MS) level = widened(level, resolutionMs);
+			for (const [bucketMs, { data }] of level) if (data.length > 0) deltas.push({ resolutionMs, bucketMs, data });
 		}
 		return deltas;
 	}
+}
 
-	private widened(resolutionMs: (typeof RESOLUTIONS_MS)[number]): Map<number, Map<number, SeriesSums>> {
-		const wider = new Map<number, Map<number, SeriesSums>>();
-		for (const [bucketMs, bucket] of this.buckets) {
-			const startMs = bucketStart(bucketMs, resolutionMs);
-			let into = wider.get(startMs);
-			if (into === undefined) wider.set(startMs, (into = new Map()));
-			for (const [series, sums] of bucket) {
-				let total = into.get(series);
-				if (total === undefined) into.set(series, (total = emptySums()));
-				addSums(total, sums);
+/** All series in one bucket of time. */
+interface Slice {
+	readonly sums: ReadonlyMap<number, SeriesTotals>;
+	readonly data: Uint8Array<ArrayBuffer>;
+}
+
+function widened(level: ReadonlyMap<number, Slice>, resolutionMs: ResolutionMs): Map<number, Slice> {
+	const parts = new Map<number, Slice[]>();
+	for (const [bucketMs, slice] of level) {
+		const startMs = bucketStart(bucketMs, resolutionMs);
+		const others = parts.get(startMs);
+		if (others === undefined) parts.set(startMs, [slice]);
+		else others.push(slice);
+	}
+	const wider = new Map<number, Slice>();
+	for (const [startMs, slices] of parts) {
+		if (slices.length === 1) {
+			wider.set(startMs, slices[0]!);
+			continue;
+		}
+		const sums = new Map<number, SeriesTotals>();
+		for (const slice of slices) {
+			for (const [series, ofSeries] of slice.sums) {
+				let total = sums.get(series);
+				if (total === undefined) sums.set(series, (total = emptyTotals()));
+				addTotals(total, ofSeries);
 			}
 		}
-		return wider;
+		wider.set(startMs, { sums, data: encodeRollup(sums) });
 	}
+	return wider;
 }
 
 function octaveOf(durationNs: number): number {
@@ -96,11 +112,11 @@ function octaveOf(durationNs: number): number {
 }
 
 /** One more observation in a histogram, or one less. */
-export function addLatency(into: Map<number, number>, durationNs: number, weight: number): void {
+export function addLatency(into: LatencyHistogram, durationNs: number, weight: number): void {
 	const index = histogramIndex(durationNs);
-	const count = (into.get(index) ?? 0) + weight;
-	if (count === 0) into.delete(index);
-	else into.set(index, count);
+	const at = index - into.first;
+	if (at < 0 || at >= into.counts.length) into.reserve(index, index);
+	into.counts[index - into.first]! += weight;
 }
 
 export function addCount(into: Map<string, number>, key: string, weight: number): void {

@@ -4,6 +4,7 @@
  */
 import type { LogFacts } from "../../model/topology/facts.ts";
 import { findingOf, isError } from "../../model/topology/hops/hop-shape.ts";
+import { directedBytes } from "../../model/topology/sources/access-log.ts";
 import { addCount, addLatency, type Ledger } from "./ledger.ts";
 import { NUMBER, NUMBERS_A_ROW, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
 import type { SeriesRegistry } from "./series-registry.ts";
@@ -39,8 +40,13 @@ export class LogWriter {
 		sums.observed++;
 		sums.count++;
 		sums.attempts += Math.max(1, facts.attempts);
-		sums.bytesSent += rows.numbers[at + NUMBER.requestBytes]!;
-		sums.bytesReceived += rows.numbers[at + NUMBER.responseBytes]!;
+		const { bytesSent, bytesReceived } = directedBytes(
+			facts,
+			rows.numbers[at + NUMBER.requestBytes]!,
+			rows.numbers[at + NUMBER.responseBytes]!,
+		);
+		sums.bytesSent += bytesSent;
+		sums.bytesReceived += bytesReceived;
 		addCount(sums.codes, facts.code, 1);
 		if (facts.flags !== "") for (const flag of facts.flags.split(",")) addCount(sums.flags, flag, 1);
 		if (facts.unit === "connections" || isHandshake) return;

@@ -17,22 +17,31 @@ export type ToTopology =
 	/** Write what is known, release the files, answer `closed`. */
 	| { readonly kind: "close" };
 
-export interface TopologyStats {
-	/** Groups up to this one are in the roll-ups. */
-	readonly flushed: CommitRef | undefined;
-	/** When they were written, epoch ms; 0 before the first flush. */
-	readonly flushedMs: number;
-	/** Arrival of the newest group that is not in the roll-ups yet; undefined when all are. */
-	readonly pendingSinceMs: number | undefined;
+/** What the stage says of itself after each flush. */
+export interface StageStats {
+	/** When the last flush was written, epoch ms; undefined before the first. */
+	readonly flushedMs: number | undefined;
 	readonly rows: number;
 	readonly series: number;
 	readonly bytesOnDisk: number;
 	readonly drops: StageDrops;
+	/** Flushes that found no room. */
+	readonly failedFlushes: number;
+}
+
+/** What the feed knows of it. */
+export interface TopologyStats {
+	/** Undefined until the thread has flushed once since it was started. */
+	readonly stage: StageStats | undefined;
+	/** Arrival of the oldest group that is not in the roll-ups yet, to the second; undefined when all are. */
+	readonly pendingSinceMs: number | undefined;
+	/** Times that the thread was lost. */
+	readonly restarts: number;
 }
 
 export type FromTopology =
 	| { readonly kind: "ready"; readonly cursor: CommitRef | undefined }
 	| { readonly kind: "taken"; readonly rows: number }
-	| { readonly kind: "flushed"; readonly cursor: CommitRef | undefined; readonly stats: TopologyStats }
+	| { readonly kind: "flushed"; readonly cursor: CommitRef | undefined; readonly stats: StageStats }
 	| { readonly kind: "log"; readonly level: "info" | "warn" | "error"; readonly message: string }
 	| { readonly kind: "closed" };

@@ -7,7 +7,7 @@ import { WireWriter } from "../../model/protobuf/writer.ts";
 import { histogramIndex } from "../../model/topology/histogram.ts";
 import { addMetricObservation, metricDims } from "../../model/topology/metric-sums.ts";
 import type { MetricObservation } from "../../model/topology/metric-sums.ts";
-import { emptySums } from "../../model/topology/series.ts";
+import { emptyTotals } from "../../model/topology/rollup.ts";
 import { decodeEdgeMetrics, encodeEdgeMetrics, SCRAPE_COMPLETE, SCRAPE_TARGET } from "./edge-metrics.ts";
 import { MetricStage } from "./metric-stage.ts";
 import type { MetricStageSettings } from "./metric-stage.ts";
@@ -360,7 +360,7 @@ test("observations add up in the series of their edge", () => {
 				series: { type: 2 },
 			},
 		]);
-	const sums = emptySums();
+	const sums = emptyTotals();
 	for (const value of [5n, 9n])
 		for (const observation of observe(stage, samples(value))) addMetricObservation(sums, observation);
 	assert.deepEqual([sums.observed, sums.count, sums.attempts, sums.bytesReceived, sums.failedHandshakes], [9, 9, 9, 90, 9]);

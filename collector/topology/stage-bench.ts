@@ -1,8 +1,7 @@
 /**
  * A stage between a store of arrays and groups made by hand: what the tests of this folder share.
  */
-import { serviceEndpoint } from "../../model/topology/endpoint.ts";
-import { type LegTls, NO_TLS_FACTS, type SpanFacts } from "../../model/topology/facts.ts";
+import type { SpanFacts } from "../../model/topology/facts.ts";
 import { MeshscopeError } from "../../model/errors.ts";
 import { addRollup, type SeriesTotals } from "../../model/topology/rollup.ts";
 import type { CommitRef, CommittedTraces, SeriesRow, TopologyFlush, TopologyWriter } from "../../store/topology.ts";
@@ -20,34 +19,6 @@ export interface TestSpan {
 	readonly durationMs: number;
 	readonly requestId?: number;
 	readonly weight?: number;
-}
-
-export const EPOCH_MS = Date.UTC(2026, 10, 1);
-
-export function factsOf(kind: number, service: string, more: Partial<SpanFacts> = {}): SpanFacts {
-	return {
-		emitter: "otel",
-		proxy: false,
-		kind,
-		local: serviceEndpoint(service),
-		localAddress: "",
-		peerAddress: "",
-		peer: undefined,
-		both: undefined,
-		protocol: "http",
-		outcome: "ok",
-		code: "200",
-		flags: "",
-		retry: 0,
-		downstream: NO_TLS_FACTS,
-		upstream: NO_TLS_FACTS,
-		ignored: undefined,
-		...more,
-	};
-}
-
-export function mutual(peer: string, local: string, verifiedBy: "server" | "client"): LegTls {
-	return { ...NO_TLS_FACTS, status: "mutual_tls", peerPrincipal: peer, localPrincipal: local, version: "1.3", verifiedBy };
 }
 
 /** Profiles whose facts are written into them as JSON. */
@@ -99,6 +70,7 @@ export class StageBench {
 			logFacts: () => undefined,
 			metrics: () => ({ observe() {}, takeChanged: () => [] }),
 			limits: this.limits,
+			monotonicMs: () => 0,
 			log: () => {},
 		});
 	}
@@ -159,14 +131,7 @@ export class StageBench {
 				const spans = upTo(cursor).filter((span) => span.trace === Number.parseInt(id, 16));
 				return spans.length === 0 ? undefined : bytesOf(spans);
 			},
-			*endingAfter(timeNs, cursor) {
-				const spans = upTo(cursor);
-				const fromMs = Number(timeNs / 1_000_000n);
-				const late = spans.filter((span) => span.startMs + span.durationMs > fromMs);
-				for (const trace of new Set(late.map((span) => span.trace)))
-					yield bytesOf(spans.filter((span) => span.trace === trace));
-			},
-			recentTraceHashes: () => Uint32Array.from(this.groups.flatMap(({ spans }) => spans.map((span) => span.trace))),
+			recentTraceHashes: (_max, cursor) => Uint32Array.from(upTo(cursor).map((span) => span.trace)),
 			hash: (_w0, _w1, _w2, w3) => w3,
 			oldestMs: () => undefined,
 			close() {},

@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { serviceEndpoint } from "../../model/topology/endpoint.ts";
+import { EPOCH_MS, factsOf, mutual } from "../../model/topology/hops/hop-kit.ts";
 import { HopShapes } from "../../model/topology/hops/hop-shape.ts";
 import { HopFinder } from "../../model/topology/hops/trace-hops.ts";
 import type { BucketCounts } from "../../model/topology/histogram.ts";
 import type { SeriesTotals } from "../../model/topology/rollup.ts";
-import { EPOCH_MS, factsOf, mutual, rowsOf, StageBench, type TestSpan } from "./stage-bench.ts";
+import { rowsOf, StageBench, type TestSpan } from "./stage-bench.ts";
 import { TraceTable } from "./trace-table.ts";
 import type { TopologyStage } from "./stage.ts";
 

@@ -7,10 +7,10 @@
  * clocks: topology-worker.ts runs it.
  */
 import type { LogFacts, SpanFacts } from "../../model/topology/facts.ts";
-import type { SeriesDims, SeriesSums } from "../../model/topology/series.ts";
+import type { SeriesTotals } from "../../model/topology/rollup.ts";
+import type { SeriesDims } from "../../model/topology/series.ts";
 import type { TraceId } from "../../model/ids.ts";
-import { timeNsFromMs } from "../../model/time.ts";
-import type { Hop, TraceHops } from "../../model/topology/hop.ts";
+import type { Hop } from "../../model/topology/hop.ts";
 import { HopShapes } from "../../model/topology/hops/hop-shape.ts";
 import { HopFinder } from "../../model/topology/hops/trace-hops.ts";
 import { MeshscopeError } from "../../model/errors.ts";
@@ -21,7 +21,7 @@ import { Ledger } from "./ledger.ts";
 import { LogWriter } from "./log-writer.ts";
 import { NUMBER, NUMBERS_A_ROW, type Profile, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
 import { SeriesRegistry, type SeriesLimits } from "./series-registry.ts";
-import { decodeStageState, encodeStageState } from "./stage-state.ts";
+import { decodeStageState, StageStateWriter } from "./stage-state.ts";
 import { TraceFilter } from "./trace-filter.ts";
 import { TraceTable } from "./trace-table.ts";
 
@@ -42,8 +42,8 @@ export interface StageLimits extends SeriesLimits {
 	/** How long a complete trace stays, in case more of it comes. */
 	readonly holdMs: number;
 	readonly maxRowsPerTrace: number;
-	/** Traces a flush that are read from the store because more of them came after they had gone. */
-	readonly maxReloads: number;
+	/** Time a flush may take to read traces from the store of which more came after they had gone. */
+	readonly maxReloadMs: number;
 }
 
 export const DEFAULT_STAGE_LIMITS: StageLimits = {
@@ -51,7 +51,7 @@ export const DEFAULT_STAGE_LIMITS: StageLimits = {
 	maxRows: 1_000_000,
 	holdMs: 20_000,
 	maxRowsPerTrace: 100_000,
-	maxReloads: 200,
+	maxReloadMs: 500,
 	maxEndpoints: 20_000,
 	maxSeries: 60_000,
 };
@@ -59,7 +59,7 @@ export const DEFAULT_STAGE_LIMITS: StageLimits = {
 /** Turns committed metric points into observations; keeps what it must know of each series between two points. */
 export interface MetricSource {
 	/** @param sumsOf where the observations of a series at a time are added up */
-	observe(metrics: Uint8Array, arrivedMs: number, sumsOf: (dims: SeriesDims, timeMs: number) => SeriesSums): void;
+	observe(metrics: Uint8Array, arrivedMs: number, sumsOf: (dims: SeriesDims, timeMs: number) => SeriesTotals): void;
 	takeChanged(): TopologyFlush["counters"];
 }
 
@@ -72,6 +72,8 @@ export interface StageOptions {
 	readonly logFacts: (profile: Profile) => LogFacts | undefined;
 	readonly metrics: (load: TopologyLoad["counters"]) => MetricSource;
 	readonly limits: StageLimits;
+	/** A clock that only goes forward, ms. */
+	readonly monotonicMs: () => number;
 	readonly log: (level: "info" | "warn" | "error", message: string) => void;
 }
 
@@ -92,8 +94,6 @@ export interface StageDrops {
 const FLAG = { dirty: 1, hasStated: 2, mustReload: 4 } as const;
 const PAST_MS = 7 * 86_400_000;
 const FUTURE_MS = 86_400_000;
-/** Spans that ended so long before the watermark may still be joined by request id after a restart. */
-const REBUILD_MARGIN_MS = 30_000;
 /** Facts and shapes are compacted beyond it. */
 const MAX_FACTS = 1 << 16;
 /** Of the rows, what is freed at once when there are too many. */
@@ -113,16 +113,23 @@ export class TopologyStage {
 	private readonly shapes = new HopShapes();
 	private readonly finder = new HopFinder(this.shapes);
 	private readonly facts: FactsTable<SpanFacts>;
-	private readonly logFacts: FactsTable<LogFacts | undefined>;
+	private readonly logFacts: FactsTable<LogFacts>;
 	private readonly registry: SeriesRegistry;
 	private readonly hops: HopWriter;
 	private readonly logs: LogWriter;
 	private readonly metrics: MetricSource;
 	private ledger = new Ledger();
 	private dirty: number[] = [];
+	/** The trace in hand, of which {@link state} states a hop. */
+	private evaluating = 0;
 	/** Traces by the second in which a half of theirs becomes mature. Entries may be out of date. */
 	private readonly maturing = new Map<number, number[]>();
 	private watermarkMs: number;
+	/**
+	 * Traces in which a half waited when the last run ended, and the watermark they were stated under; until they are read again they
+	 * are not in the table.
+	 */
+	private readonly unread: Map<string, number>;
 	private lastArrivedMs = 0;
 	private unwritten: TopologyFlush | undefined;
 
@@ -130,15 +137,25 @@ export class TopologyStage {
 		this.options = options;
 		const { store, limits } = options;
 		const loaded = store.load();
-		this.facts = new FactsTable(options.spanFacts);
+		this.facts = new FactsTable((profile) => {
+			const facts = options.spanFacts(profile);
+			return facts.ignored === undefined ? facts : undefined;
+		});
 		this.logFacts = new FactsTable(options.logFacts);
 		this.registry = new SeriesRegistry(limits, loaded.series);
 		this.hops = new HopWriter(this.registry);
 		this.logs = new LogWriter(this.registry);
 		this.metrics = options.metrics(loaded.counters);
-		this.watermarkMs = decodeStageState(loaded.state);
+		const { watermarkMs, waiting } = decodeStageState(loaded.state);
+		this.watermarkMs = watermarkMs;
+		this.unread = new Map(waiting);
 		this.accepted = this.flushed = loaded.cursor;
-		if (loaded.cursor !== undefined) this.rebuild(loaded.cursor);
+		if (loaded.cursor !== undefined)
+			for (const hash of options.committed.recentTraceHashes(MAX_REMEMBERED, loaded.cursor)) this.filter.add(hash);
+		for (const id of waiting.keys()) {
+			const word = (at: number): number => Number.parseInt(id.slice(at * 8, at * 8 + 8), 16);
+			this.filter.add(options.committed.hash(word(0), word(1), word(2), word(3)));
+		}
 	}
 
 	get rows(): number {
@@ -151,7 +168,7 @@ export class TopologyStage {
 
 	/** Whether anything waits that only time will settle. */
 	get isWaiting(): boolean {
-		return this.maturing.size > 0 || this.unwritten !== undefined;
+		return this.maturing.size > 0 || this.unread.size > 0 || this.unwritten !== undefined;
 	}
 
 	accept(group: StageGroup): void {
@@ -173,11 +190,13 @@ export class TopologyStage {
 	/**
 	 * Writes what is known by now. False when the disk has no room: nothing is lost, and the next call tries again.
 	 * @param isCaughtUp whether every committed group was accepted, so that time passes without groups
+	 * @param isLast whether the stage ends: what can be done after the next start is left to it
 	 */
-	flush(nowMs: number, isCaughtUp: boolean): boolean {
+	flush(nowMs: number, isCaughtUp: boolean, isLast = false): boolean {
 		if (this.unwritten !== undefined && !this.write(this.unwritten)) return false;
 		const clockMs = isCaughtUp || this.lastArrivedMs === 0 ? nowMs : this.lastArrivedMs;
 		const watermarkMs = this.nextWatermark(clockMs);
+		if (!isLast) this.readWaiting();
 		this.reload();
 		this.addMature(watermarkMs);
 		if (this.dirty.length === 0 && this.ledger.isEmpty && this.accepted === this.flushed) {
@@ -193,7 +212,7 @@ export class TopologyStage {
 		this.drops.overflowed = this.registry.overflowed;
 		const flush: TopologyFlush = {
 			cursor: this.accepted,
-			state: encodeStageState(watermarkMs),
+			state: this.state(),
 			series: this.registry.takeFresh(),
 			rollups: this.ledger.deltas(),
 			exemplars: this.ledger.takeExemplars(),
@@ -222,7 +241,7 @@ export class TopologyStage {
 
 	private acceptSpan(rows: RecordRows, row: number, arrivedMs: number): void {
 		const number = this.facts.numberOf(rows.words[row * WORDS_A_ROW + WORD.profile]!);
-		if (number === undefined || this.facts.facts[number]!.ignored !== undefined) return;
+		if (number < 0) return;
 		if (!isPlausible(rows.numbers[row * NUMBERS_A_ROW + NUMBER.startMs]!, arrivedMs)) {
 			this.drops.implausibleTime++;
 			return;
@@ -254,8 +273,8 @@ export class TopologyStage {
 	private acceptLogs(rows: RecordRows, arrivedMs: number): void {
 		for (let row = 0; row < rows.count; row++) {
 			const number = this.logFacts.numberOf(rows.words[row * WORDS_A_ROW + WORD.profile]!);
-			const facts = number === undefined ? undefined : this.logFacts.facts[number];
-			if (facts === undefined) continue;
+			if (number < 0) continue;
+			const facts = this.logFacts.facts[number]!;
 			if (isPlausible(rows.numbers[row * NUMBERS_A_ROW + NUMBER.startMs]!, arrivedMs))
 				this.logs.add(this.ledger, facts, rows, row);
 			else this.drops.implausibleTime++;
@@ -266,27 +285,38 @@ export class TopologyStage {
 	private evaluate(trace: number, watermarkMs: number): void {
 		const { table } = this;
 		const flags = table.flags[trace]!;
-		if ((flags & FLAG.hasStated) !== 0) {
-			const before = this.hopsOf(trace, true, this.watermarkMs);
-			for (const hop of before.hops) this.hops.add(this.ledger, hop, -1);
-		}
-		const now = this.hopsOf(trace, false, watermarkMs);
-		for (const hop of now.hops) this.addHop(trace, hop);
+		if ((flags & FLAG.hasStated) !== 0) this.eachHop(trace, true, this.statedUnder(trace), this.takeBack);
+		this.evaluating = trace;
+		const nextMaturityMs = this.eachHop(trace, false, watermarkMs, this.addHop);
 		table.setStated(trace);
 		table.flags[trace] = FLAG.hasStated;
-		this.noteMaturity(trace, now.nextMaturityMs);
+		this.noteMaturity(trace, nextMaturityMs);
 	}
 
-	private hopsOf(trace: number, onlyStated: boolean, watermarkMs: number): TraceHops {
-		return this.finder.find(this.table.spansOf(trace, this.facts.facts, onlyStated), watermarkMs);
+	/** The watermark under which the trace's hops were stated. */
+	private statedUnder(trace: number): number {
+		if (this.unread.size === 0) return this.watermarkMs;
+		const id = this.traceIdOf(trace);
+		const statedMs = this.unread.get(id);
+		this.unread.delete(id);
+		return statedMs ?? this.watermarkMs;
 	}
 
-	private addHop(trace: number, hop: Hop): void {
+	private eachHop(trace: number, onlyStated: boolean, watermarkMs: number, visit: (hop: Hop) => void): number {
+		return this.finder.each(this.table.spansOf(trace, this.facts.facts, onlyStated), watermarkMs, visit);
+	}
+
+	private readonly takeBack = (hop: Hop): void => void this.hops.add(this.ledger, hop, -1);
+
+	private readonly addHop = (hop: Hop): void => {
 		const wanted = this.hops.add(this.ledger, hop, 1);
-		if (wanted === undefined) return;
-		let traceId = "";
-		for (let i = 0; i < 4; i++) traceId += this.table.traceWord(trace, i).toString(16).padStart(8, "0");
-		this.ledger.addExemplar({ ...wanted, traceId });
+		if (wanted !== undefined) this.ledger.addExemplar({ ...wanted, traceId: this.traceIdOf(this.evaluating) });
+	};
+
+	private traceIdOf(trace: number): TraceId {
+		let id = "";
+		for (let i = 0; i < 4; i++) id += this.table.traceWord(trace, i).toString(16).padStart(8, "0");
+		return id as TraceId;
 	}
 
 	private noteMaturity(trace: number, endMs: number): void {
@@ -335,17 +365,15 @@ export class TopologyStage {
 	/** Traces that went and came back are joined with what the store has of them, up to the last flush. */
 	private reload(): void {
 		const { table, options } = this;
-		let reloads = 0;
+		const untilMs = options.monotonicMs() + options.limits.maxReloadMs;
 		for (const trace of this.dirty) {
 			if ((table.flags[trace]! & FLAG.mustReload) === 0) continue;
 			table.flags[trace] = FLAG.dirty;
-			if (++reloads > options.limits.maxReloads) {
+			if (options.monotonicMs() > untilMs) {
 				this.drops.notRejoined++;
 				continue;
 			}
-			let id = "";
-			for (let i = 0; i < 4; i++) id += table.traceWord(trace, i).toString(16).padStart(8, "0");
-			const stored = options.committed.trace(id as TraceId, this.flushed);
+			const stored = options.committed.trace(this.traceIdOf(trace), this.flushed);
 			const rows = stored === undefined ? undefined : options.rowsOf(stored);
 			if (rows !== undefined && this.addStored(trace, rows)) table.flags[trace] = FLAG.dirty | FLAG.hasStated;
 		}
@@ -357,7 +385,7 @@ export class TopologyStage {
 		let added = false;
 		for (let row = 0; row < rows.count; row++) {
 			const number = this.facts.numberOf(rows.words[row * WORDS_A_ROW + WORD.profile]!);
-			if (number === undefined || this.facts.facts[number]!.ignored !== undefined) continue;
+			if (number < 0) continue;
 			if (this.table.rowsOf(trace) >= limits.maxRowsPerTrace) break;
 			// As when it arrived, give or take what lies between the two clocks.
 			if (!isPlausible(rows.numbers[row * NUMBERS_A_ROW + NUMBER.startMs]!, this.watermarkMs + limits.maturityMs)) continue;
@@ -367,23 +395,45 @@ export class TopologyStage {
 		return added;
 	}
 
-	/** After a start: the traces that may still change come back from the store, as they were stated. */
-	private rebuild(cursor: CommitRef): void {
-		const { committed, rowsOf, limits } = this.options;
-		for (const hash of committed.recentTraceHashes(MAX_REMEMBERED)) this.filter.add(hash);
-		const fromNs = timeNsFromMs(Math.max(0, this.watermarkMs - REBUILD_MARGIN_MS));
-		for (const tracesData of committed.endingAfter(fromNs, cursor)) {
-			const rows = rowsOf(tracesData);
-			if (rows === undefined || this.table.rows > limits.maxRows) continue;
+	/** Some of the traces in which a half waited when the last run ended. One that got more spans meanwhile is here already. */
+	private readWaiting(): void {
+		const { committed, rowsOf, limits, monotonicMs } = this.options;
+		const untilMs = monotonicMs() + limits.maxReloadMs;
+		for (const id of this.unread.keys()) {
+			if (monotonicMs() > untilMs) break;
+			const stored = committed.trace(id as TraceId, this.flushed);
+			const rows = stored === undefined ? undefined : rowsOf(stored);
+			if (rows === undefined) {
+				// Its window was removed, and what it would still have said with it.
+				this.unread.delete(id);
+				continue;
+			}
+			// More of it came first: it is joined with what the store has like any trace that comes back.
 			if (this.table.find(rows.words, WORD.traceId) >= 0) continue;
 			const trace = this.table.add(rows.words, WORD.traceId);
 			if (!this.addStored(trace, rows)) {
 				this.table.remove(trace);
+				this.unread.delete(id);
 				continue;
 			}
-			this.table.flags[trace] = FLAG.hasStated;
-			this.noteMaturity(trace, this.hopsOf(trace, true, this.watermarkMs).nextMaturityMs);
+			this.table.flags[trace] = FLAG.hasStated | FLAG.dirty;
+			this.dirty.push(trace);
 		}
+	}
+
+	/** What a later run has to know and to read again. */
+	private state(): Uint8Array {
+		const { table } = this;
+		const state = new StageStateWriter(this.watermarkMs);
+		for (const [id, statedMs] of this.unread) state.addId(id, statedMs);
+		for (const traces of this.maturing.values()) {
+			for (const trace of traces) {
+				if (table.nextMaturityMs[trace]! === Infinity || table.rowsOf(trace) === 0) continue;
+				const [w0, w1, w2, w3] = wordsOf(table, trace);
+				state.add(w0, w1, w2, w3, this.watermarkMs);
+			}
+		}
+		return state.finish();
 	}
 
 	private evict(clockMs: number): void {

@@ -26,8 +26,8 @@ export class TopologyLoop {
 	private readonly options: LoopOptions;
 	private isCaughtUp = false;
 	private rowsSinceFlush = 0;
-	private pendingSinceMs: number | undefined;
-	private flushedMs = 0;
+	private flushedMs: number | undefined;
+	private failedFlushes = 0;
 	private readonly timer: NodeJS.Timeout;
 
 	constructor(options: LoopOptions) {
@@ -39,7 +39,6 @@ export class TopologyLoop {
 	receive(message: ToTopology): void {
 		switch (message.kind) {
 			case "group":
-				this.pendingSinceMs ??= message.group.arrivedMs;
 				this.options.stage.accept(message.group);
 				this.rowsSinceFlush += message.rows;
 				if (this.rowsSinceFlush >= FLUSH_ROWS) this.flush();
@@ -50,23 +49,22 @@ export class TopologyLoop {
 				break;
 			case "close":
 				clearInterval(this.timer);
-				this.flush();
+				this.flush(true);
 				this.options.close();
 				this.options.send({ kind: "closed" });
 				break;
 		}
 	}
 
-	private flush(): void {
+	private flush(isLast = false): void {
 		const { stage, store, now, send, end } = this.options;
 		try {
 			// Messages that wait are newer than what was accepted; the stage sees them before time has passed them by.
-			if (stage.flush(now(), this.isCaughtUp && this.rowsSinceFlush === 0)) {
+			if (stage.flush(now(), this.isCaughtUp && this.rowsSinceFlush === 0, isLast)) {
 				this.rowsSinceFlush = 0;
-				this.pendingSinceMs = undefined;
 				this.flushedMs = now();
-			}
-			for (let step = 0; step < MAINTENANCE_STEPS; step++) if (!store.maintain(now())) break;
+			} else this.failedFlushes++;
+			for (let step = 0; step < MAINTENANCE_STEPS && !isLast; step++) if (!store.maintain(now())) break;
 		} catch (error) {
 			if (!(error instanceof TopologyLostError)) throw error;
 			clearInterval(this.timer);
@@ -78,13 +76,12 @@ export class TopologyLoop {
 			kind: "flushed",
 			cursor: flushed,
 			stats: {
-				flushed,
 				flushedMs: this.flushedMs,
-				pendingSinceMs: this.pendingSinceMs,
 				rows,
 				series,
 				bytesOnDisk: store.bytesOnDisk(),
 				drops: { ...drops },
+				failedFlushes: this.failedFlushes,
 			},
 		});
 	}

@@ -13,6 +13,7 @@ import { skimTraces } from "../decode/skim.ts";
 import { addMetricObservation, metricDims } from "../../model/topology/metric-sums.ts";
 import { decodeEdgeMetrics } from "./edge-metrics.ts";
 import { FIRST_OWN_PROFILE } from "./facts-table.ts";
+import { factsOfLogProfile } from "./log-extractor.ts";
 import type { FromTopology, ToTopology, TopologyWorkerData } from "./messages.ts";
 import { MetricStage } from "./metric-stage.ts";
 import type { RecordRows } from "./record-rows.ts";
@@ -81,9 +82,10 @@ const stage = new TopologyStage({
 	committed,
 	rowsOf,
 	spanFacts: factsOfProfile,
-	logFacts: () => undefined,
+	logFacts: factsOfLogProfile,
 	metrics: metricSource,
 	limits: DEFAULT_STAGE_LIMITS,
+	monotonicMs: () => performance.now(),
 	log,
 });
 const loop = new TopologyLoop({

@@ -7,25 +7,32 @@ import type { TraceSpans } from "../../model/topology/hop.ts";
 import { NUMBER, NUMBERS_A_ROW, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
 
 const NONE = -1;
-/** Row words: ids and request id as they came, place of the facts, next row of the trace, whether its hops are stated. */
-const ROW_WORDS = 9;
-const FACTS_AT = 6;
-const NEXT_AT = 7;
-const STATED_AT = 8;
-const INITIAL_ROWS = 1 << 12;
+/** A row is 64 bytes: ids and request id as they came, then its numbers. */
+const ROW_WORDS = 16;
+const ROW_FLOATS = ROW_WORDS / 2;
+const ID_WORDS = 6;
+const NUMBERS_AT = ID_WORDS / 2;
+/** Rows get room by the megabyte: one array that doubles is copied while it is being filled, and is held twice meanwhile. */
+const CHUNK_BITS = 14;
+const CHUNK_ROWS = 1 << CHUNK_BITS;
+/** In the word that links a row to the next one of its trace: its hops are stated. */
+const STATED = 1;
 
 /** Traces and rows are numbers: places in the arrays here. */
 export class TraceTable {
 	rows = 0;
 	traces = 0;
-	private rowWords = new Uint32Array(INITIAL_ROWS * ROW_WORDS);
-	private rowNumbers = new Float64Array(INITIAL_ROWS * NUMBERS_A_ROW);
-	private rowCapacity = INITIAL_ROWS;
+	/** Two views of each chunk. */
+	private readonly words: Uint32Array[] = [];
+	private readonly floats: Float64Array[] = [];
+	private nextRow = new Uint32Array(0);
+	private rowFacts = new Uint32Array(0);
 	private usedRows = 0;
 	private freeRow = NONE;
 
 	private traceIds = new Uint32Array(0);
 	private firstRow = new Int32Array(0);
+	private lastRow = new Int32Array(0);
 	private rowCount = new Uint32Array(0);
 	private older = new Int32Array(0);
 	private newer = new Int32Array(0);
@@ -55,7 +62,7 @@ export class TraceTable {
 		if ((this.traces + 1) * 2 > this.slots.length) this.growSlots();
 		const trace = this.newTrace();
 		for (let i = 0; i < 4; i++) this.traceIds[trace * 4 + i] = words[at + i]!;
-		this.firstRow[trace] = NONE;
+		this.firstRow[trace] = this.lastRow[trace] = NONE;
 		this.rowCount[trace] = 0;
 		this.touchedMs[trace] = 0;
 		this.nextMaturityMs[trace] = Infinity;
@@ -69,15 +76,21 @@ export class TraceTable {
 	/** @param facts number of the row's facts */
 	addRow(trace: number, from: RecordRows, row: number, facts: number, isStated: boolean): void {
 		const place = this.newRow();
-		const { rowWords, rowNumbers } = this;
-		const at = place * ROW_WORDS;
+		const { nextRow } = this;
+		const words = this.words[place >>> CHUNK_BITS]!;
+		const floats = this.floats[place >>> CHUNK_BITS]!;
+		const at = (place & (CHUNK_ROWS - 1)) * ROW_WORDS;
 		const wordAt = row * WORDS_A_ROW + WORD.spanId;
-		for (let i = 0; i < FACTS_AT; i++) rowWords[at + i] = from.words[wordAt + i]!;
-		rowWords[at + FACTS_AT] = facts;
-		rowWords[at + NEXT_AT] = this.firstRow[trace]! + 1;
-		rowWords[at + STATED_AT] = isStated ? 1 : 0;
-		for (let i = 0; i < NUMBERS_A_ROW; i++) rowNumbers[place * NUMBERS_A_ROW + i] = from.numbers[row * NUMBERS_A_ROW + i]!;
-		this.firstRow[trace] = place;
+		for (let i = 0; i < ID_WORDS; i++) words[at + i] = from.words[wordAt + i]!;
+		const floatAt = at / 2 + NUMBERS_AT;
+		for (let i = 0; i < NUMBERS_A_ROW; i++) floats[floatAt + i] = from.numbers[row * NUMBERS_A_ROW + i]!;
+		this.rowFacts[place] = facts;
+		nextRow[place] = linkTo(NONE) | (isStated ? STATED : 0);
+		// Behind the others: senders send parents before children more often than not, and what is in order need not be sorted.
+		const last = this.lastRow[trace]!;
+		if (last === NONE) this.firstRow[trace] = place;
+		else nextRow[last] = linkTo(place) | (nextRow[last]! & STATED);
+		this.lastRow[trace] = place;
 		this.rowCount[trace] = this.rowCount[trace]! + 1;
 		this.rows++;
 	}
@@ -88,6 +101,8 @@ export class TraceTable {
 
 	/** Makes it the newest. */
 	touch(trace: number, nowMs: number): void {
+		// Which of those of one moment goes first does not matter.
+		if (this.touchedMs[trace] === nowMs) return;
 		this.touchedMs[trace] = nowMs;
 		if (this.newest === trace) return;
 		this.unlink(trace);
@@ -108,44 +123,40 @@ export class TraceTable {
 	 * @param onlyStated only those whose hops are stated
 	 */
 	spansOf(trace: number, facts: readonly SpanFacts[], onlyStated: boolean): TraceSpans {
-		return this.scratch.gather([trace], this.rowCount[trace]!, this, facts, onlyStated);
-	}
-
-	/** The spans of several traces as if they were one. */
-	spansOfAll(traces: readonly number[], facts: readonly SpanFacts[], onlyStated: boolean): TraceSpans {
-		const rows = traces.reduce((sum, trace) => sum + this.rowCount[trace]!, 0);
-		return this.scratch.gather(traces, rows, this, facts, onlyStated);
+		const { scratch, nextRow } = this;
+		scratch.ensure(this.rowCount[trace]!);
+		scratch.count = 0;
+		for (let row = this.firstRow[trace]!; row !== NONE;) {
+			const next = nextRow[row]!;
+			if (!onlyStated || (next & STATED) !== 0)
+				scratch.add(
+					this.words[row >>> CHUNK_BITS]!,
+					this.floats[row >>> CHUNK_BITS]!,
+					row & (CHUNK_ROWS - 1),
+					facts,
+					this.rowFacts[row]!,
+				);
+			row = linked(next);
+		}
+		return scratch;
 	}
 
 	/** Calls back with each row's place. */
 	eachRow(trace: number, call: (row: number) => void): void {
-		for (let row = this.firstRow[trace]!; row !== NONE; row = this.rowWords[row * ROW_WORDS + NEXT_AT]! - 1) call(row);
-	}
-
-	isStated(row: number): boolean {
-		return this.rowWords[row * ROW_WORDS + STATED_AT] === 1;
+		for (let row = this.firstRow[trace]!; row !== NONE; row = linked(this.nextRow[row]!)) call(row);
 	}
 
 	setStated(trace: number): void {
-		for (let row = this.firstRow[trace]!; row !== NONE; row = this.rowWords[row * ROW_WORDS + NEXT_AT]! - 1)
-			this.rowWords[row * ROW_WORDS + STATED_AT] = 1;
+		const { nextRow } = this;
+		for (let row = this.firstRow[trace]!; row !== NONE; row = linked(nextRow[row]!)) nextRow[row]! |= STATED;
 	}
 
 	factsOf(row: number): number {
-		return this.rowWords[row * ROW_WORDS + FACTS_AT]!;
+		return this.rowFacts[row]!;
 	}
 
 	setFacts(row: number, facts: number): void {
-		this.rowWords[row * ROW_WORDS + FACTS_AT] = facts;
-	}
-
-	/** The words of a row, ids first. */
-	word(row: number, at: number): number {
-		return this.rowWords[row * ROW_WORDS + at]!;
-	}
-
-	number(row: number, at: number): number {
-		return this.rowNumbers[row * NUMBERS_A_ROW + at]!;
+		this.rowFacts[row] = facts;
 	}
 
 	traceWord(trace: number, at: number): number {
@@ -153,11 +164,10 @@ export class TraceTable {
 	}
 
 	remove(trace: number): void {
-		for (let row = this.firstRow[trace]!; row !== NONE;) {
-			const next = this.rowWords[row * ROW_WORDS + NEXT_AT]! - 1;
-			this.rowWords[row * ROW_WORDS + NEXT_AT] = this.freeRow + 1;
-			this.freeRow = row;
-			row = next;
+		const last = this.lastRow[trace]!;
+		if (last !== NONE) {
+			this.nextRow[last] = linkTo(this.freeRow);
+			this.freeRow = this.firstRow[trace]!;
 		}
 		this.rows -= this.rowCount[trace]!;
 		this.unplace(trace);
@@ -181,15 +191,18 @@ export class TraceTable {
 	private newRow(): number {
 		const free = this.freeRow;
 		if (free !== NONE) {
-			this.freeRow = this.rowWords[free * ROW_WORDS + NEXT_AT]! - 1;
+			this.freeRow = linked(this.nextRow[free]!);
 			return free;
 		}
-		if (this.usedRows === this.rowCapacity) {
-			this.rowCapacity *= 2;
-			this.rowWords = widened(this.rowWords, this.rowCapacity * ROW_WORDS);
-			const numbers = new Float64Array(this.rowCapacity * NUMBERS_A_ROW);
-			numbers.set(this.rowNumbers);
-			this.rowNumbers = numbers;
+		if (this.usedRows === this.words.length * CHUNK_ROWS) {
+			const chunk = new ArrayBuffer(CHUNK_ROWS * ROW_WORDS * 4);
+			this.words.push(new Uint32Array(chunk));
+			this.floats.push(new Float64Array(chunk));
+			if (this.usedRows === this.nextRow.length) {
+				const size = Math.max(CHUNK_ROWS, this.usedRows * 2);
+				this.nextRow = widened(this.nextRow, size);
+				this.rowFacts = widened(this.rowFacts, size);
+			}
 		}
 		return this.usedRows++;
 	}
@@ -210,6 +223,7 @@ export class TraceTable {
 		this.traceIds = widened(this.traceIds, size * 4);
 		this.rowCount = widened(this.rowCount, size);
 		this.firstRow = widenedSigned(this.firstRow, size);
+		this.lastRow = widenedSigned(this.lastRow, size);
 		this.older = widenedSigned(this.older, size);
 		this.newer = widenedSigned(this.newer, size);
 		this.touchedMs = widenedFloats(this.touchedMs, size);
@@ -264,47 +278,52 @@ export class TraceTable {
 	}
 }
 
-/** Arrays that hold one trace at a time for the rules. */
-class Scratch {
-	private size = 0;
-	private spanId = new Uint32Array(0);
-	private parentId = new Uint32Array(0);
-	private requestId = new Uint32Array(0);
-	private startMs = new Float64Array(0);
-	private durationNs = new Float64Array(0);
-	private requestBytes = new Float64Array(0);
-	private responseBytes = new Float64Array(0);
-	private weight = new Float64Array(0);
-	private readonly facts: SpanFacts[] = [];
+/** How a row names the next one; the lowest bit is the mark's. */
+function linkTo(row: number): number {
+	return (row + 1) << 1;
+}
 
-	gather(
-		traces: readonly number[],
-		rows: number,
-		table: TraceTable,
-		known: readonly SpanFacts[],
-		onlyStated: boolean,
-	): TraceSpans {
+function linked(word: number): number {
+	return (word >>> 1) - 1;
+}
+
+/** Arrays that hold one trace at a time for the rules. */
+class Scratch implements TraceSpans {
+	count = 0;
+	spanId = new Uint32Array(0);
+	parentId = new Uint32Array(0);
+	requestId = new Uint32Array(0);
+	startMs = new Float64Array(0);
+	durationNs = new Float64Array(0);
+	requestBytes = new Float64Array(0);
+	responseBytes = new Float64Array(0);
+	weight = new Float64Array(0);
+	readonly facts: SpanFacts[] = [];
+	factsNumber = new Uint32Array(0);
+	private size = 0;
+
+	/** @param from place of the row in the two arrays */
+	add(words: Uint32Array, floats: Float64Array, from: number, known: readonly SpanFacts[], facts: number): void {
+		const row = this.count++;
+		const at = from * ROW_WORDS;
+		const floatAt = from * ROW_FLOATS + NUMBERS_AT;
+		this.spanId[row * 2] = words[at]!;
+		this.spanId[row * 2 + 1] = words[at + 1]!;
+		this.parentId[row * 2] = words[at + 2]!;
+		this.parentId[row * 2 + 1] = words[at + 3]!;
+		this.requestId[row * 2] = words[at + 4]!;
+		this.requestId[row * 2 + 1] = words[at + 5]!;
+		this.startMs[row] = floats[floatAt + NUMBER.startMs]!;
+		this.durationNs[row] = floats[floatAt + NUMBER.durationNs]!;
+		this.requestBytes[row] = floats[floatAt + NUMBER.requestBytes]!;
+		this.responseBytes[row] = floats[floatAt + NUMBER.responseBytes]!;
+		this.weight[row] = floats[floatAt + NUMBER.weight]!;
+		this.facts[row] = known[facts]!;
+		this.factsNumber[row] = facts;
+	}
+
+	ensure(rows: number): void {
 		if (rows > this.size) this.grow(rows);
-		const { spanId, parentId, requestId, startMs, durationNs, requestBytes, responseBytes, weight, facts } = this;
-		let count = 0;
-		for (const trace of traces)
-			table.eachRow(trace, (row) => {
-				if (onlyStated && !table.isStated(row)) return;
-				spanId[count * 2] = table.word(row, 0);
-				spanId[count * 2 + 1] = table.word(row, 1);
-				parentId[count * 2] = table.word(row, 2);
-				parentId[count * 2 + 1] = table.word(row, 3);
-				requestId[count * 2] = table.word(row, 4);
-				requestId[count * 2 + 1] = table.word(row, 5);
-				startMs[count] = table.number(row, NUMBER.startMs);
-				durationNs[count] = table.number(row, NUMBER.durationNs);
-				requestBytes[count] = table.number(row, NUMBER.requestBytes);
-				responseBytes[count] = table.number(row, NUMBER.responseBytes);
-				weight[count] = table.number(row, NUMBER.weight);
-				facts[count] = known[table.factsOf(row)]!;
-				count++;
-			});
-		return { count, spanId, parentId, requestId, startMs, durationNs, requestBytes, responseBytes, weight, facts };
 	}
 
 	private grow(rows: number): void {
@@ -318,6 +337,7 @@ class Scratch {
 		this.requestBytes = new Float64Array(size);
 		this.responseBytes = new Float64Array(size);
 		this.weight = new Float64Array(size);
+		this.factsNumber = new Uint32Array(size);
 	}
 }
 

@@ -3,28 +3,19 @@
  *
  * Arrays instead of objects: a store holds tens of thousands of them, and each is read again at every start.
  */
-import type { Endpoint, NodeKind } from "./endpoint.ts";
+import { type Endpoint, NODE_KINDS } from "./endpoint.ts";
 import { DamagedRollupError } from "./rollup.ts";
-import type { Evidence, MtlsFinding, MtlsStatus, Outcome, Protocol, Reporter, SeriesDims, Unit, Verification } from "./series.ts";
-
-const KINDS: readonly NodeKind[] = ["service", "gateway", "database", "messaging", "external", "unknown", "overflow"];
-const PROTOCOLS: readonly Protocol[] = ["http", "grpc", "tcp", "database", "messaging", "unknown"];
-const UNITS: readonly Unit[] = ["requests", "connections"];
-const EVIDENCES: readonly Evidence[] = [
-	"pair",
-	"request-id",
-	"client-only",
-	"server-only",
-	"client-client",
-	"server-server",
-	"waypoint",
-	"metric",
-	"log",
-];
-const REPORTERS: readonly Reporter[] = ["both", "source", "destination", "waypoint"];
-const STATUSES: readonly MtlsStatus[] = ["mutual_tls", "tls", "plaintext", "none", "mixed", "unknown"];
-const VERIFICATIONS: readonly Verification[] = ["server", "client", "metric", "header", ""];
-const OUTCOMES: readonly Outcome[] = ["ok", "client_error", "server_error", "no_response"];
+import {
+	EVIDENCES,
+	MTLS_STATUSES,
+	type MtlsFinding,
+	OUTCOMES,
+	PROTOCOLS,
+	REPORTERS,
+	type SeriesDims,
+	UNITS,
+	VERIFICATIONS,
+} from "./series.ts";
 
 const LENGTH = 10;
 const ENDPOINT_LENGTH = 5;
@@ -89,7 +80,7 @@ function json(text: string): unknown {
 function endpointOf(value: unknown): Endpoint {
 	const parts = partsOf(value, ENDPOINT_LENGTH);
 	return {
-		kind: wordOf(parts[0], KINDS),
+		kind: wordOf(parts[0], NODE_KINDS),
 		cluster: textOf(parts[1]),
 		namespace: textOf(parts[2]),
 		service: textOf(parts[3]),
@@ -100,9 +91,9 @@ function endpointOf(value: unknown): Endpoint {
 function mtlsOf(value: unknown): MtlsFinding {
 	const parts = partsOf(value, MTLS_LENGTH);
 	return {
-		status: wordOf(parts[0], STATUSES),
-		source: wordOf(parts[1], STATUSES),
-		destination: wordOf(parts[2], STATUSES),
+		status: wordOf(parts[0], MTLS_STATUSES),
+		source: wordOf(parts[1], MTLS_STATUSES),
+		destination: wordOf(parts[2], MTLS_STATUSES),
 		sourcePrincipal: textOf(parts[3]),
 		destinationPrincipal: textOf(parts[4]),
 		tlsVersion: textOf(parts[5]),

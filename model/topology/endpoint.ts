@@ -7,7 +7,8 @@
 /**
  * `external`: outside of what reports to us. `unknown`: an address or name that nothing explains. `overflow`: names beyond the cap.
  */
-export type NodeKind = "service" | "gateway" | "database" | "messaging" | "external" | "unknown" | "overflow";
+export const NODE_KINDS = ["service", "gateway", "database", "messaging", "external", "unknown", "overflow"] as const;
+export type NodeKind = (typeof NODE_KINDS)[number];
 
 /** Empty strings where a part is not known. */
 export interface Endpoint {

@@ -134,7 +134,19 @@ export interface LogFacts {
 	readonly destinationPrincipal: string;
 }
 
-/** Per record, beside its facts. */
+/** Of an access log record, where "no TLS" differs from "not said". */
+export interface LogAttributes extends Attributes {
+	/** True when the key was sent at all, also with a value that rule 0 takes for none. */
+	has(key: string): boolean;
+}
+
+/** An access log record's text attributes, and those of its resource. */
+export interface LogInput {
+	readonly resource: Attributes;
+	readonly attributes: LogAttributes;
+}
+
+/** Per record, beside its facts. Bytes from source to target are sent, those back are received, whoever reports. */
 export interface LogNumbers {
 	readonly durationNs: number;
 	readonly bytesSent: number;

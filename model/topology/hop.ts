@@ -25,10 +25,14 @@ export interface TraceSpans {
 	/** 1 / sampling probability; 0 where the span does not say. */
 	readonly weight: Float64Array;
 	readonly facts: readonly SpanFacts[];
+	/** Of each row's facts, from 0 and below 2^29, equal for the same facts and for no others: finds shapes faster. */
+	readonly factsNumber?: Uint32Array;
 }
 
 /** What hops between the same two kinds of spans have in common. One object stands for all of them: compare by identity. */
 export interface HopShape {
+	/** Its place among the shapes made beside it, from 0. */
+	readonly number: number;
 	readonly source: Endpoint;
 	readonly target: Endpoint;
 	readonly protocol: Protocol;
@@ -58,6 +62,8 @@ export interface Hop {
 	readonly destinationRow: number;
 	readonly sourceAppRow: number;
 	readonly destinationAppRow: number;
+	/** The span that names both ends. */
+	readonly waypointRow: number;
 	/** Start at the caller where it reported, epoch ms. */
 	readonly startMs: number;
 	/** -1 where that end did not report. */

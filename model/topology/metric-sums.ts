@@ -1,7 +1,7 @@
 /** How a metric's observation of an edge enters the series that graphs are made of. */
 import type { MetricFacts } from "./facts.ts";
-import { addBuckets } from "./histogram.ts";
-import type { SeriesDims, SeriesSums } from "./series.ts";
+import type { SeriesTotals } from "./rollup.ts";
+import type { SeriesDims } from "./series.ts";
 
 /** What one point adds to one edge. */
 export interface MetricObservation {
@@ -40,7 +40,7 @@ export function metricDims(facts: MetricFacts): SeriesDims {
 	};
 }
 
-export function addMetricObservation(sums: SeriesSums, observation: MetricObservation): void {
+export function addMetricObservation(sums: SeriesTotals, observation: MetricObservation): void {
 	const { facts, amount, latency, timeMs } = observation;
 	switch (facts.measure.kind) {
 		case "count":
@@ -62,7 +62,7 @@ export function addMetricObservation(sums: SeriesSums, observation: MetricObserv
 		case "latency": {
 			if (latency === undefined) break;
 			const isSource = facts.measure.side === "source";
-			addBuckets(isSource ? sums.sourceLatency : sums.destinationLatency, latency.buckets);
+			(isSource ? sums.sourceLatency : sums.destinationLatency).add(latency.buckets);
 			if (isSource) sums.sourceLatencyNs += latency.sumNs;
 			else sums.destinationLatencyNs += latency.sumNs;
 			break;

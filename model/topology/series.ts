@@ -7,36 +7,45 @@
  */
 import type { Endpoint } from "./endpoint.ts";
 
-export type Protocol = "http" | "grpc" | "tcp" | "database" | "messaging" | "unknown";
+export const PROTOCOLS = ["http", "grpc", "tcp", "database", "messaging", "unknown"] as const;
+export type Protocol = (typeof PROTOCOLS)[number];
+
 /** TCP is counted in connections, everything else in requests; the two are never added up. */
-export type Unit = "requests" | "connections";
+export const UNITS = ["requests", "connections"] as const;
+export type Unit = (typeof UNITS)[number];
 
 /** How an observation came to be an edge: the rules of docs/topology.md. */
-export type Evidence =
+export const EVIDENCES = [
 	/** Both ends of one hop, by parentage. */
-	| "pair"
+	"pair",
 	/** Both ends of one hop, by x-request-id where parentage broke: weak. */
-	| "request-id"
-	| "client-only"
-	| "server-only"
-	| "client-client"
-	| "server-server"
+	"request-id",
+	"client-only",
+	"server-only",
+	"client-client",
+	"server-server",
 	/** One span that names both ends. */
-	| "waypoint"
-	| "metric"
-	| "log";
+	"waypoint",
+	"metric",
+	"log",
+] as const;
+export type Evidence = (typeof EVIDENCES)[number];
 
-export type Reporter = "both" | "source" | "destination" | "waypoint";
+export const REPORTERS = ["both", "source", "destination", "waypoint"] as const;
+export type Reporter = (typeof REPORTERS)[number];
 
 /**
  * `none`: Istio's word for "not mutual TLS", which may be plaintext or one-way TLS. `mixed`: the two ends of one hop disagree.
  */
-export type MtlsStatus = "mutual_tls" | "tls" | "plaintext" | "none" | "mixed" | "unknown";
+export const MTLS_STATUSES = ["mutual_tls", "tls", "plaintext", "none", "mixed", "unknown"] as const;
+export type MtlsStatus = (typeof MTLS_STATUSES)[number];
 
 /** Who vouches for an mTLS finding, best first. */
-export type Verification = "server" | "client" | "metric" | "header" | "";
+export const VERIFICATIONS = ["server", "client", "metric", "header", ""] as const;
+export type Verification = (typeof VERIFICATIONS)[number];
 
-export type Outcome = "ok" | "client_error" | "server_error" | "no_response";
+export const OUTCOMES = ["ok", "client_error", "server_error", "no_response"] as const;
+export type Outcome = (typeof OUTCOMES)[number];
 
 export interface MtlsFinding {
 	readonly status: MtlsStatus;

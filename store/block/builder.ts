@@ -98,7 +98,18 @@ export class BlockBuilder {
 
 	/** Which fields of the rows are equal; valid until the next row, also when the block is finished. */
 	fieldEntries(): FieldEntries {
-		return { numbers: this.items, firstOfRow: this.rowItems, count: this.dictionary.count };
+		const { count, heap, starts, lengths } = this.dictionary;
+		return {
+			numbers: this.items,
+			firstOfRow: this.rowItems,
+			end: this.itemsUsed,
+			count,
+			classOfRow: this.rowClass,
+			classCount: this.classes.length,
+			bytes: heap,
+			starts,
+			lengths,
+		};
 	}
 
 	/** Adds every row of a group. */

@@ -4,50 +4,33 @@
 import type { RecordShape } from "../../model/columns.ts";
 import { ByteReader, ByteWriter, DamagedBlockError, unzigzag } from "./bytes.ts";
 import { MAX_RESTARTS, OffsetCursor, StoredColumn, VarintCursor } from "./cursor.ts";
-import { type PartName, SLOT, traceHash } from "./format.ts";
+import { type PartName, SLOT } from "./format.ts";
 import { readHead, type StoredHead } from "./head.ts";
 import { HeapReader } from "./heap.ts";
+import { IdsPart } from "./ids.ts";
 import { StoredIndices } from "./indices.ts";
 import { openPart } from "./seal.ts";
-
-interface StoredTraces {
-	readonly count: number;
-	/** Four words a trace. */
-	readonly ids: Uint32Array;
-	/** One longer than `count`. */
-	readonly firstRow: Uint32Array;
-}
-
-/** Rows of one trace, and where its id lies in the part that lists the traces. */
-interface TraceRange {
-	readonly place: number;
-	readonly firstRow: number;
-	readonly endRow: number;
-	readonly id: readonly [number, number, number, number];
-}
+import { type StoredTraces, TracesPart } from "./traces.ts";
 
 /** An empty reader's own size, about. */
 const READER_BYTES = 512;
-
-const LITERAL_STEP = 64;
 
 export class BlockReader {
 	private readonly load: (part: PartName) => Uint8Array | undefined;
 	/** Bytes that this reader keeps in memory, for whoever caches readers. */
 	heldBytes = READER_BYTES;
+	private readonly hold = (bytes: number): void => {
+		this.heldBytes += bytes;
+	};
 	private headValue: StoredHead | undefined;
-	private tracesValue: StoredTraces | undefined;
-	/** The trace last looked up: nearly all of what is asked for row by row is about its rows. */
-	private traceValue: TraceRange | undefined;
-	private traceBytesValue: { readonly bytes: Uint8Array; readonly count: number; readonly idsAt: number } | undefined;
+	private tracesValue: TracesPart | undefined;
 	private offsetsValue: Float64Array | undefined;
 	private offsetCursor: OffsetCursor | undefined;
 	private durationsValue: Float64Array | undefined;
 	private durationCursor: VarintCursor | undefined;
 	private storedClassesValue: { readonly classes: StoredIndices; readonly layouts: StoredIndices } | undefined;
 	private classesValue: { readonly classes: Uint32Array; readonly layouts: Uint32Array } | undefined;
-	private idsValue: Uint8Array | undefined;
-	private literalsValue: Uint32Array | undefined;
+	private idsValue: IdsPart | undefined;
 	private heapValue: HeapReader | undefined;
 	private columnsValue: readonly (readonly StoredColumn[])[] | undefined;
 	private ranksValue: { readonly counts: Uint32Array; readonly rank: Uint32Array } | undefined;
@@ -70,8 +53,6 @@ export class BlockReader {
 	/** Lets go of everything but the head; parts are loaded again when they are asked for. */
 	forgetParts(): void {
 		this.tracesValue = undefined;
-		this.traceValue = undefined;
-		this.traceBytesValue = undefined;
 		this.offsetsValue = undefined;
 		this.offsetCursor = undefined;
 		this.durationsValue = undefined;
@@ -79,7 +60,6 @@ export class BlockReader {
 		this.storedClassesValue = undefined;
 		this.classesValue = undefined;
 		this.idsValue = undefined;
-		this.literalsValue = undefined;
 		this.heapValue = undefined;
 		this.columnsValue = undefined;
 		this.ranksValue = undefined;
@@ -93,80 +73,17 @@ export class BlockReader {
 	}
 
 	traces(): StoredTraces {
-		if (this.tracesValue === undefined) {
-			const { bytes, count, idsAt } = this.traceBytes();
-			const ids = new Uint32Array(count * 4);
-			for (let i = 0; i < ids.length; i++) ids[i] = wordAt(bytes, idsAt + i * 4);
-			const reader = new ByteReader(bytes);
-			reader.at = idsAt + count * 16;
-			const firstRow = new Uint32Array(count + 1);
-			for (let i = 0, at = 0; i < count; i++) firstRow[i + 1] = at += reader.varint();
-			if (firstRow[count] !== this.head().rows) throw new DamagedBlockError("rows of traces do not add up");
-			this.tracesValue = { count, ids, firstRow };
-			this.heldBytes += ids.byteLength + firstRow.byteLength;
-		}
-		return this.tracesValue;
+		return this.tracesPart().list();
 	}
 
 	/** The rows of a trace, from the first up to the second; undefined where the block does not hold it. */
 	findTrace(w0: number, w1: number, w2: number, w3: number): readonly [number, number] | undefined {
-		const { bytes, count, idsAt } = this.traceBytes();
-		const wanted = traceHash(w0, w1, w2, w3);
-		let low = 0;
-		let high = count;
-		while (low < high) {
-			const middle = (low + high) >>> 1;
-			if (traceHash(...idAt(bytes, idsAt + middle * 16)) < wanted) low = middle + 1;
-			else high = middle;
-		}
-		for (; low < count; low++) {
-			const id = idAt(bytes, idsAt + low * 16);
-			if (id[0] === w0 && id[1] === w1 && id[2] === w2 && id[3] === w3) return this.rangeOf(low, id);
-			if (traceHash(...id) !== wanted) break;
-		}
-		return undefined;
-	}
-
-	private rangeOf(place: number, id: TraceRange["id"]): readonly [number, number] {
-		const { bytes, count, idsAt } = this.traceBytes();
-		const rows = new ByteReader(bytes);
-		rows.at = idsAt + count * 16;
-		let firstRow = 0;
-		for (let i = 0; i < place; i++) firstRow += rows.varint();
-		const endRow = firstRow + rows.varint();
-		if (endRow > this.head().rows) throw new DamagedBlockError("rows of traces do not add up");
-		this.traceValue = { place, firstRow, endRow, id };
-		return [firstRow, endRow];
+		return this.tracesPart().find(w0, w1, w2, w3);
 	}
 
 	/** Place of the trace that a row belongs to. */
 	traceOfRow(row: number): number {
-		const trace = this.traceValue;
-		if (trace !== undefined && row >= trace.firstRow && row < trace.endRow) return trace.place;
-		const { firstRow, count } = this.traces();
-		let low = 0;
-		let high = count;
-		while (low + 1 < high) {
-			const middle = (low + high) >>> 1;
-			if (firstRow[middle]! <= row) low = middle;
-			else high = middle;
-		}
-		return low;
-	}
-
-	/** First row of the trace that a row belongs to. */
-	private firstRowOfTrace(row: number): number {
-		const trace = this.traceValue;
-		if (trace !== undefined && row >= trace.firstRow && row < trace.endRow) return trace.firstRow;
-		return this.traces().firstRow[this.traceOfRow(row)]!;
-	}
-
-	private traceIdOfRow(row: number): TraceRange["id"] {
-		const trace = this.traceValue;
-		if (trace !== undefined && row >= trace.firstRow && row < trace.endRow) return trace.id;
-		const { ids } = this.traces();
-		const at = this.traceOfRow(row) * 4;
-		return [ids[at]!, ids[at + 1]!, ids[at + 2]!, ids[at + 3]!];
+		return this.tracesPart().ofRow(row);
 	}
 
 	/** First time of each row less `head().baseNs`; ±2^52 stands for a wide row. */
@@ -235,7 +152,7 @@ export class BlockReader {
 			this.heldBytes += part.length;
 		}
 		if (this.offsetCursor.restarts > MAX_RESTARTS) return this.offsets()[row]!;
-		return this.offsetCursor.at(row, this.firstRowOfTrace(row));
+		return this.offsetCursor.at(row, this.tracesPart().firstRowOf(row));
 	}
 
 	/** As `durations()` for a single row; best asked in ascending order. */
@@ -252,66 +169,17 @@ export class BlockReader {
 
 	/** Span id of a row, as two words. */
 	spanId(row: number): readonly [number, number] {
-		const bytes = this.idBytes();
-		return [wordAt(bytes, row * 8), wordAt(bytes, row * 8 + 4)];
+		return this.idsPart().spanId(row);
 	}
 
 	/** Parent span id of a row, as two words; zeros for none. */
 	parentId(row: number): readonly [number, number] {
-		const bytes = this.idBytes();
-		const { rows } = this.head();
-		const codes = rows * 8;
-		const code = bytes[codes + row]!;
-		if (code === 0) return [0, 0];
-		if (code > 1) return this.spanId(this.firstRowOfTrace(row) + code - 2);
-		const step = Math.floor(row / LITERAL_STEP);
-		let literal = this.literalsBefore(bytes, codes, rows)[step]!;
-		for (let i = codes + step * LITERAL_STEP, end = codes + row; i < end; i++) if (bytes[i] === 1) literal++;
-		const at = rows * 9 + literal * 8;
-		if (at + 8 > bytes.length) throw new DamagedBlockError("a parent id is missing");
-		return [wordAt(bytes, at), wordAt(bytes, at + 4)];
-	}
-
-	/** How many parents are written out before each {@link LITERAL_STEP}th row: counting from the first would be quadratic in a trace. */
-	private literalsBefore(bytes: Uint8Array, codes: number, rows: number): Uint32Array {
-		if (this.literalsValue !== undefined) return this.literalsValue;
-		const counts = new Uint32Array(Math.ceil(rows / LITERAL_STEP));
-		let literals = 0;
-		for (let row = 0; row < rows; row++) {
-			if (row % LITERAL_STEP === 0) counts[row / LITERAL_STEP] = literals;
-			if (bytes[codes + row] === 1) literals++;
-		}
-		this.heldBytes += counts.byteLength;
-		return (this.literalsValue = counts);
+		return this.idsPart().parentId(row);
 	}
 
 	/** Ids of every row, two words each; all zero for none. */
 	ids(): { readonly spans: Uint32Array; readonly parents: Uint32Array } {
-		const bytes = this.idBytes();
-		const { rows } = this.head();
-		const spans = new Uint32Array(rows * 2);
-		const parents = new Uint32Array(rows * 2);
-		for (let i = 0; i < spans.length; i++) spans[i] = wordAt(bytes, i * 4);
-		const { firstRow, count } = this.traces();
-		let literal = rows * 9;
-		for (let trace = 0; trace < count; trace++) {
-			const first = firstRow[trace]!;
-			for (let row = first, end = firstRow[trace + 1]!; row < end; row++) {
-				const code = bytes[rows * 8 + row]!;
-				if (code === 1) {
-					if (literal + 8 > bytes.length) throw new DamagedBlockError("a parent id is missing");
-					parents[row * 2] = wordAt(bytes, literal);
-					parents[row * 2 + 1] = wordAt(bytes, literal + 4);
-					literal += 8;
-				} else if (code > 1) {
-					const parent = first + code - 2;
-					if (parent >= end) throw new DamagedBlockError("a parent lies outside of its trace");
-					parents[row * 2] = spans[parent * 2]!;
-					parents[row * 2 + 1] = spans[parent * 2 + 1]!;
-				}
-			}
-		}
-		return { spans, parents };
+		return this.idsPart().all();
 	}
 
 	/** Copies ids of every row to row `first` on. */
@@ -377,7 +245,7 @@ export class BlockReader {
 				case SLOT.traceId:
 					out.byte((shape.traceIdField << 3) | 2);
 					out.byte(16);
-					for (const word of this.traceIdOfRow(row)) out.word(word);
+					for (const word of this.tracesPart().idOfRow(row)) out.word(word);
 					break;
 				case SLOT.spanId:
 					writeId(out, shape.spanIdField, this.spanId(row));
@@ -410,26 +278,12 @@ export class BlockReader {
 		return out.view();
 	}
 
-	/** Span ids, eight bytes a row; then a code for the parent of each row; then the ids of parents that are given in full. */
-	private idBytes(): Uint8Array {
-		if (this.idsValue === undefined) {
-			this.idsValue = this.part("ids");
-			if (this.idsValue.length < this.head().rows * 9) throw new DamagedBlockError("ids are missing");
-			this.heldBytes += this.idsValue.length;
-		}
-		return this.idsValue;
+	private idsPart(): IdsPart {
+		return (this.idsValue ??= new IdsPart(this.part("ids"), this.head().rows, () => this.tracesPart(), this.hold));
 	}
 
-	private traceBytes(): NonNullable<BlockReader["traceBytesValue"]> {
-		if (this.traceBytesValue === undefined) {
-			const reader = new ByteReader(this.part("traces"));
-			const count = reader.varint();
-			const idsAt = reader.at;
-			reader.raw(count * 16);
-			this.traceBytesValue = { bytes: reader.bytes, count, idsAt };
-			this.heldBytes += reader.bytes.length;
-		}
-		return this.traceBytesValue;
+	private tracesPart(): TracesPart {
+		return (this.tracesValue ??= new TracesPart(this.part("traces"), () => this.head().rows, this.hold));
 	}
 
 	private part(name: PartName): Uint8Array {
@@ -508,15 +362,6 @@ function writeId(out: ByteWriter, field: number, [high, low]: readonly [number, 
 	out.byte(8);
 	out.word(high);
 	out.word(low);
-}
-
-function wordAt(bytes: Uint8Array, at: number): number {
-	return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
-}
-
-/** The four words of a trace id. */
-function idAt(bytes: Uint8Array, at: number): TraceRange["id"] {
-	return [wordAt(bytes, at), wordAt(bytes, at + 4), wordAt(bytes, at + 8), wordAt(bytes, at + 12)];
 }
 
 function writeTime(out: ByteWriter, field: number, time: bigint): void {

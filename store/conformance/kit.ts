@@ -9,6 +9,7 @@ import type { StoreCapabilities, StoreReader, StoreScanner, StoreWriter } from "
 import type { CommittedTraces, TopologyReader, TopologyWriter } from "../topology.ts";
 import { COMMITTED_RULES } from "./rules-committed.ts";
 import { DIFFERENTIAL_RULES } from "./rules-differential.ts";
+import { HOP_RULES } from "./rules-hops.ts";
 import { LOG_RULES } from "./rules-logs.ts";
 import { METRIC_RULES } from "./rules-metrics.ts";
 import { NAME_RULES } from "./rules-names.ts";
@@ -74,6 +75,7 @@ export interface Rule {
 const RULES: readonly Rule[] = [
 	...TRACE_RULES,
 	...SEARCH_RULES,
+	...HOP_RULES,
 	...NAME_RULES,
 	...LOG_RULES,
 	...METRIC_RULES,

@@ -1,7 +1,6 @@
 /** Traces up to a commit: all records of the groups up to it, in the plainest way. */
 import type { TraceId } from "../../model/ids.ts";
 import { spanIdentity } from "../../model/otlp/trace-summary.ts";
-import type { TimeNs } from "../../model/time.ts";
 import { traceHash } from "../block/format.ts";
 import type { CommitRef, CommittedTraces } from "../topology.ts";
 import { otlpData, type StoredSpan } from "./records.ts";
@@ -21,14 +20,10 @@ export class MemoryCommittedTraces implements CommittedTraces {
 		return spans.size === 0 ? undefined : otlpData([...spans.values()]);
 	}
 
-	endingAfter(timeNs: TimeNs, upTo: CommitRef | undefined): Iterable<Uint8Array<ArrayBuffer>> {
-		const late = this.spansUpTo(upTo).filter(({ endNs }) => endNs > timeNs);
-		const ids = new Set(late.map(({ traceId }) => traceId));
-		return [...ids].flatMap((id) => this.trace(id as TraceId, upTo) ?? []);
-	}
-
-	recentTraceHashes(max: number): Uint32Array {
-		const ids = this.state.groups.toReversed().flatMap(({ spans }) => spans.map(({ traceId }) => traceId));
+	recentTraceHashes(max: number, upTo: CommitRef | undefined): Uint32Array {
+		const ids = this.spansUpTo(upTo)
+			.toReversed()
+			.map(({ traceId }) => traceId);
 		const words = (id: string) => [0, 8, 16, 24].map((at) => Number.parseInt(id.slice(at, at + 8), 16));
 		return Uint32Array.from(
 			[...new Set(ids)].slice(0, max).map((id) => {

@@ -32,7 +32,9 @@ import type {
 	TraceSummary,
 } from "../store.ts";
 import { bodyText, logEntry, matchesAttributes, type StoredLog, type StoredSpan, otlpData } from "./records.ts";
-import { topologyQueries, type TopologyQueries } from "../topology-queries.ts";
+import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
+import type { MtlsStatus } from "../../model/topology/series.ts";
+import { spanKey, spansOfStatus, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
 import { NO_TOPOLOGY } from "../topology.ts";
 import type { MemoryState, StoredSeries } from "./state.ts";
 
@@ -54,23 +56,30 @@ export class MemoryReader implements StoreReader {
 		if (spans === undefined) return { trace: undefined, damagedWindows: [] };
 		const bytes = otlpData(spans);
 		const body = format === "protobuf" ? bytes : new TextEncoder().encode(JSON.stringify(decodeTracesData(bytes)));
-		return { trace: { summary: summaryOf(id, spans), body: [body] }, damagedWindows: [] };
+		const hops = this.topology.traceHops(decodedSpans(spans));
+		return { trace: { summary: summaryOf(id, spans), hops, body: [body] }, damagedWindows: [] };
 	}
 
 	async searchTraces(query: TraceQuery): Promise<TraceSearchResult> {
 		const found = new Set<string>();
+		const inHops = query.mtls === undefined ? undefined : this.spansInHops(query.mtls);
 		let spansScanned = 0;
 		for (const { spans } of this.state.groups) {
 			for (const span of spans) {
 				spansScanned++;
-				if (matchesSpan(query, span)) found.add(span.traceId);
+				const isInHop = inHops === undefined || inHops.get(span.traceId)?.has(spanKey(span)) === true;
+				if (isInHop && matchesSpan(query, span)) found.add(span.traceId);
 			}
 		}
 		const summaries = [...this.spansByTrace(found)].map(([id, spans]) => summaryOf(id as TraceId, spans));
 		summaries.sort(
 			(a, b) => compare(BigInt(b.startTimeUnixNano), BigInt(a.startTimeUnixNano)) || (a.traceId < b.traceId ? -1 : 1),
 		);
-		return { traces: summaries.slice(0, query.limit), searched: this.searched(spansScanned) };
+		const searched = this.searched(spansScanned);
+		if (inHops === undefined) return { traces: summaries.slice(0, query.limit), searched };
+		const rangeMs = Number(query.toNs - query.fromNs) / 1e6;
+		const mtls = { rangeMs, skippedMs: 0, tracesChecked: inHops.size };
+		return { traces: summaries.slice(0, query.limit), searched: { ...searched, mtls } };
 	}
 
 	async services(): Promise<readonly ServiceInfo[]> {
@@ -147,6 +156,13 @@ export class MemoryReader implements StoreReader {
 
 	async close(): Promise<void> {}
 
+	/** Of every trace, the spans that belong to a hop of the status. */
+	private spansInHops(status: MtlsStatus): Map<string, ReadonlySet<string>> {
+		const ids = this.state.groups.flatMap(({ spans }) => spans.map(({ traceId }) => traceId));
+		const traces = [...this.spansByTrace(new Set(ids))];
+		return new Map(traces.map(([id, spans]) => [id, spansOfStatus(decodedSpans(spans), status)]));
+	}
+
 	/** Every span of the traces, each once, in order of arrival. */
 	private spansByTrace(ids: ReadonlySet<string>): Map<string, StoredSpan[]> {
 		const byTrace = new Map<string, StoredSpan[]>();
@@ -190,6 +206,12 @@ export class MemoryReader implements StoreReader {
 			damagedWindows: [],
 		};
 	}
+}
+
+function decodedSpans(spans: readonly StoredSpan[]): DecodedSpans {
+	const decoded = new DecodedSpans();
+	for (const { span, origin } of spans) decoded.add(span, origin.resource, origin.scope);
+	return decoded;
 }
 
 export function metricSeries({ id, key, lastTimeNs }: StoredSeries): MetricSeries {

@@ -40,6 +40,11 @@ export class MemoryScanner implements StoreScanner {
 		}
 	}
 
+	/** The engine keeps no roll-ups. */
+	*scanEdges(): Iterable<never> {}
+
+	*scanEdgeStatements(): Iterable<never> {}
+
 	verify(): VerifyReport {
 		const { groups } = this.state;
 		if (groups.length === 0) return { windows: [], ok: true };

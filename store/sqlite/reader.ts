@@ -4,6 +4,7 @@
  */
 import { MeshscopeError } from "../../model/errors.ts";
 import type { TraceId } from "../../model/ids.ts";
+import { DamagedRollupError } from "../../model/topology/rollup.ts";
 import type {
 	EdgeQuery,
 	EdgeResult,
@@ -25,11 +26,13 @@ import type {
 	TraceResult,
 	TraceSearchResult,
 } from "../store.ts";
-import { topologyQueries, type TopologyQueries } from "../topology-queries.ts";
-import type { TopologyReader } from "../topology.ts";
+import { type Place, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
+import { NO_TOPOLOGY, type TopologyReader } from "../topology.ts";
+import { isUnreadable } from "./database.ts";
 import { openTopologyReader } from "./topology/reader.ts";
 import { searchLogs } from "./logs.ts";
 import { metricPoints, metricSeries } from "./metrics.ts";
+import { HopGatherer } from "./trace-hops.ts";
 import { searchTraces } from "./trace-search.ts";
 import { TraceAssembler, traceWords } from "./trace-rows.ts";
 import { WindowSet } from "./window-set.ts";
@@ -66,13 +69,24 @@ class SqliteReader implements StoreReader {
 	}
 
 	async trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult> {
-		const assembler = new TraceAssembler(traceWords(id), () => this.stopIfCancelled());
-		const damagedWindows = this.windows.visit(this.windows.list(), (window) => assembler.add(window));
-		return { trace: assembler.finish(format), damagedWindows };
+		const words = traceWords(id);
+		const check = (): void => this.stopIfCancelled();
+		const assembler = new TraceAssembler(words, check);
+		const hops = format === "json" ? new HopGatherer(words, check) : undefined;
+		const damagedWindows = this.windows.visit(this.windows.list(), (window) => {
+			assembler.add(window);
+			hops?.add(window);
+		});
+		const trace = assembler.finish(format);
+		const told =
+			trace === undefined || hops === undefined
+				? {}
+				: { hops: this.fromTopology((topology) => topology.traceHops(hops.spans)) };
+		return { trace: trace && { ...trace, ...told }, damagedWindows };
 	}
 
 	async searchTraces(query: TraceQuery): Promise<TraceSearchResult> {
-		return searchTraces(this.windows, query, this.deadline(), () => this.now());
+		return searchTraces(this.windows, query, this.deadline(), () => this.now(), this.placesOf(query));
 	}
 
 	async services(): Promise<readonly ServiceInfo[]> {
@@ -125,6 +139,25 @@ class SqliteReader implements StoreReader {
 		clearInterval(this.removals);
 		this.windows.close();
 		this.topologyReader.close();
+	}
+
+	/** Undefined for a search that the topology tells nothing of. */
+	private placesOf({ mtls, fromNs, toNs }: TraceQuery): readonly Place[] | undefined {
+		if (mtls === undefined) return undefined;
+		const names = this.windows.catalogDatabase().prepare<[], string>("SELECT name FROM services").pluck().all();
+		const services = new Set(names);
+		const range = { fromMs: Math.floor(Number(fromNs) / 1e6), toMs: Math.ceil(Number(toNs) / 1e6) };
+		return this.fromTopology((topology) => topology.mtlsPlaces({ status: mtls, ...range }, (name) => services.has(name)));
+	}
+
+	/** Traces are told without it where it cannot be read. */
+	private fromTopology<T>(ask: (topology: TopologyQueries) => T): T {
+		try {
+			return ask(this.topology);
+		} catch (error) {
+			if (!isUnreadable(error) && !(error instanceof DamagedRollupError)) throw error;
+			return ask(topologyQueries(NO_TOPOLOGY, this.options.now));
+		}
 	}
 
 	/** For searches, which end at their deadline: past any, once nobody waits. */

@@ -97,5 +97,5 @@ function messageOf(block: BlockReader | undefined): Uint8Array<ArrayBuffer> {
 	const groups = new RecordGroups();
 	const { rows } = block.head();
 	for (let row = 0; row < rows; row++) groups.add(block, row);
-	return groups.finish();
+	return groups.message().joined();
 }

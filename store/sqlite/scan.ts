@@ -9,14 +9,28 @@ import { attributesToPlain, decodeResourceGroup, decodeSpan } from "../../model/
 import { spanIdentity } from "../../model/otlp/trace-summary.ts";
 import type { OtlpSpan, PlainValue } from "../../model/otlp/types.ts";
 import { MAX_TIME_NS } from "../../model/time.ts";
+import type { GraphEdge } from "../../model/topology/graph.ts";
+import { DamagedRollupError } from "../../model/topology/rollup.ts";
 import { WireError } from "../../model/protobuf/reader.ts";
 import { DamagedBlockError } from "../block/bytes.ts";
 import type { BlockReader } from "../block/reader.ts";
-import type { LogEntry, MetricPoint, MetricSeries, ScanQuery, SpanRow, StoreScanner, VerifyReport } from "../store.ts";
+import type {
+	EdgeStatement,
+	LogEntry,
+	MetricPoint,
+	MetricSeries,
+	ScanQuery,
+	SpanRow,
+	StoreScanner,
+	VerifyReport,
+} from "../store.ts";
+import { topologyQueries, type TopologyQueries } from "../topology-queries.ts";
+import type { TopologyReader } from "../topology.ts";
 import { BlockTable } from "./block-table.ts";
 import { type Connection, isDamage, isUnreadable, openForReading } from "./database.ts";
 import { LogDecoder } from "./logs.ts";
 import { eachPoint } from "./metric-store.ts";
+import { openTopologyReader } from "./topology/reader.ts";
 import { verifyDirectory, windowFiles } from "./verify.ts";
 import { windowPath, WindowSet } from "./window-set.ts";
 
@@ -24,6 +38,8 @@ import { windowPath, WindowSet } from "./window-set.ts";
 const REMEMBERED_SPANS = 250_000;
 
 export interface ScannerOptions {
+	/** Epoch ms; edges are told until then. */
+	readonly now?: () => number;
 	/** Told of a window that cannot be read; the scan goes on with the next. */
 	readonly onDamaged?: (window: string, problem: string) => void;
 	/** Throws where a delta of the topology cannot be decoded; `verify` calls it with each. */
@@ -41,8 +57,12 @@ class SqliteScanner implements StoreScanner {
 	private readonly directory: string;
 	private readonly options: ScannerOptions;
 	private readonly windows: WindowSet;
+	private readonly topologyReader: TopologyReader;
+	private readonly topology: TopologyQueries;
 
 	constructor(directory: string, options: ScannerOptions) {
+		this.topologyReader = openTopologyReader(directory);
+		this.topology = topologyQueries(this.topologyReader, options.now ?? Date.now);
 		this.directory = directory;
 		this.options = options;
 		this.windows = new WindowSet(directory);
@@ -64,12 +84,32 @@ class SqliteScanner implements StoreScanner {
 		yield* this.eachWindow(this.windowsWith(undefined), (database) => eachPoint(database, query));
 	}
 
+	scanEdges(query: ScanQuery): Iterable<GraphEdge> {
+		return this.ofTopology(() => this.topology.edges(query));
+	}
+
+	scanEdgeStatements(query: ScanQuery): Iterable<EdgeStatement> {
+		return this.ofTopology(() => [...this.topology.edgeStatements(query)]);
+	}
+
 	verify(): VerifyReport {
 		return verifyDirectory(this.directory, this.options.checkRollup);
 	}
 
 	close(): void {
 		this.windows.close();
+		this.topologyReader.close();
+	}
+
+	/** Nothing where it cannot be read. */
+	private ofTopology<Row>(read: () => readonly Row[]): readonly Row[] {
+		try {
+			return read();
+		} catch (error) {
+			if (!isUnreadable(error) && !(error instanceof DamagedRollupError)) throw error;
+			this.options.onDamaged?.("topology.db", error instanceof Error ? error.message : String(error));
+			return [];
+		}
 	}
 
 	/** Oldest first: those that can hold spans or logs of a range, or all. Without a catalog, every file is one that can. */

@@ -9,7 +9,9 @@ import { MAX_OFFSET } from "../block/format.ts";
 import type { StoredHead } from "../block/head.ts";
 import type { BlockReader } from "../block/reader.ts";
 import { AttributeMatcher } from "./block-match.ts";
-import { TraceGatherer, traceIdAt, traceWords } from "./trace-rows.ts";
+import type { Place } from "../topology-queries.ts";
+import { HopSearch } from "./hop-search.ts";
+import { spanKeyAt, TraceGatherer, traceIdAt, traceWords } from "./trace-rows.ts";
 import type { StoredBlock, WindowReader } from "./window-reader.ts";
 import { reaches, type WindowEntry, type WindowSet } from "./window-set.ts";
 
@@ -24,8 +26,16 @@ interface Candidate {
 	readonly offset: number;
 }
 
-export function searchTraces(windows: WindowSet, query: TraceQuery, deadlineMs: number, now: () => number): TraceSearchResult {
-	const search = new TraceSearch(windows, query, deadlineMs, now);
+/** @param places where a hop of `query.mtls` can be; undefined for everywhere */
+export function searchTraces(
+	windows: WindowSet,
+	query: TraceQuery,
+	deadlineMs: number,
+	now: () => number,
+	places: readonly Place[] | undefined,
+): TraceSearchResult {
+	const hops = query.mtls === undefined || places === undefined ? undefined : new HopSearch(query.mtls, query, places);
+	const search = new TraceSearch(windows, query, deadlineMs, now, hops);
 	return search.run();
 }
 
@@ -39,6 +49,7 @@ class TraceSearch {
 	private readonly asksDurations: boolean;
 	/** Of anything that classes can rule out. */
 	private readonly asksClasses: boolean;
+	private readonly hops: HopSearch | undefined;
 	private readonly seen = new Set<string>();
 	/** The best so far, newest first, at most `limit`. */
 	private best: { readonly startNs: bigint; readonly summary: TraceSummary }[] = [];
@@ -48,7 +59,8 @@ class TraceSearch {
 	private spansScanned = 0;
 	private truncated = false;
 
-	constructor(windows: WindowSet, query: TraceQuery, deadlineMs: number, now: () => number) {
+	constructor(windows: WindowSet, query: TraceQuery, deadlineMs: number, now: () => number, hops: HopSearch | undefined) {
+		this.hops = hops;
 		this.windows = windows;
 		this.query = query;
 		this.deadlineMs = deadlineMs;
@@ -58,7 +70,11 @@ class TraceSearch {
 		this.maxDuration = maxDurationNs === undefined ? Infinity : Number(maxDurationNs);
 		this.asksDurations = minDurationNs !== undefined || maxDurationNs !== undefined;
 		this.asksClasses =
-			this.asksDurations || query.service !== undefined || query.operation !== undefined || query.status !== undefined;
+			this.asksDurations ||
+			hops !== undefined ||
+			query.service !== undefined ||
+			query.operation !== undefined ||
+			query.status !== undefined;
 	}
 
 	run(): TraceSearchResult {
@@ -80,6 +96,7 @@ class TraceSearch {
 			spansScanned: this.spansScanned,
 			truncated: this.truncated,
 			damagedWindows: [...damaged],
+			...(this.hops === undefined ? {} : { mtls: this.hops.searched() }),
 		};
 		return { traces: this.best.map(({ summary }) => summary), searched };
 	}
@@ -105,6 +122,7 @@ class TraceSearch {
 		const { query } = this;
 		if (block.minTimeNs >= query.toNs || !reaches(block.maxTimeNs, query.fromNs)) return false;
 		if (query.service !== undefined && !includesSorted(block.services, query.service)) return false;
+		if (this.hops?.canHold(block.minTimeNs, block.maxTimeNs, block.services) === false) return false;
 		return this.overlapsDurations(block.minDurationNs, block.maxDurationNs);
 	}
 
@@ -122,10 +140,24 @@ class TraceSearch {
 			const startNs = head.wideRows.get(row)?.time0 ?? head.baseNs + BigInt(offset);
 			if (this.isFull && this.worst > startNs) break;
 			const place = block.traceOfRow(row);
-			if (place === lastPlace) continue;
+			if (place === lastPlace && this.hops === undefined) continue;
 			lastPlace = place;
 			const id = traceIdAt(block, place);
 			if (this.seen.has(id)) continue;
+			if (this.hops !== undefined) {
+				if (!this.hops.canBegin(startNs, head.classes.at(block.classOfRow(row)).service)) continue;
+				const isInHop = this.hops.matches(
+					id,
+					spanKeyAt(block, row),
+					() => this.isLate(),
+					(visit) => this.visitAll(window, all, damaged, visit),
+				);
+				if (this.isLate()) {
+					this.truncated = true;
+					break;
+				}
+				if (!isInHop) continue;
+			}
 			this.seen.add(id);
 			this.summarise(id, window, all, damaged);
 			if (this.truncated || this.isLate()) {
@@ -177,7 +209,9 @@ class TraceSearch {
 			if (offset < from || offset >= to) continue;
 			if (matcher === undefined || matcher.matches(row)) found.push({ row, offset });
 		}
-		if (wideRows.size === 0) return newestOfEachTrace(block, found).sort((a, b) => b.offset - a.offset);
+		// A hop may be of any span of a trace, not of its newest one only.
+		const kept = this.hops === undefined ? newestOfEachTrace(block, found) : found;
+		if (wideRows.size === 0) return kept.sort((a, b) => b.offset - a.offset);
 		return this.withWideRows(block, found, wanted, matcher);
 	}
 
@@ -204,9 +238,7 @@ class TraceSearch {
 	/** Makes the summary of a whole trace and keeps it when it is among the newest. */
 	private summarise(id: string, current: WindowReader, all: readonly WindowEntry[], damaged: Set<string>): void {
 		const gatherer = new TraceGatherer(traceWords(id as TraceSummary["traceId"]), () => this.isLate());
-		gatherer.add(current);
-		const others = all.filter((entry) => entry.name !== current.name);
-		for (const name of this.windows.visit(others, (window) => gatherer.add(window))) damaged.add(name);
+		this.visitAll(current, all, damaged, (window) => gatherer.add(window));
 		if (gatherer.gaveUp) {
 			this.truncated = true;
 			return;
@@ -217,6 +249,17 @@ class TraceSearch {
 		this.best.push({ startNs, summary });
 		this.best.sort((a, b) => compare(b.startNs, a.startNs) || (a.summary.traceId < b.summary.traceId ? -1 : 1));
 		if (this.best.length > this.query.limit) this.best.pop();
+	}
+
+	private visitAll(
+		current: WindowReader,
+		all: readonly WindowEntry[],
+		damaged: Set<string>,
+		visit: (window: WindowReader) => void,
+	): void {
+		visit(current);
+		const others = all.filter((entry) => entry.name !== current.name);
+		for (const name of this.windows.visit(others, visit)) damaged.add(name);
 	}
 
 	/** Durations at the columns' limits stand for anything beyond them. */

@@ -305,6 +305,18 @@ const DAMAGE: readonly (readonly [string, (path: string) => void])[] = [
 	["every page after the first overwritten", (path) => overwrite(path, 8_192, statSync(path).size - 8_192)],
 ];
 
+test("traces, their hops and the search by mTLS status need no topology that can be read", async (t) => {
+	const bench = open(t);
+	append(bench, 1, NOW_MS);
+	writeFileSync(join(bench.directory, "topology.db"), Buffer.alloc(50_000, 0x55));
+	const read = reader(t, bench.directory);
+	assert.equal((await read.trace(traceId(1), "json")).trace?.hops?.hopCount, 0);
+	const range = { fromNs: timeNs(0n), toNs: timeNs(1n << 63n) };
+	const { traces, searched } = await read.searchTraces({ mtls: "unknown", attributes: [], limit: 10, ...range });
+	assert.deepEqual([traces.length, searched.mtls?.skippedMs, searched.mtls?.tracesChecked], [0, 0, 1]);
+	await assert.rejects(read.graph({ fromMs: 0, toMs: NOW_MS, groupBy: "service" }));
+});
+
 for (const [what, damage] of DAMAGE) {
 	test(`a sealed window with ${what} is named in answers, and the others are served`, async (t) => {
 		const bench = open(t);

@@ -37,11 +37,15 @@ export class KnownSeries {
 		return dims;
 	}
 
-	/** Who the ends are, as far as everything that was ever seen tells. */
-	endpoints(): EndpointBook {
+	/**
+	 * Who the ends are, as far as everything that was ever seen tells.
+	 *
+	 * @param maxAgeMs of what is known of addresses
+	 */
+	endpoints(maxAgeMs = ADDRESSES_MS): EndpointBook {
 		const series = this.reader.series();
 		const nowMs = this.now();
-		if (this.addresses === undefined || nowMs - this.addresses.readMs >= ADDRESSES_MS || nowMs < this.addresses.readMs)
+		if (this.addresses === undefined || nowMs - this.addresses.readMs >= maxAgeMs || nowMs < this.addresses.readMs)
 			this.addresses = { readMs: nowMs, sightings: this.reader.addresses() };
 		const { readMs, sightings } = this.addresses;
 		// Series are only ever added while a store is open; one that is replaced begins anew with fewer.

@@ -1,6 +1,6 @@
 /**
  * The process that the receivers' attacks run against: receivers with default limits (but short timeouts) before a sink that holds
- * at most 128 MiB and takes 5 ms a batch. Reports its memory and what it saw over IPC.
+ * at most 128 MiB and takes 5 ms a batch, or as long as it is told. Reports its memory and what it saw over IPC.
  */
 import { startReceivers } from "../../collector/receivers/receivers.ts";
 import type { ReceiverAddresses, ReceiverSettings } from "../../collector/receivers/settings.ts";
@@ -43,8 +43,10 @@ const sink: IngestSink = {
 	async submit({ bytes }) {
 		const size = bytes.length;
 		heldBytes += size;
-		await new Promise((resolve) => setTimeout(resolve, 5));
+		await new Promise((resolve) => setTimeout(resolve, takeMs));
 		heldBytes -= size;
+		// As the pipeline, which hands the memory to another thread.
+		bytes.buffer.transfer(0);
 		acceptedBatches++;
 		return { kind: "accepted", rejected: 0, errorMessage: "" };
 	},
@@ -81,6 +83,7 @@ process.on("message", () => {
 });
 process.on("disconnect", () => process.exit(0));
 
+const takeMs = Number(process.argv[3] ?? 5);
 const settings = JSON.parse(process.argv[2] ?? "{}") as ReceiverSettings;
 const anyPort = { host: "127.0.0.1", port: 0 };
 const { addresses } = await startReceivers(

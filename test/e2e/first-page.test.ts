@@ -310,6 +310,8 @@ test("status shows rates, losses with their reasons, and damaged windows", optio
 		"block 17: checksum differs",
 		"3.24 MiB",
 		"7d",
+		"3m 12s behind",
+		"implausible_time",
 	]) {
 		assert.ok(text.includes(part), part);
 	}

@@ -255,6 +255,23 @@ function statusOf(state: FixtureServer): StatusAnswer {
 							},
 						],
 		},
+		topology: {
+			lagMs: 192_000,
+			flushedMs: Date.now() - 192_000,
+			spansHeld: spans,
+			series: 42,
+			bytesOnDisk: 1_200_000,
+			losses: {
+				implausible_time: spans > 0 ? 9 : 0,
+				trace_too_large: 0,
+				stated_early: 0,
+				not_rejoined: 0,
+				overflowed_names: 0,
+				skipped_groups: 0,
+			},
+			failedFlushes: 0,
+			restarts: 0,
+		},
 		scrape: [],
 		process: { rssBytes: 188_000_000, heapUsedBytes: 61_000_000, cpuSeconds: 1_204, nodeVersion: "24.21.0" },
 	};

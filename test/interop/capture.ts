@@ -18,11 +18,19 @@ export interface CapturedPayload {
 	readonly userAgent: string;
 }
 
+export interface CapturedMessage {
+	/** Of the stream, from 0. */
+	readonly stream: number;
+	readonly bytes: Buffer;
+}
+
 export interface Capture {
 	/** `host:port` */
 	readonly otlpGrpc: string;
 	readonly otlpHttp: string;
 	readonly payloads: readonly CapturedPayload[];
+	/** Messages of Envoy's access log service, of all streams in the order in which they came. */
+	readonly accessLogs: readonly CapturedMessage[];
 	stop(): Promise<void>;
 }
 
@@ -60,6 +68,8 @@ export async function startCapture(): Promise<Capture> {
 	await new Promise<void>((resolve) => httpServer.listen(0, "127.0.0.1", resolve));
 	const grpcServer = new grpc.Server({ "grpc.max_receive_message_length": 64 << 20 });
 	for (const [signal, service] of GRPC_SERVICES) addGrpcService(grpcServer, signal, service, keep);
+	const accessLogs: CapturedMessage[] = [];
+	addAccessLogService(grpcServer, accessLogs);
 	const grpcPort = await new Promise<number>((resolve, reject) => {
 		grpcServer.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) =>
 			error === null ? resolve(port) : reject(error),
@@ -69,6 +79,7 @@ export async function startCapture(): Promise<Capture> {
 		otlpGrpc: `127.0.0.1:${grpcPort}`,
 		otlpHttp: `127.0.0.1:${(httpServer.address() as AddressInfo).port}`,
 		payloads,
+		accessLogs,
 		async stop() {
 			grpcServer.forceShutdown();
 			httpServer.closeAllConnections();
@@ -77,13 +88,37 @@ export async function startCapture(): Promise<Capture> {
 	};
 }
 
+const asBytes = (bytes: Buffer): Buffer => bytes;
+
+function addAccessLogService(server: grpc.Server, messages: CapturedMessage[]): void {
+	let streams = 0;
+	const handler: grpc.handleClientStreamingCall<Buffer, Buffer> = (call, answer) => {
+		const stream = streams++;
+		call.on("data", (message: Buffer) => messages.push({ stream, bytes: Buffer.from(message) }));
+		call.on("end", () => answer(null, Buffer.alloc(0)));
+	};
+	server.addService(
+		{
+			StreamAccessLogs: {
+				path: "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs",
+				requestStream: true,
+				responseStream: false,
+				requestSerialize: asBytes,
+				requestDeserialize: asBytes,
+				responseSerialize: asBytes,
+				responseDeserialize: asBytes,
+			},
+		},
+		{ StreamAccessLogs: handler },
+	);
+}
+
 function addGrpcService(
 	server: grpc.Server,
 	signal: CapturedSignal,
 	service: string,
 	keep: (payload: CapturedPayload) => void,
 ): void {
-	const identity = (bytes: Buffer): Buffer => bytes;
 	const handler: grpc.handleUnaryCall<Buffer, Buffer> = (call, answer) => {
 		const userAgent = String(call.metadata.get("user-agent")[0] ?? "");
 		keep({ signal, transport: "grpc", encoding: "protobuf", bytes: Buffer.from(call.request), userAgent });
@@ -96,10 +131,10 @@ function addGrpcService(
 				path: `/${service}/Export`,
 				requestStream: false,
 				responseStream: false,
-				requestSerialize: identity,
-				requestDeserialize: identity,
-				responseSerialize: identity,
-				responseDeserialize: identity,
+				requestSerialize: asBytes,
+				requestDeserialize: asBytes,
+				responseSerialize: asBytes,
+				responseDeserialize: asBytes,
 			},
 		},
 		{ Export: handler },

@@ -16,6 +16,7 @@ import type { RunningServer } from "./server.ts";
 
 /** Requests through each pair. */
 const REQUESTS = 20;
+const CONNECTIONS = 3;
 const SPAN_KIND_SERVER = 2;
 const SPAN_KIND_CLIENT = 3;
 /** Envoy buffers spans and records for 0.2 s, then meshscope commits. */
@@ -42,13 +43,16 @@ after(async () => {
 	await rm(folder, { recursive: true });
 });
 
-/** One request as it is found again: two spans and two access-log records under one trace id. */
+/** One request as it is found again: two spans and four access-log records under one trace id. */
 interface FoundRequest {
 	readonly traceId: string;
 	readonly client: SpanInContext;
 	readonly server: SpanInContext;
 	readonly clientLog: LogEntry;
 	readonly serverLog: LogEntry;
+	/** From the gRPC access log service. */
+	readonly clientAls: LogEntry;
+	readonly serverAls: LogEntry;
 }
 
 async function sendAndFind(pair: EnvoyPair, pathPrefix: string): Promise<Map<string, FoundRequest>> {
@@ -73,14 +77,26 @@ async function sendAndFind(pair: EnvoyPair, pathPrefix: string): Promise<Map<str
 		assert.ok(client !== undefined && serverSpan !== undefined);
 		const logs = await askUntil(
 			() => getLogs(http, { traceId }),
-			(answer) => answer.length >= 2,
+			(answer) => answer.length >= 4,
 			ARRIVAL_MS,
 		);
-		assert.equal(logs.length, 2, "one record from each sidecar");
-		const clientLog = logs.find((log) => log.resource["meshscope.direction"] === "outbound");
-		const serverLog = logs.find((log) => log.resource["meshscope.direction"] === "inbound");
-		assert.ok(clientLog !== undefined && serverLog !== undefined);
-		found.set(urlPath, { traceId, client, server: serverSpan, clientLog, serverLog });
+		assert.equal(logs.length, 4, "one record from each logger of each sidecar");
+		const log = (name: string, direction: string): LogEntry => {
+			const match = logs.find(
+				({ resource }) => resource["log_name"] === name && resource["meshscope.direction"] === direction,
+			);
+			assert.ok(match !== undefined, `${name} ${direction}`);
+			return match;
+		};
+		found.set(urlPath, {
+			traceId,
+			client,
+			server: serverSpan,
+			clientLog: log("meshscope", "outbound"),
+			serverLog: log("meshscope", "inbound"),
+			clientAls: log("frontend-outbound", "outbound"),
+			serverAls: log("backend-inbound", "inbound"),
+		});
 	}
 	assert.equal(
 		new Set([...found.values()].map(({ traceId }) => traceId)).size,
@@ -189,13 +205,87 @@ function commonFields(urlPath: string, status: number, clusterName: string, upst
 	};
 }
 
+/** The access log service says more than was asked for, and of TLS towards the upstream only what custom tags bring. */
+function assertAls(
+	log: LogEntry,
+	side: { readonly service: string; readonly logName: string; readonly direction: string },
+	expected: Readonly<Record<string, string>>,
+): void {
+	assert.deepEqual(log.resource, {
+		"service.name": side.service,
+		log_name: side.logName,
+		node_name: "n1",
+		cluster_name: "demo",
+		"meshscope.direction": side.direction,
+	});
+	const rest: Record<string, unknown> = { ...log.attributes };
+	for (const [key, pattern] of Object.entries(ALS_VARYING)) {
+		assert.match(String(rest[key]), pattern, key);
+		delete rest[key];
+	}
+	assert.deepEqual(rest, expected);
+	assert.ok(Math.abs(Number(BigInt(log.timeUnixNano) / 1_000_000n) - Date.now()) < 120_000);
+}
+
+const ALS_VARYING: Readonly<Record<string, RegExp>> = {
+	duration_ms: /^\d+(?:\.\d{1,6})?$/,
+	downstream_remote: /^127\.0\.0\.1:\d+$/,
+	stream_id: /^[0-9a-f-]{36}$/,
+};
+
+const ALS_NO_TLS = { downstream_tls_version: "-", downstream_peer_uri_san: "-", downstream_local_uri_san: "-" };
+const ALS_UPSTREAM_TLS = {
+	upstream_tls_version: "TLSv1.2",
+	upstream_peer_uri_san: BACKEND_ID,
+	upstream_local_uri_san: FRONTEND_ID,
+};
+const ALS_DOWNSTREAM_TLS = {
+	downstream_tls_version: "TLSv1.2",
+	downstream_tls_cipher: "ECDHE-ECDSA-AES128-GCM-SHA256",
+	downstream_peer_uri_san: FRONTEND_ID,
+	downstream_peer_subject: "CN=frontend",
+	downstream_peer_issuer: "CN=demo authority",
+	downstream_local_uri_san: BACKEND_ID,
+	downstream_local_subject: "CN=backend",
+};
+const FRONTEND_ALS = { service: "frontend", logName: "frontend-outbound", direction: "outbound" } as const;
+const BACKEND_ALS = { service: "backend", logName: "backend-inbound", direction: "inbound" } as const;
+
+function alsFields(
+	request: FoundRequest,
+	urlPath: string,
+	status: number,
+	cluster: string,
+	upstreamPort: number,
+): Record<string, string> {
+	return {
+		log_type: "DownstreamEnd",
+		protocol: "HTTP/1.1",
+		method: "GET",
+		scheme: "http",
+		authority: "backend.demo",
+		path: urlPath,
+		user_agent: "interop-test",
+		request_id: attributeMap(request.client.span.attributes)["guid:x-request-id"]?.stringValue ?? "",
+		response_code: String(status),
+		response_code_details: "via_upstream",
+		response_flags: "-",
+		bytes_received: "0",
+		bytes_sent: "3",
+		attempts: "1",
+		upstream_cluster: cluster,
+		upstream_host: `127.0.0.1:${upstreamPort}`,
+		trace_id: request.traceId,
+	};
+}
+
 /** Envoy writes a certificate's end as RFC 3339 with milliseconds. */
 function certificateEnd(date: Date): string {
 	return date.toISOString();
 }
 
 test(
-	"each request through Envoy's mutual TLS arrives as two spans and two access-log records with exact attributes",
+	"each request through Envoy's mutual TLS arrives as two spans and four access-log records with exact attributes",
 	{ skip },
 	async () => {
 		const pair = envoy.mutualTls;
@@ -231,12 +321,24 @@ test(
 				downstream_local_uri_san: BACKEND_ID,
 				downstream_peer_cert_end: certificateEnd(envoy.frontendNotAfter),
 			});
+			assertAls(request.clientAls, FRONTEND_ALS, {
+				...alsFields(request, urlPath, 200, "backend", pair.inboundPort),
+				...ALS_NO_TLS,
+				...ALS_UPSTREAM_TLS,
+				"meshscope.tls.reported": "1",
+				downstream_local: `127.0.0.1:${pair.outboundPort}`,
+			});
+			assertAls(request.serverAls, BACKEND_ALS, {
+				...alsFields(request, urlPath, 200, "app", envoy.appPort),
+				...ALS_DOWNSTREAM_TLS,
+				downstream_local: `127.0.0.1:${pair.inboundPort}`,
+			});
 		}
 	},
 );
 
 test(
-	"each failed request through Envoy's plaintext pair arrives as two error spans and two records without any TLS",
+	"each failed request through Envoy's plaintext pair arrives as two error spans and four records without any TLS",
 	{ skip },
 	async () => {
 		const pair = envoy.plaintext;
@@ -249,14 +351,53 @@ test(
 				...NO_TLS,
 			});
 			assertLogAttributes(request.serverLog, { ...commonFields(urlPath, 500, "app", envoy.appPort), ...NO_TLS });
+			assertAls(request.clientAls, FRONTEND_ALS, {
+				...alsFields(request, urlPath, 500, "backend-plain", pair.inboundPort),
+				...ALS_NO_TLS,
+				"meshscope.tls.reported": "1",
+				downstream_local: `127.0.0.1:${pair.outboundPort}`,
+			});
+			assertAls(request.serverAls, BACKEND_ALS, {
+				...alsFields(request, urlPath, 500, "app", envoy.appPort),
+				...ALS_NO_TLS,
+				downstream_local: `127.0.0.1:${pair.inboundPort}`,
+			});
 		}
 	},
 );
 
+test("each connection through Envoy's TCP proxy arrives as one record of its access log service", { skip }, async () => {
+	for (let i = 0; i < CONNECTIONS; i++) assert.equal(await envoy.send(envoy.tcp, `/tcp/${i}`), 200);
+	const found = await askUntil(
+		() => getLogs(server.addresses.http, { attr: "log_type=TcpConnectionEnd" }),
+		(answer) => answer.length >= CONNECTIONS,
+		ARRIVAL_MS,
+	);
+	assert.equal(found.length, CONNECTIONS);
+	for (const log of found) {
+		const { bytes_received: received, bytes_sent: sent, ...attributes } = log.attributes;
+		assert.ok(Number(received) > 50 && Number(sent) > 50, `${String(received)} ${String(sent)}`);
+		const side = { service: "frontend", logName: "frontend-outbound-tcp", direction: "outbound" };
+		assertAls({ ...log, attributes }, side, {
+			log_type: "TcpConnectionEnd",
+			protocol: "TCP",
+			response_flags: "-",
+			attempts: "1",
+			upstream_cluster: "backend",
+			upstream_host: `127.0.0.1:${envoy.tcp.inboundPort}`,
+			downstream_local: `127.0.0.1:${envoy.tcp.outboundPort}`,
+			"meshscope.tls.reported": "1",
+			...ALS_NO_TLS,
+			...ALS_UPSTREAM_TLS,
+		});
+	}
+});
+
 test("nothing of what Envoy sent was dropped, refused or stored twice", { skip }, async () => {
 	const status = await getStatus(server.addresses.http);
-	assert.equal(status.store.spans, 4 * REQUESTS);
-	assert.equal(status.store.logs, 4 * REQUESTS);
+	// Behind the TCP proxy, the backend's sidecar sees requests like any others.
+	assert.equal(status.store.spans, 4 * REQUESTS + CONNECTIONS);
+	assert.equal(status.store.logs, 8 * REQUESTS + 3 * CONNECTIONS);
 	assert.deepEqual(status.ingest.traces.droppedRecords, {});
 	assert.deepEqual(status.ingest.traces.refusedBatches, {});
 	assert.deepEqual(status.ingest.logs.droppedRecords, {});

@@ -1,15 +1,18 @@
 /**
- * Records test/fixtures/ anew: `node test/interop/record-fixtures.ts`. Every sender runs against the capture receiver; what it sent is
+ * Records test/fixtures/ anew: `node test/interop/record-fixtures.ts`, or of one sender, `… envoy`. Every sender runs against the capture receiver; what it sent is
  * written as it came, after decompression. Run it when a sender's version changes, and commit the new folder beside the old one.
  */
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { FIXTURES_FOLDER } from "../fixtures/fixtures.ts";
-import type { EmitterAbout, FixtureAbout, FixtureContents } from "../fixtures/fixtures.ts";
+import { NO_IDENTITY, alsPayload } from "../../collector/decode/envoy-als-identity.ts";
+import { envoyAlsToProtobuf } from "../../collector/decode/envoy-als.ts";
+import { DEFAULT_LIMITS } from "../../collector/decode/limits.ts";
+import { FIXTURES_FOLDER, joinMessages } from "../fixtures/fixtures.ts";
+import type { AccessLogFixtureAbout, EmitterAbout, FixtureAbout, FixtureContents } from "../fixtures/fixtures.ts";
 import { startCapture } from "./capture.ts";
-import type { Capture, CapturedPayload } from "./capture.ts";
+import type { Capture, CapturedMessage, CapturedPayload } from "./capture.ts";
 import { startEnvoy } from "./envoy/run.ts";
 import { ENVOY_VERSION, PYTHON_SDK_VERSION, fetchEnvoy } from "./fetch/python.ts";
 import { TELEMETRYGEN_VERSION, fetchTelemetrygen } from "./fetch/telemetrygen.ts";
@@ -21,15 +24,20 @@ import { sendWithTelemetrygen } from "./senders/telemetrygen.ts";
 const BASE_TIME_NS = 1_790_000_000_000_000_000n;
 const ENVOY_REQUESTS = 5;
 
-await recordJsSdk();
-await recordPythonSdk();
-await recordEnvoy();
-await recordTelemetrygen();
+const RECORDERS: Readonly<Record<string, () => Promise<void>>> = {
+	"otel-js": recordJsSdk,
+	"otel-python": recordPythonSdk,
+	envoy: recordEnvoy,
+	telemetrygen: recordTelemetrygen,
+};
+
+const only = process.argv[2];
+for (const [sender, record] of Object.entries(RECORDERS)) if (only === undefined || only === sender) await record();
 
 async function recordJsSdk(): Promise<void> {
 	const fixtures = [];
 	for (const protocol of PROTOCOLS) {
-		const payloads = await captured(async (capture) => {
+		const { payloads } = await captured(async (capture) => {
 			await sendWithJsSdk({
 				...capture,
 				protocol,
@@ -51,7 +59,7 @@ async function recordJsSdk(): Promise<void> {
 async function recordPythonSdk(): Promise<void> {
 	const fixtures = [];
 	for (const protocol of PYTHON_PROTOCOLS) {
-		const payloads = await captured(async (capture) => {
+		const { payloads } = await captured(async (capture) => {
 			await sendWithPythonSdk({
 				...capture,
 				protocol,
@@ -71,45 +79,78 @@ async function recordPythonSdk(): Promise<void> {
 }
 
 async function recordEnvoy(): Promise<void> {
-	const fixtures = [];
+	const folder = `envoy-${ENVOY_VERSION}`;
+	const fixtures: FixtureAbout[] = [];
+	const accessLogs: AccessLogFixtureAbout[] = [];
 	for (const pairName of ["mutualTls", "plaintext"] as const) {
-		const payloads = await captured(async (capture) => {
-			const folder = await mkdtemp(path.join(tmpdir(), "meshscope-envoy-"));
-			const envoy = await startEnvoy(await fetchEnvoy(), folder, capture);
-			for (let i = 0; i < ENVOY_REQUESTS; i++)
-				await envoy.send(envoy[pairName], i === ENVOY_REQUESTS - 1 ? "/fail" : `/orders/${i}`);
-			await until(
-				() =>
-					countRecords(capture.payloads, "traces") === 2 * ENVOY_REQUESTS &&
-					countRecords(capture.payloads, "logs") === 2 * ENVOY_REQUESTS,
-			);
-			await envoy.stop();
-			await rm(folder, { recursive: true });
-		});
+		const requests = Array.from({ length: ENVOY_REQUESTS }, (_, i) => (i === ENVOY_REQUESTS - 1 ? "/fail" : `/orders/${i}`));
+		const { payloads, accessLogs: messages } = await capturedFromEnvoy(pairName, requests, 2 * ENVOY_REQUESTS);
 		const pair = pairName === "mutualTls" ? "mtls" : "plaintext";
-		fixtures.push(
-			...(await writeFixtures(
-				`envoy-${ENVOY_VERSION}`,
-				payloads.filter((p) => p.transport === "grpc"),
-				`${pair}-grpc`,
-			)),
-		);
-		fixtures.push(
-			...(await writeFixtures(
-				`envoy-${ENVOY_VERSION}`,
-				payloads.filter((p) => p.transport === "http"),
-				`${pair}-http`,
-			)),
-		);
+		for (const transport of ["grpc", "http"] as const) {
+			const ofTransport = payloads.filter((payload) => payload.transport === transport);
+			fixtures.push(...(await writeFixtures(folder, ofTransport, `${pair}-${transport}`)));
+		}
+		accessLogs.push(...(await writeAccessLogs(folder, messages, pair)));
 	}
+	// Of connections the backend's sidecar sees the requests inside, which are the same as above.
+	const { accessLogs: messages } = await capturedFromEnvoy("tcp", ["/orders/0"], 1);
+	const tcp = messages.filter(({ bytes }) => bytes.includes("frontend-outbound-tcp"));
+	accessLogs.push(...(await writeAccessLogs(folder, tcp, "tcp")));
 	await writeAbout({
 		emitter: "envoy",
 		version: ENVOY_VERSION,
 		made:
 			`test/interop/envoy/bootstrap.yaml: ${ENVOY_REQUESTS} requests through a pair of sidecars, the last answered 500. ` +
-			"The frontend sends its spans over gRPC, the backend over HTTP; both send access logs over gRPC.",
+			"The frontend sends its spans over gRPC, the backend over HTTP; both send access logs over gRPC, as OTLP and to the access " +
+			"log service. tcp: one connection through a TCP proxy.",
 		fixtures,
+		accessLogs,
 	});
+}
+
+/** @param spansAndLogs how many of each arrive over OTLP; the access log service gets as many entries, and one a connection */
+async function capturedFromEnvoy(
+	pairName: "mutualTls" | "plaintext" | "tcp",
+	requests: readonly string[],
+	spansAndLogs: number,
+): Promise<Capture> {
+	return captured(async (capture) => {
+		const folder = await mkdtemp(path.join(tmpdir(), "meshscope-envoy-"));
+		const envoy = await startEnvoy(await fetchEnvoy(), folder, capture);
+		for (const request of requests) await envoy.send(envoy[pairName], request);
+		const entries = pairName === "tcp" ? spansAndLogs + 1 : spansAndLogs;
+		await until(
+			() =>
+				countRecords(capture.payloads, "traces") === spansAndLogs &&
+				countRecords(capture.payloads, "logs") === spansAndLogs &&
+				countEntries(capture.accessLogs) === entries,
+		);
+		await envoy.stop();
+		await rm(folder, { recursive: true });
+	});
+}
+
+async function writeAccessLogs(
+	folder: string,
+	messages: readonly CapturedMessage[],
+	variant: string,
+): Promise<readonly AccessLogFixtureAbout[]> {
+	const abouts: AccessLogFixtureAbout[] = [];
+	for (const [number, stream] of [...new Set(messages.map((message) => message.stream))].entries()) {
+		const ofStream = messages.filter((message) => message.stream === stream);
+		const file = `als-${variant}-${number}.bin`;
+		await writeFile(path.join(FIXTURES_FOLDER, folder, file), joinMessages(ofStream.map(({ bytes }) => bytes)));
+		abouts.push({ file, messages: ofStream.length, entries: countEntries(ofStream) });
+		console.log(folder, file, JSON.stringify(abouts.at(-1)));
+	}
+	return abouts;
+}
+
+function countEntries(messages: readonly CapturedMessage[]): number {
+	return messages.reduce((sum, { bytes }) => {
+		const converted = envoyAlsToProtobuf(alsPayload(bytes, NO_IDENTITY).bytes, DEFAULT_LIMITS);
+		return sum + logsOf(decodePayload("logs", "protobuf", converted.bytes)).length;
+	}, 0);
 }
 
 async function recordTelemetrygen(): Promise<void> {
@@ -120,7 +161,7 @@ async function recordTelemetrygen(): Promise<void> {
 	}
 	const fixtures = [];
 	for (const transport of ["grpc", "http"] as const) {
-		const payloads = await captured((capture) =>
+		const { payloads } = await captured((capture) =>
 			sendWithTelemetrygen({ ...capture, binary, transport, serviceName: "interop-gen" }),
 		);
 		fixtures.push(...(await writeFixtures(`telemetrygen-${TELEMETRYGEN_VERSION}`, payloads, transport)));
@@ -133,11 +174,11 @@ async function recordTelemetrygen(): Promise<void> {
 	});
 }
 
-async function captured(send: (capture: Capture) => Promise<void>): Promise<readonly CapturedPayload[]> {
+async function captured(send: (capture: Capture) => Promise<void>): Promise<Capture> {
 	const capture = await startCapture();
 	try {
 		await send(capture);
-		return capture.payloads;
+		return capture;
 	} finally {
 		await capture.stop();
 	}

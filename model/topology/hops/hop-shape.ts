@@ -7,6 +7,20 @@ import { type LegTls, NO_TLS_FACTS, type SpanFacts } from "../facts.ts";
 import type { HopShape } from "../hop.ts";
 import type { Evidence, MtlsFinding, MtlsStatus, Outcome, Reporter, Verification } from "../series.ts";
 
+const SLOT_WORDS = 4;
+const INITIAL_SLOTS = 1 << 10;
+const EVIDENCE_NUMBER: Readonly<Record<Evidence, number>> = {
+	pair: 0,
+	"request-id": 1,
+	"client-only": 2,
+	"server-only": 3,
+	"client-client": 4,
+	"server-server": 5,
+	waypoint: 6,
+	metric: 7,
+	log: 8,
+};
+
 /**
  * Shapes by the identity of facts, which whoever owns this interns; bounded there too. Of the two ends there is at least one.
  *
@@ -16,6 +30,38 @@ import type { Evidence, MtlsFinding, MtlsStatus, Outcome, Reporter, Verification
 export class HopShapes {
 	private readonly byEnds = new Map<SpanFacts | undefined, Map<SpanFacts | undefined, Known[]>>();
 	size = 0;
+	/** Open addressing, by numbers of facts. Evidence and 16 times the shape's number, +1; both ends' numbers. */
+	private byNumbers = new Int32Array(INITIAL_SLOTS * SLOT_WORDS);
+	private numbered = 0;
+	private readonly shapes: HopShape[] = [];
+
+	/**
+	 * As {@link of} where nothing stands between the ends, with the numbers of their facts, -1 for none. All calls between two
+	 * calls of {@link clear} must number alike.
+	 */
+	ofNumbered(
+		evidence: Evidence,
+		sourceNumber: number,
+		destinationNumber: number,
+		source: SpanFacts | undefined,
+		destination: SpanFacts | undefined,
+	): HopShape {
+		const { byNumbers } = this;
+		const evidenceNumber = EVIDENCE_NUMBER[evidence];
+		const last = byNumbers.length - SLOT_WORDS;
+		let slot = slotOf(evidenceNumber, sourceNumber, destinationNumber) & last;
+		for (let word = byNumbers[slot]!; word !== 0; word = byNumbers[slot]!) {
+			if (byNumbers[slot + 1] === sourceNumber && byNumbers[slot + 2] === destinationNumber)
+				if (((word - 1) & 15) === evidenceNumber) return this.shapes[(word - 1) >>> 4]!;
+			slot = (slot + SLOT_WORDS) & last;
+		}
+		const shape = this.of(evidence, source, destination, undefined, undefined);
+		byNumbers[slot] = ((shape.number << 4) | evidenceNumber) + 1;
+		byNumbers[slot + 1] = sourceNumber;
+		byNumbers[slot + 2] = destinationNumber;
+		if (++this.numbered * SLOT_WORDS * 2 > byNumbers.length) this.growNumbered();
+		return shape;
+	}
 
 	of(
 		evidence: Evidence,
@@ -33,8 +79,9 @@ export class HopShapes {
 			if (shape.evidence === evidence && ends.waypoint === waypoint && ends.queue?.service === queue?.service) return shape;
 		}
 		const ends = { evidence, source, destination, waypoint, queue };
-		const shape = shapeOf(ends);
+		const shape = shapeOf(ends, this.size);
 		known.push({ shape, ends });
+		this.shapes.push(shape);
 		this.size++;
 		return shape;
 	}
@@ -42,7 +89,31 @@ export class HopShapes {
 	clear(): void {
 		this.byEnds.clear();
 		this.size = 0;
+		this.shapes.length = 0;
+		this.byNumbers = new Int32Array(INITIAL_SLOTS * SLOT_WORDS);
+		this.numbered = 0;
 	}
+
+	private growNumbered(): void {
+		const before = this.byNumbers;
+		const grown = new Int32Array(before.length * 2);
+		const last = grown.length - SLOT_WORDS;
+		for (let at = 0; at < before.length; at += SLOT_WORDS) {
+			const word = before[at]!;
+			if (word === 0) continue;
+			let slot = slotOf((word - 1) & 15, before[at + 1]!, before[at + 2]!) & last;
+			while (grown[slot] !== 0) slot = (slot + SLOT_WORDS) & last;
+			grown[slot] = word;
+			grown[slot + 1] = before[at + 1]!;
+			grown[slot + 2] = before[at + 2]!;
+		}
+		this.byNumbers = grown;
+	}
+}
+
+function slotOf(evidence: number, source: number, destination: number): number {
+	const hash = Math.imul(source, 0x9e3779b1) ^ Math.imul(destination, 0x85ebca6b) ^ Math.imul(evidence, 0xc2b2ae35);
+	return Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) & -SLOT_WORDS;
 }
 
 interface HopEnds {
@@ -58,7 +129,7 @@ interface Known {
 	readonly ends: HopEnds;
 }
 
-function shapeOf(ends: HopEnds): HopShape {
+function shapeOf(ends: HopEnds, number: number): HopShape {
 	const { evidence, source, destination, waypoint, queue } = ends;
 	const callee = evidence === "client-client" ? undefined : (destination ?? waypoint);
 	const caller = evidence === "server-server" ? undefined : source;
@@ -77,6 +148,7 @@ function shapeOf(ends: HopEnds): HopShape {
 					? "source"
 					: "destination";
 	return {
+		number,
 		source: sourceOf(ends),
 		target: targetOf(ends),
 		protocol: queue === undefined ? protocolOf(caller ?? waypoint, callee, first) : "messaging",

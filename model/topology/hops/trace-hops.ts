@@ -6,7 +6,7 @@
  */
 import type { Endpoint } from "../endpoint.ts";
 import type { SpanFacts } from "../facts.ts";
-import type { Hop, TraceHops, TraceSpans } from "../hop.ts";
+import type { Hop, HopShape, TraceHops, TraceSpans } from "../hop.ts";
 import type { Evidence } from "../series.ts";
 import type { HopShapes } from "./hop-shape.ts";
 import { IN, isSameWorkload, NONE, OUT, SpanTree } from "./span-tree.ts";
@@ -21,13 +21,33 @@ interface Tries {
 	readonly others: number[];
 }
 
+/** The hop in hand. Fractions first, so that its fields are made for numbers of any kind. */
+class HopInHand implements Hop {
+	shape!: HopShape;
+	sourceRow = NONE;
+	destinationRow = NONE;
+	sourceAppRow = NONE;
+	destinationAppRow = NONE;
+	waypointRow = NONE;
+	startMs = 0.5;
+	sourceLatencyNs = 0.5;
+	destinationLatencyNs = 0.5;
+	appNs = 0.5;
+	proxyNs = 0.5;
+	attempts = NONE;
+	requestBytes = 0.5;
+	responseBytes = 0.5;
+	weight = 0.5;
+}
+
 /** Finds the hops of trace after trace; what it needs for one is used again for the next. */
 export class HopFinder {
 	private readonly shapes: HopShapes;
 	private readonly tree = new SpanTree();
 	private spans!: TraceSpans;
 	private watermarkMs = 0;
-	private hops: Hop[] = [];
+	private visit: (hop: Hop) => void = () => {};
+	private readonly hop = new HopInHand();
 	private nextMaturityMs = Infinity;
 	/** Halves that a hop accounts for. */
 	private isStated = new Uint8Array(0);
@@ -36,6 +56,9 @@ export class HopFinder {
 	private readonly firstTryOf = new Map<number, number>();
 	private readonly loneCalls: number[] = [];
 	private readonly loneServers: number[] = [];
+	/** Scratch of {@link answersBelow} and {@link followersBelow}. */
+	private readonly answers: number[] = [];
+	private readonly followers: number[] = [];
 
 	constructor(shapes: HopShapes) {
 		this.shapes = shapes;
@@ -43,10 +66,20 @@ export class HopFinder {
 
 	/** @param watermarkMs halves whose span ended later than this (epoch ms) wait for their other half; Infinity for none */
 	find(spans: TraceSpans, watermarkMs: number): TraceHops {
+		const hops: Hop[] = [];
+		const nextMaturityMs = this.each(spans, watermarkMs, (hop) => hops.push({ ...hop }));
+		return { hops, nextMaturityMs };
+	}
+
+	/**
+	 * As {@link find}, hop by hop; each is valid during its call only.
+	 * @returns when the next half that stands alone becomes mature
+	 */
+	each(spans: TraceSpans, watermarkMs: number, visit: (hop: Hop) => void): number {
 		const { tree } = this;
 		this.spans = spans;
 		this.watermarkMs = watermarkMs;
-		this.hops = [];
+		this.visit = visit;
 		this.nextMaturityMs = Infinity;
 		tree.build(spans);
 		if (this.isStated.length < tree.halves) this.isStated = new Uint8Array(tree.halves * 2);
@@ -55,7 +88,7 @@ export class HopFinder {
 		this.loneServers.length = 0;
 		this.prepare();
 		for (let half = 0; half < tree.halves; half++) {
-			if (tree.direction[half] !== OUT || this.isStated[half] === 1 || this.firstTryOf.has(half)) continue;
+			if (tree.direction[half] !== OUT || this.isStated[half] === 1 || this.isLaterTry(half)) continue;
 			if (!this.stateCall(half)) this.loneCalls.push(half);
 		}
 		for (let half = 0; half < tree.halves; half++) {
@@ -65,7 +98,7 @@ export class HopFinder {
 		if (this.loneCalls.length > 0 && this.loneServers.length > 0) this.stateByRequestId();
 		for (const half of this.loneCalls) if (this.isStated[half] === 0) this.stateLoneCall(half);
 		for (const half of this.loneServers) if (this.isStated[half] === 0) this.stateLoneServer(half);
-		return { hops: this.hops, nextMaturityMs: this.nextMaturityMs };
+		return this.nextMaturityMs;
 	}
 
 	/** Waypoints, and the tries of each call: what most traces have none of. */
@@ -139,6 +172,11 @@ export class HopFinder {
 		const caller = this.factsAt(tree.networkRow[half]!);
 		if (caller.protocol === "messaging" && caller.peer !== undefined) return this.stateMessage(half, caller.peer.endpoint);
 		const answers = this.answersBelow(half);
+		if (answers.length === 1) {
+			isStated[answers[0]!] = 1;
+			this.add("pair", half, answers[0]!, this.attemptsOf(half));
+			return true;
+		}
 		if (answers.length > 0) {
 			for (const answer of answers) isStated[answer] = 1;
 			for (const ofOne of this.byWorkload(answers))
@@ -147,19 +185,21 @@ export class HopFinder {
 		}
 		if (this.isInternal) return true;
 		const followers = this.followersBelow(half);
+		if (followers.length === 0) return false;
 		for (const ofOne of this.byWorkload(followers)) this.add("client-client", half, ofOne[0]!, this.attemptsOf(half));
-		return followers.length > 0;
+		return true;
 	}
 
 	/** Set by {@link answersBelow}: a SERVER half of its own workload stands below the call, which so stays inside. */
 	private isInternal = false;
 
-	/** SERVER halves of other workloads below a call, in order. */
+	/** SERVER halves of other workloads below a call, in order; valid until the next call. */
 	private answersBelow(half: number): number[] {
 		this.isInternal = false;
-		const answers: number[] = [];
+		const { answers } = this;
+		answers.length = 0;
 		this.addAnswers(half, answers);
-		const tries = this.tries.get(half);
+		const tries = this.triesOf(half);
 		if (tries !== undefined) for (const other of tries.others) this.addAnswers(other, answers);
 		return answers;
 	}
@@ -177,10 +217,10 @@ export class HopFinder {
 		}
 	}
 
-	/** CLIENT halves of other workloads directly below a call. */
+	/** CLIENT halves of other workloads directly below a call; valid until the next call. */
 	private followersBelow(half: number): number[] {
-		const { tree } = this;
-		const followers: number[] = [];
+		const { tree, followers } = this;
+		followers.length = 0;
 		const caller = this.localOf(half);
 		for (let below = tree.firstBelow[half]!; below !== NONE; below = tree.nextBeside[below]!) {
 			if (tree.direction[below] !== OUT || this.isStated[below] === 1) continue;
@@ -312,31 +352,51 @@ export class HopFinder {
 		const otherRow = isCalleeSeen ? destinationRow : row;
 		const destinationAppRow = isCalleeSeen ? tree.appRow[callee]! : NONE;
 		const appNs = destinationAppRow === NONE ? -1 : spans.durationNs[destinationAppRow]!;
-		this.hops.push({
-			shape: this.shapes.of(evidence, source, destination, between?.waypoint, between?.queue),
-			sourceRow,
-			destinationRow: isCalleeSeen ? destinationRow : NONE,
-			sourceAppRow: isCallerSeen ? tree.appRow[caller]! : NONE,
-			destinationAppRow,
-			startMs: isCallerSeen ? this.callStartMs(caller) : spans.startMs[row]!,
-			sourceLatencyNs: isCallerSeen ? this.callLatencyNs(caller) : -1,
-			destinationLatencyNs: isCalleeSeen
-				? spans.durationNs[destinationRow]!
-				: waypointRow === NONE
-					? -1
-					: spans.durationNs[waypointRow]!,
-			appNs,
-			proxyNs: appNs < 0 ? -1 : Math.max(0, spans.durationNs[destinationRow]! - appNs),
-			attempts,
-			requestBytes: spans.requestBytes[row]! || spans.requestBytes[otherRow]!,
-			responseBytes: spans.responseBytes[row]! || spans.responseBytes[otherRow]!,
-			weight: spans.weight[row]! || spans.weight[otherRow]!,
-		});
+		const { hop } = this;
+		const number = spans.factsNumber;
+		hop.shape =
+			between === undefined && number !== undefined
+				? this.shapes.ofNumbered(
+						evidence,
+						sourceRow === NONE ? NONE : number[sourceRow]!,
+						destinationRow === NONE ? NONE : number[destinationRow]!,
+						source,
+						destination,
+					)
+				: this.shapes.of(evidence, source, destination, between?.waypoint, between?.queue);
+		hop.sourceRow = sourceRow;
+		hop.destinationRow = isCalleeSeen ? destinationRow : NONE;
+		hop.sourceAppRow = isCallerSeen ? tree.appRow[caller]! : NONE;
+		hop.destinationAppRow = destinationAppRow;
+		hop.waypointRow = waypointRow;
+		hop.startMs = isCallerSeen ? this.callStartMs(caller) : spans.startMs[row]!;
+		hop.sourceLatencyNs = isCallerSeen ? this.callLatencyNs(caller) : -1;
+		hop.destinationLatencyNs = isCalleeSeen
+			? spans.durationNs[destinationRow]!
+			: waypointRow === NONE
+				? -1
+				: spans.durationNs[waypointRow]!;
+		hop.appNs = appNs;
+		hop.proxyNs = appNs < 0 ? -1 : Math.max(0, spans.durationNs[destinationRow]! - appNs);
+		hop.attempts = attempts;
+		hop.requestBytes = spans.requestBytes[row]! || spans.requestBytes[otherRow]!;
+		hop.responseBytes = spans.responseBytes[row]! || spans.responseBytes[otherRow]!;
+		hop.weight = spans.weight[row]! || spans.weight[otherRow]!;
+		this.visit(hop);
+	}
+
+	private triesOf(half: number): Tries | undefined {
+		// Most traces have none, and asking an empty Map five times a hop costs more than the hop.
+		return this.tries.size === 0 ? undefined : this.tries.get(half);
+	}
+
+	private isLaterTry(half: number): boolean {
+		return this.firstTryOf.size > 0 && this.firstTryOf.has(half);
 	}
 
 	private attemptsOf(half: number): number {
 		let attempts = this.tree.leaves[half]!;
-		const tries = this.tries.get(half);
+		const tries = this.triesOf(half);
 		if (tries !== undefined) for (const other of tries.others) attempts += this.tree.leaves[other]!;
 		return attempts;
 	}
@@ -344,7 +404,7 @@ export class HopFinder {
 	/** How a call ended is told by its last try. */
 	private lastTryRow(half: number): number {
 		let row = this.tree.networkRow[half]!;
-		const tries = this.tries.get(half);
+		const tries = this.triesOf(half);
 		if (tries === undefined) return row;
 		for (const other of tries.others) {
 			const otherRow = this.tree.networkRow[other]!;
@@ -355,7 +415,7 @@ export class HopFinder {
 
 	private callStartMs(half: number): number {
 		let startMs = this.spans.startMs[this.tree.firstRow[half]!]!;
-		const tries = this.tries.get(half);
+		const tries = this.triesOf(half);
 		if (tries === undefined) return startMs;
 		for (const other of tries.others) startMs = Math.min(startMs, this.spans.startMs[this.tree.firstRow[other]!]!);
 		return startMs;
@@ -363,7 +423,7 @@ export class HopFinder {
 
 	private callEndMs(half: number): number {
 		let endMs = this.endMs(this.tree.firstRow[half]!);
-		const tries = this.tries.get(half);
+		const tries = this.triesOf(half);
 		if (tries === undefined) return endMs;
 		for (const other of tries.others) endMs = Math.max(endMs, this.endMs(this.tree.firstRow[other]!));
 		return endMs;
@@ -372,7 +432,7 @@ export class HopFinder {
 	/** What the caller felt: its sidecar's span, or from the first try to the end of the last. */
 	private callLatencyNs(half: number): number {
 		const { tree, spans } = this;
-		if (this.tries.has(half)) return Math.max(0, (this.callEndMs(half) - this.callStartMs(half)) * 1e6);
+		if (this.triesOf(half) !== undefined) return Math.max(0, (this.callEndMs(half) - this.callStartMs(half)) * 1e6);
 		// Several tries in one half stand below one span, whose time is that of all of them.
 		return spans.durationNs[tree.leaves[half]! > 1 ? tree.firstRow[half]! : tree.networkRow[half]!]!;
 	}

@@ -29,7 +29,7 @@ export function resourceAttributes(attributes: readonly OtlpKeyValue[] | undefin
 	return attributesOf<ResourceKey>(attributes, RESOURCE, (_key, value) => value);
 }
 
-export function spanAttributes(attributes: readonly OtlpKeyValue[] | undefined, kind: number): Attributes<SpanKey> {
+export function spanAttributes(attributes: readonly OtlpKeyValue[] | undefined, kind: number): ReadonlyMap<SpanKey, string> {
 	return attributesOf<SpanKey>(attributes, SPAN, (key, value) => reducedValue(key, kind, value));
 }
 
@@ -37,7 +37,7 @@ function attributesOf<Key extends string>(
 	attributes: readonly OtlpKeyValue[] | undefined,
 	keys: ReadonlySet<string>,
 	reduce: (key: Key, value: string) => string | undefined,
-): Attributes<Key> {
+): ReadonlyMap<Key, string> {
 	const isKey = (key: string): key is Key => keys.has(key);
 	const values = new Map<Key, string>();
 	for (const { key = "", value } of attributes ?? []) {
@@ -51,15 +51,24 @@ function attributesOf<Key extends string>(
 	return values;
 }
 
-/** What the source modules are given of a span that is at hand whole. */
-export function spanInputOf(span: OtlpSpan, resource: OtlpResource, scope: OtlpScope): SpanInput {
+/**
+ * What the source modules are given of a span that is at hand whole.
+ *
+ * @param ofResource what {@link resourceAttributes} makes of the resource, where it is known already
+ */
+export function spanInputOf(
+	span: OtlpSpan,
+	resource: OtlpResource,
+	scope: OtlpScope,
+	ofResource = resourceAttributes(resource.attributes),
+): SpanInput & { readonly attributes: ReadonlyMap<SpanKey, string> } {
 	const kind = span.kind ?? 0;
 	return {
 		kind,
 		name: reducedName(span.name ?? ""),
 		status: span.status?.code ?? 0,
 		scope: scope.name ?? "",
-		resource: resourceAttributes(resource.attributes),
+		resource: ofResource,
 		attributes: spanAttributes(span.attributes, kind),
 	};
 }

@@ -51,7 +51,7 @@ export function conventionFacts(input: SpanInput, emitter: Emitter): SpanFacts {
 }
 
 /** Kubernetes' namespace before the service's own: proxies beside the app know no other. */
-export function localEndpoint({ resource }: SpanInput): Endpoint {
+export function localEndpoint({ resource }: Pick<SpanInput, "resource">): Endpoint {
 	const service = resource.get("service.name");
 	if (service === undefined) return UNKNOWN;
 	const workload =

@@ -103,26 +103,12 @@ function kumaCluster(name: string): UpstreamCluster | undefined {
 		return { kind: "internal" };
 	const identifier = /^kri_(msvc|mzsvc|extsvc)_[^_]*_([^_]*)_([^_]*)_([^_]+)_([^_]*)$/.exec(name);
 	if (identifier !== null) {
-		const [, type, zone, namespace, service, port] = identifier as unknown as readonly [
-			string,
-			string,
-			string,
-			string,
-			string,
-			string,
-		];
+		const [, type = "", zone = "", namespace = "", service = "", port = ""] = identifier;
 		return kumaResource(type, service, namespace, zone, port);
 	}
 	const resource = /^[^_]+_([^_]+)_([^_]*)_([^_]*)_(msvc|mzsvc|extsvc)_(\d+)$/.exec(name);
 	if (resource !== null) {
-		const [, service, namespace, zone, type, port] = resource as unknown as readonly [
-			string,
-			string,
-			string,
-			string,
-			string,
-			string,
-		];
+		const [, service = "", namespace = "", zone = "", type = "", port = ""] = resource;
 		return kumaResource(type, service, namespace, zone, port);
 	}
 	const tag = /^(.*_svc(?:_\d+)?)(?:-[0-9a-f]{16})?$/.exec(name)?.[1];

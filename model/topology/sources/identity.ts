@@ -9,13 +9,20 @@ export function principalOf(names: string | undefined): string {
 	return list.find((name) => name.startsWith("spiffe://")) ?? list.find((name) => name !== "") ?? "";
 }
 
+/** The same identity in one spelling: the labels of some of Istio's metrics leave the scheme out. */
+export function normalPrincipal(text: string | undefined): string {
+	if (text === undefined) return "";
+	const trimmed = text.trim();
+	return /^[^/:]+\/ns\/[^/]+\/sa\/[^/]+$/.test(trimmed) ? `spiffe://${trimmed}` : trimmed;
+}
+
 /**
  * The service that an identity names, by the forms of Istio, Consul, Kuma and Linkerd. Undefined where it names none: subjects,
  * identities of agents, and the account `default`, which all services of a namespace share.
  */
 export function identityEndpoint(principal: string): Endpoint | undefined {
 	if (principal.startsWith("spiffe://")) return spiffeEndpoint(principal.slice("spiffe://".length).split("/"));
-	const linkerd = /^([^.]+)\.([^.]+)\.serviceaccount\.identity\.linkerd\./.exec(principal);
+	const linkerd = /^([^.]+)\.([^.]+)\.serviceaccount\.identity\.[^.]+\./.exec(principal);
 	return linkerd === null ? undefined : accountEndpoint(linkerd[1]!, linkerd[2]!);
 }
 

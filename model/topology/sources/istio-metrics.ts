@@ -6,10 +6,12 @@
 import { EXTERNAL, UNKNOWN, serviceEndpoint } from "../endpoint.ts";
 import type { Endpoint } from "../endpoint.ts";
 import type { Attributes, MetricFacts } from "../facts.ts";
-import type { Outcome, Protocol, Reporter } from "../series.ts";
-import { istioCluster } from "./istio.ts";
-import { hostEndpoint, normalPrincipal, principalEndpoint } from "./metric-ends.ts";
-import { statusOf } from "./metric-outcome.ts";
+import type { Protocol, Reporter } from "../series.ts";
+import { hostEndpoint } from "./address.ts";
+import { countOf } from "./attributes.ts";
+import { identityEndpoint, normalPrincipal } from "./identity.ts";
+import { clusterId } from "./istio.ts";
+import { type Ending, endingOf, grpcStatusOf, isUnreached } from "./outcome.ts";
 
 type Measure = MetricFacts["measure"]["kind"];
 
@@ -66,7 +68,7 @@ export function istioMetricFacts(name: string, attributes: Attributes): MetricFa
 	const isTcp = istioName(name)!.startsWith("istio_tcp_");
 	const protocol = protocolOf(label, isTcp);
 	const flags = label("response_flags") ?? "";
-	const { outcome, code } = isTcp ? tcpStatus(flags) : statusOf(label("response_code"), label("grpc_response_status"));
+	const { outcome, code } = isTcp ? tcpEnding(flags) : requestEnding(label, flags);
 	return {
 		emitter: reporter === "waypoint" ? "waypoint" : "istio",
 		...ends,
@@ -114,9 +116,9 @@ function istioMtls(label: Label, reporter: Reporter): MetricFacts["mtls"] {
 export function istioEnds(label: Label, reporter: Reporter): Pick<MetricFacts, "source" | "target"> | undefined {
 	const source =
 		workloadEnd(label, "source") ??
-		principalEndpoint(normalPrincipal(label("source_principal"))) ??
+		identityEndpoint(normalPrincipal(label("source_principal"))) ??
 		(reporter === "source" ? UNKNOWN : EXTERNAL);
-	const target = workloadEnd(label, "destination") ?? serviceEnd(label, reporter);
+	const target = workloadEnd(label, "destination") ?? serviceEnd(label, reporter, source.namespace);
 	return target === UNKNOWN && (source === UNKNOWN || source === EXTERNAL) ? undefined : { source, target };
 }
 
@@ -128,7 +130,7 @@ function workloadEnd(label: Label, end: "source" | "destination"): Endpoint | un
 	if (service === undefined) return undefined;
 	const namespace =
 		label(`${end}_workload_namespace`) ?? (end === "destination" ? label("destination_service_namespace") : undefined);
-	const endpoint = serviceEndpoint(service, namespace, workload, istioCluster(label(`${end}_cluster`)));
+	const endpoint = serviceEndpoint(service, namespace, workload, clusterId(label(`${end}_cluster`)));
 	return GATEWAY.test(workload ?? service) ? { ...endpoint, kind: "gateway" } : endpoint;
 }
 
@@ -138,16 +140,17 @@ const NO_SERVICE: ReadonlySet<string> = new Set(["PassthroughCluster", "BlackHol
  * A service that no workload is known for. Without a namespace its name is the Host header: of our own workload's making at the
  * source, and anybody's at the other reporters, where it names nothing.
  */
-function serviceEnd(label: Label, reporter: Reporter): Endpoint {
+function serviceEnd(label: Label, reporter: Reporter, callerNamespace: string): Endpoint {
 	const service = label("destination_service_name") ?? label("destination_service");
 	if (service === undefined || NO_SERVICE.has(service)) return UNKNOWN;
 	const namespace = label("destination_service_namespace");
 	if (namespace !== undefined) {
-		const host = hostEndpoint(service);
 		// A ServiceEntry has its host for a name.
-		return service.includes(".") ? host : serviceEndpoint(service, namespace, "", istioCluster(label("destination_cluster")));
+		if (service.includes(".")) return hostEndpoint(service, "") ?? UNKNOWN;
+		return serviceEndpoint(service, namespace, "", clusterId(label("destination_cluster")));
 	}
-	return reporter === "source" ? hostEndpoint(label("destination_service") ?? service) : UNKNOWN;
+	if (reporter !== "source") return UNKNOWN;
+	return hostEndpoint(label("destination_service") ?? service, callerNamespace) ?? UNKNOWN;
 }
 
 function protocolOf(label: Label, isTcp: boolean): Protocol {
@@ -155,9 +158,10 @@ function protocolOf(label: Label, isTcp: boolean): Protocol {
 	return label("request_protocol") === "grpc" ? "grpc" : "http";
 }
 
-/** Envoy's flags of connections that never reached the other end. */
-const NOT_ARRIVED = /(?:^|,)(?:UF|UH|UO|NR|NC|URX|UAEX|UT)(?:,|$)/;
+function requestEnding(label: Label, flags: string): Ending {
+	return endingOf(countOf(label("response_code")), grpcStatusOf(label("grpc_response_status")), flags, "no_response");
+}
 
-function tcpStatus(flags: string): { readonly outcome: Outcome; readonly code: string } {
-	return { outcome: NOT_ARRIVED.test(flags) ? "no_response" : "ok", code: "" };
+function tcpEnding(flags: string): Ending {
+	return { outcome: isUnreached(flags) ? "no_response" : "ok", code: "" };
 }

@@ -56,28 +56,30 @@ function istioLocal(input: SpanInput, node: Node | undefined): Endpoint {
 	if (service === undefined) return base;
 	const workload =
 		workloadOfPod(node?.pod ?? "") || base.workload || revised(service, attributes.get("istio.canonical_revision"));
-	const cluster = istioCluster(attributes.get("istio.cluster_id")) || base.cluster;
+	const cluster = clusterId(attributes.get("istio.cluster_id")) || base.cluster;
 	const endpoint = serviceEndpoint(service, namespace, workload, cluster);
 	return node?.type === "router" || isIstioGateway(service) ? { ...endpoint, kind: "gateway" } : endpoint;
 }
 
 /** `a.b` is service a of namespace b only where the proxy is in b: a name may have dots of its own. */
-function splitService(name: string | undefined, namespace: string): string | undefined {
+export function splitService(name: string | undefined, namespace: string): string | undefined {
 	return name !== undefined && namespace !== "" && name.length > namespace.length + 1 && name.endsWith(`.${namespace}`)
 		? name.slice(0, -namespace.length - 1)
 		: name;
 }
 
 /** `Kubernetes` is what Istio calls a cluster that nobody named. */
-export function istioCluster(id: string | undefined): string {
+export function clusterId(id: string | undefined): string {
 	return id === undefined || id === "Kubernetes" ? "" : id;
 }
 
-/** The deployment or stateful set that made a pod of that name; empty where its name does not tell. */
-function workloadOfPod(pod: string): string {
-	return (
-		/^(.+)-[bcdf-hj-np-tv-z2456789]{5,10}-[bcdf-hj-np-tv-z2456789]{5}$/.exec(pod)?.[1] ?? /^(.+)-\d+$/.exec(pod)?.[1] ?? ""
-	);
+/** Kubernetes draws the random ends of pods' names from these characters. */
+const RANDOM = "[bcdf-hj-np-tv-z2456789]";
+const REPLICA = new RegExp(`^(.+?)(?:-${RANDOM}{5,10})?-${RANDOM}{5}$`);
+
+/** The deployment, daemon set, job or stateful set that made a pod of that name; empty where its name does not tell. */
+export function workloadOfPod(pod: string): string {
+	return REPLICA.exec(pod)?.[1] ?? /^(.+)-\d+$/.exec(pod)?.[1] ?? "";
 }
 
 function revised(service: string, revision: string | undefined): string {
@@ -118,7 +120,7 @@ function namedEnd({ attributes }: SpanInput, end: "source" | "destination"): End
 		service,
 		attributes.get(`istio.${end}_namespace`) ?? "",
 		workload ?? "",
-		istioCluster(attributes.get(`istio.${end}_cluster_id`)),
+		clusterId(attributes.get(`istio.${end}_cluster_id`)),
 	);
 	return isIstioGateway(service) ? { ...endpoint, kind: "gateway" } : endpoint;
 }

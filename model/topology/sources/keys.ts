@@ -7,6 +7,17 @@
  */
 import { authorityOf, isPublicAddress, withoutPort } from "./address.ts";
 
+/** Labels that name whose pod a Linkerd proxy is in, by the owner's kind. */
+export const LINKERD_OWNER_KEYS = [
+	"linkerd.io/proxy-deployment",
+	"linkerd.io/proxy-statefulset",
+	"linkerd.io/proxy-daemonset",
+	"linkerd.io/proxy-cronjob",
+	"linkerd.io/proxy-job",
+	"linkerd.io/proxy-replicaset",
+	"linkerd.io/proxy-replicationcontroller",
+] as const;
+
 /** Of the resource: one value a process at most. */
 export const RESOURCE_KEYS = [
 	"service.name",
@@ -21,13 +32,7 @@ export const RESOURCE_KEYS = [
 	"telemetry.sdk.name",
 	"webengine.name",
 	"linkerd.io/workload-ns",
-	"linkerd.io/proxy-deployment",
-	"linkerd.io/proxy-statefulset",
-	"linkerd.io/proxy-daemonset",
-	"linkerd.io/proxy-cronjob",
-	"linkerd.io/proxy-job",
-	"linkerd.io/proxy-replicaset",
-	"linkerd.io/proxy-replicationcontroller",
+	...LINKERD_OWNER_KEYS,
 	"kuma.mesh",
 	"kuma.zone",
 	"kuma.workload",

@@ -8,9 +8,10 @@
 import { EXTERNAL, UNKNOWN, serviceEndpoint } from "../endpoint.ts";
 import type { Endpoint } from "../endpoint.ts";
 import type { Attributes, MetricFacts } from "../facts.ts";
-import { hostEndpoint, normalPrincipal, principalEndpoint } from "./metric-ends.ts";
-import { statusOf } from "./metric-outcome.ts";
-import type { StatusFinding } from "./metric-outcome.ts";
+import { hostEndpoint } from "./address.ts";
+import { countOf } from "./attributes.ts";
+import { identityEndpoint, normalPrincipal } from "./identity.ts";
+import { type Ending, endingOf, grpcStatusOf } from "./outcome.ts";
 
 type Direction = "inbound" | "outbound";
 
@@ -51,8 +52,8 @@ export function linkerdMetricFacts(name: string, attributes: Attributes, resourc
 	const status = isTcp ? { outcome: "ok" as const, code: "" } : responseStatus(attributes);
 	return {
 		emitter: "linkerd",
-		source: direction === "outbound" ? proxy : (principalEndpoint(mtls.sourcePrincipal) ?? EXTERNAL),
-		target: direction === "outbound" ? destinationEnd(attributes) : proxy,
+		source: direction === "outbound" ? proxy : (identityEndpoint(mtls.sourcePrincipal) ?? EXTERNAL),
+		target: direction === "outbound" ? destinationEnd(attributes, proxy.namespace) : proxy,
 		reporter: direction === "outbound" ? "source" : "destination",
 		protocol: isTcp ? "tcp" : attributes.get("grpc_status") === undefined ? "http" : "grpc",
 		unit: isTcp ? "connections" : "requests",
@@ -118,21 +119,21 @@ function proxyEnd(attributes: Attributes, resource: Attributes): Endpoint | unde
 }
 
 /** The workload, which is what the other end's own metrics are named by; the service or authority where it is not known. */
-function destinationEnd(attributes: Attributes): Endpoint {
+function destinationEnd(attributes: Attributes, callerNamespace: string): Endpoint {
 	const workload = first(WORKLOADS, (kind) => attributes.get(`dst_${kind}`));
 	const service = workload ?? attributes.get("dst_service");
 	if (service !== undefined) return serviceEndpoint(service, attributes.get("dst_namespace"), workload);
 	const address = attributes.get("target_addr") ?? attributes.get("target_ip");
-	const authority = attributes.get("authority");
-	return authority === undefined && address === undefined ? UNKNOWN : hostEndpoint(authority ?? address);
+	return hostEndpoint(attributes.get("authority") ?? address, callerNamespace) ?? UNKNOWN;
 }
 
 /** Linkerd's own judgement is heard where the codes see nothing wrong. */
-function responseStatus(attributes: Attributes): StatusFinding {
-	const status = statusOf(attributes.get("status_code"), attributes.get("grpc_status"));
-	return status.outcome === "ok" && attributes.get("classification") === "failure"
-		? { ...status, outcome: "server_error" }
-		: status;
+function responseStatus(attributes: Attributes): Ending {
+	const http = countOf(attributes.get("status_code"));
+	const ending = endingOf(http, grpcStatusOf(attributes.get("grpc_status")), "", "no_response");
+	return ending.outcome === "ok" && attributes.get("classification") === "failure"
+		? { ...ending, outcome: "server_error" }
+		: ending;
 }
 
 function first<T extends string>(kinds: readonly T[], read: (kind: T) => string | undefined): string | undefined {

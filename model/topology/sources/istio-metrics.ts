@@ -10,8 +10,8 @@ import type { Protocol, Reporter } from "../series.ts";
 import { hostEndpoint } from "./address.ts";
 import { countOf } from "./attributes.ts";
 import { identityEndpoint, normalPrincipal } from "./identity.ts";
-import { type Ending, endingOf, grpcStatusOf, isUnreached } from "./outcome.ts";
 import { clusterId } from "./istio.ts";
+import { type Ending, endingOf, grpcStatusOf, isUnreached } from "./outcome.ts";
 
 type Measure = MetricFacts["measure"]["kind"];
 

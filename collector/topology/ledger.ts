@@ -113,10 +113,7 @@ function octaveOf(durationNs: number): number {
 
 /** One more observation in a histogram, or one less. */
 export function addLatency(into: LatencyHistogram, durationNs: number, weight: number): void {
-	const index = histogramIndex(durationNs);
-	const at = index - into.first;
-	if (at < 0 || at >= into.counts.length) into.reserve(index, index);
-	into.counts[index - into.first]! += weight;
+	into.addOne(histogramIndex(durationNs), weight);
 }
 
 export function addCount(into: Map<string, number>, key: string, weight: number): void {

@@ -115,6 +115,32 @@ test("a histogram made for adding up holds what the Maps held, in rising order",
 	);
 });
 
+test("observations that lie far apart count like all others, and widen no array", () => {
+	fc.assert(
+		fc.property(
+			fc.array(latencyNs, { minLength: 1, maxLength: 60 }),
+			fc.array(latencyNs, { maxLength: 20 }),
+			(values, others) => {
+				const one = new LatencyHistogram();
+				for (const value of values) one.addOne(histogramIndex(value), 1);
+				assert.ok(one.counts.length <= 256 + 64, `${one.counts.length} buckets`);
+				const two = new LatencyHistogram();
+				for (const value of others) two.addOne(histogramIndex(value), 1);
+				one.add(two);
+				const expected = bucketsOf([...values, ...others]);
+				const found = new Map<number, number>();
+				one.forEach((count, index) => {
+					assert.ok(!found.has(index), "each bucket once");
+					found.set(index, count);
+				});
+				assert.deepEqual(new Map([...found].sort()), new Map([...expected].sort()));
+				assert.equal(one.total(), values.length + others.length);
+				assert.deepEqual(quantilesNs(one, [0.5, 0.99]), quantilesNs(expected, [0.5, 0.99]));
+			},
+		),
+	);
+});
+
 test("an empty histogram has no percentiles, and a bucket below zero counts as empty", () => {
 	assert.equal(quantilesNs(new Map(), [0.5]), undefined);
 	assert.equal(quantilesNs(new Map([[100, -1]]), [0.5]), undefined);

@@ -60,6 +60,7 @@ export function quantilesNs(buckets: BucketCounts, quantiles: readonly number[])
 		histogram = new LatencyHistogram();
 		histogram.add(buckets);
 	}
+	histogram.settle();
 	const { counts, first } = histogram;
 	let total = 0;
 	let last = -1;
@@ -94,14 +95,34 @@ export function addBuckets(into: Map<number, number>, from: BucketCounts, factor
 	});
 }
 
+/** Buckets of an array that single observations widen: eight octaves. Latencies that lie further apart are few, or somebody's attack. */
+const MAX_WIDENED = 256;
+
 /**
  * A histogram that is added to often: one array over the buckets met so far. Adding to it costs 2 ns a bucket where a Map costs 40.
- * The array belongs to the histogram; {@link reserve} may replace it.
+ * The array belongs to the histogram; {@link reserve} may replace it. Single observations far from all others are kept beside it.
  */
 export class LatencyHistogram implements BucketCounts {
 	/** Bucket of `counts[0]`. */
 	first = 0;
 	counts = new Float64Array(0);
+	private far: Map<number, number> | undefined;
+
+	/** One observation, or one less. */
+	addOne(index: number, weight: number): void {
+		const { length } = this.counts;
+		const at = index - this.first;
+		if (at < 0 || at >= length) {
+			const width = at < 0 ? length - at : at + 1;
+			if (length > 0 && width > MAX_WIDENED) {
+				this.far ??= new Map();
+				this.far.set(index, (this.far.get(index) ?? 0) + weight);
+				return;
+			}
+			this.reserve(index, index);
+		}
+		this.counts[index - this.first]! += weight;
+	}
 
 	/** Makes room for buckets `first` to `last`, so that `counts[index - this.first]` is there for each of them. */
 	reserve(first: number, last: number): void {
@@ -114,6 +135,20 @@ export class LatencyHistogram implements BucketCounts {
 		if (length > 0) larger.set(this.counts, this.first - newFirst);
 		this.first = newFirst;
 		this.counts = larger;
+		if (this.far === undefined) return;
+		for (const [index, count] of this.far) {
+			if (index < newFirst || index > newLast) continue;
+			larger[index - newFirst]! += count;
+			this.far.delete(index);
+		}
+	}
+
+	/** Takes into the array what lies beside it, however wide that makes it. */
+	settle(): void {
+		while (this.far !== undefined && this.far.size > 0) {
+			const [index] = this.far.keys();
+			this.reserve(index!, index!);
+		}
 	}
 
 	add(from: BucketCounts): void {
@@ -129,6 +164,7 @@ export class LatencyHistogram implements BucketCounts {
 			from.forEach((count, index) => void (this.counts[index - this.first]! += count));
 			return;
 		}
+		if (from.far !== undefined) for (const [index, count] of from.far) this.addOne(index, count);
 		const { length } = from.counts;
 		if (length === 0) return;
 		this.reserve(from.first, from.first + length - 1);
@@ -137,18 +173,20 @@ export class LatencyHistogram implements BucketCounts {
 		for (let i = 0; i < length; i++) counts[offset + i]! += from.counts[i]!;
 	}
 
-	/** In rising order; empty buckets are left out. */
+	/** In rising order but for what lies far from the others; empty buckets are left out. */
 	forEach(visit: (count: number, index: number) => void): void {
 		const { counts, first } = this;
 		for (let i = 0; i < counts.length; i++) {
 			const count = counts[i]!;
 			if (count !== 0) visit(count, first + i);
 		}
+		if (this.far !== undefined) for (const [index, count] of this.far) if (count !== 0) visit(count, index);
 	}
 
 	total(): number {
 		let total = 0;
 		for (let i = 0; i < this.counts.length; i++) total += this.counts[i]!;
+		if (this.far !== undefined) for (const count of this.far.values()) total += count;
 		return total;
 	}
 }

@@ -213,9 +213,12 @@ test("the graph is the same for every order and batching of arrival, for duplica
 					if (roll(4) > 0) continue;
 					// Killed: what was not flushed is gone from memory and comes again from the store.
 					stage = bench.start();
+					if (roll(2) === 0) stage.readWaiting();
 					for (const replayed of bench.replay()) stage.accept(replayed);
+					if (roll(2) === 0) stage.readWaiting();
 				}
 				bench.failures = 0;
+				stage.readWaiting();
 				stage.flush(nowMs, true);
 				stage.flush(nowMs + 3_600_000, true);
 				assert.deepEqual(summary(bench.totals()), truth(spans));

@@ -37,21 +37,32 @@ export interface StageGroup {
 export interface StageLimits extends SeriesLimits {
 	/** How long a half waits for its other half. Envoy sends after 5 s at most, Linkerd after 10. */
 	readonly maturityMs: number;
-	/** Spans kept; beyond it complete traces go, then halves are stated before their time. */
+	/** Spans kept; beyond it halves are stated before their time. */
 	readonly maxRows: number;
+	/** Spans beyond which complete traces go, the oldest first. */
+	readonly maxCompleteRows: number;
 	/** How long a complete trace stays, in case more of it comes. */
 	readonly holdMs: number;
 	readonly maxRowsPerTrace: number;
-	/** Time a flush may take to read traces from the store of which more came after they had gone. */
+	/**
+	 * Time a flush may take to read traces from the store of which more came after they had gone. Long, since ingest rather waits than
+	 * that calls are counted twice; the last flush has a supervisor waiting for it.
+	 */
 	readonly maxReloadMs: number;
+	readonly maxLastReloadMs: number;
+	/** Time that reading traces in which a half waited may take at once. */
+	readonly readWaitingMs: number;
 }
 
 export const DEFAULT_STAGE_LIMITS: StageLimits = {
 	maturityMs: 30_000,
 	maxRows: 1_000_000,
-	holdMs: 20_000,
+	maxCompleteRows: 300_000,
+	holdMs: 60_000,
 	maxRowsPerTrace: 100_000,
-	maxReloadMs: 500,
+	maxReloadMs: 20_000,
+	maxLastReloadMs: 3_000,
+	readWaitingMs: 500,
 	maxEndpoints: 20_000,
 	maxSeries: 60_000,
 };
@@ -153,8 +164,8 @@ export class TopologyStage {
 		if (loaded.cursor !== undefined)
 			for (const hash of options.committed.recentTraceHashes(MAX_REMEMBERED, loaded.cursor)) this.filter.add(hash);
 		for (const id of waiting.keys()) {
-			const word = (at: number): number => Number.parseInt(id.slice(at * 8, at * 8 + 8), 16);
-			this.filter.add(options.committed.hash(word(0), word(1), word(2), word(3)));
+			const [w0, w1, w2, w3] = wordsOfId(id);
+			this.filter.add(options.committed.hash(w0!, w1!, w2!, w3!));
 		}
 	}
 
@@ -196,8 +207,7 @@ export class TopologyStage {
 		if (this.unwritten !== undefined && !this.write(this.unwritten)) return false;
 		const clockMs = isCaughtUp || this.lastArrivedMs === 0 ? nowMs : this.lastArrivedMs;
 		const watermarkMs = this.nextWatermark(clockMs);
-		if (!isLast) this.readWaiting();
-		this.reload();
+		this.reload(isLast ? this.options.limits.maxLastReloadMs : this.options.limits.maxReloadMs);
 		this.addMature(watermarkMs);
 		if (this.dirty.length === 0 && this.ledger.isEmpty && this.accepted === this.flushed) {
 			this.watermarkMs = watermarkMs;
@@ -363,9 +373,9 @@ export class TopologyStage {
 	}
 
 	/** Traces that went and came back are joined with what the store has of them, up to the last flush. */
-	private reload(): void {
+	private reload(budgetMs: number): void {
 		const { table, options } = this;
-		const untilMs = options.monotonicMs() + options.limits.maxReloadMs;
+		const untilMs = options.monotonicMs() + budgetMs;
 		for (const trace of this.dirty) {
 			if ((table.flags[trace]! & FLAG.mustReload) === 0) continue;
 			table.flags[trace] = FLAG.dirty;
@@ -395,12 +405,17 @@ export class TopologyStage {
 		return added;
 	}
 
-	/** Some of the traces in which a half waited when the last run ended. One that got more spans meanwhile is here already. */
-	private readWaiting(): void {
+	/**
+	 * Some of the traces in which a half waited when the last run ended. One that got more spans meanwhile is here already. True while
+	 * there are more.
+	 */
+	readWaiting(): boolean {
 		const { committed, rowsOf, limits, monotonicMs } = this.options;
-		const untilMs = monotonicMs() + limits.maxReloadMs;
+		const untilMs = monotonicMs() + limits.readWaitingMs;
 		for (const id of this.unread.keys()) {
-			if (monotonicMs() > untilMs) break;
+			// More of it came first: it is joined with what the store has like any trace that comes back.
+			if (this.table.find(wordsOfId(id), 0) >= 0) continue;
+			if (monotonicMs() > untilMs) return true;
 			const stored = committed.trace(id as TraceId, this.flushed);
 			const rows = stored === undefined ? undefined : rowsOf(stored);
 			if (rows === undefined) {
@@ -408,8 +423,6 @@ export class TopologyStage {
 				this.unread.delete(id);
 				continue;
 			}
-			// More of it came first: it is joined with what the store has like any trace that comes back.
-			if (this.table.find(rows.words, WORD.traceId) >= 0) continue;
 			const trace = this.table.add(rows.words, WORD.traceId);
 			if (!this.addStored(trace, rows)) {
 				this.table.remove(trace);
@@ -419,6 +432,7 @@ export class TopologyStage {
 			this.table.flags[trace] = FLAG.hasStated | FLAG.dirty;
 			this.dirty.push(trace);
 		}
+		return false;
 	}
 
 	/** What a later run has to know and to read again. */
@@ -438,9 +452,9 @@ export class TopologyStage {
 
 	private evict(clockMs: number): void {
 		const { table } = this;
-		const { holdMs, maxRows } = this.options.limits;
+		const { holdMs, maxCompleteRows } = this.options.limits;
 		for (const trace of table.inOrderOfTouch()) {
-			const isRoomy = table.rows <= maxRows * (1 - MAKE_ROOM);
+			const isRoomy = table.rows <= maxCompleteRows;
 			if (isRoomy && table.touchedMs[trace]! > clockMs - holdMs) break;
 			if (table.nextMaturityMs[trace]! !== Infinity || (table.flags[trace]! & FLAG.dirty) !== 0) continue;
 			const [w0, w1, w2, w3] = wordsOf(table, trace);
@@ -475,4 +489,10 @@ function isPlausible(timeMs: number, arrivedMs: number): boolean {
 
 function wordsOf(table: TraceTable, trace: number): [number, number, number, number] {
 	return [table.traceWord(trace, 0), table.traceWord(trace, 1), table.traceWord(trace, 2), table.traceWord(trace, 3)];
+}
+
+function wordsOfId(id: string): Uint32Array {
+	const words = new Uint32Array(4);
+	for (let i = 0; i < 4; i++) words[i] = Number.parseInt(id.slice(i * 8, i * 8 + 8), 16);
+	return words;
 }

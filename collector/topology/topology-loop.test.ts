@@ -20,6 +20,10 @@ class FakeStage {
 		this.accepted = group.ref;
 	}
 
+	readWaiting(): boolean {
+		return false;
+	}
+
 	flush(nowMs: number, isCaughtUp: boolean): boolean {
 		if (this.error !== undefined) throw this.error;
 		this.flushes.push({ nowMs, isCaughtUp });

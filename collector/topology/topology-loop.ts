@@ -20,6 +20,7 @@ export interface LoopOptions {
 const FLUSH_MS = 2_000;
 /** Spans after which a flush does not wait for its time: what is held between two flushes is bounded. */
 const FLUSH_ROWS = 150_000;
+const READ_PAUSE_MS = 20;
 const MAINTENANCE_STEPS = 8;
 
 export class TopologyLoop {
@@ -29,11 +30,18 @@ export class TopologyLoop {
 	private flushedMs: number | undefined;
 	private failedFlushes = 0;
 	private readonly timer: NodeJS.Timeout;
+	private reading: NodeJS.Timeout;
 
 	constructor(options: LoopOptions) {
 		this.options = options;
 		this.timer = setInterval(() => this.flush(), FLUSH_MS);
 		options.send({ kind: "ready", cursor: options.stage.flushed });
+		this.reading = setTimeout(() => this.readWaiting(), 0);
+	}
+
+	/** What the last run left waiting, in pieces: messages are taken in between. */
+	private readWaiting(): void {
+		if (this.options.stage.readWaiting()) this.reading = setTimeout(() => this.readWaiting(), READ_PAUSE_MS);
 	}
 
 	receive(message: ToTopology): void {
@@ -49,6 +57,7 @@ export class TopologyLoop {
 				break;
 			case "close":
 				clearInterval(this.timer);
+				clearTimeout(this.reading);
 				this.flush(true);
 				this.options.close();
 				this.options.send({ kind: "closed" });
@@ -68,6 +77,7 @@ export class TopologyLoop {
 		} catch (error) {
 			if (!(error instanceof TopologyLostError)) throw error;
 			clearInterval(this.timer);
+			clearTimeout(this.reading);
 			end(error.message);
 			return;
 		}

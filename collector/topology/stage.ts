@@ -452,9 +452,9 @@ export class TopologyStage {
 
 	private evict(clockMs: number): void {
 		const { table } = this;
-		const { holdMs, maxCompleteRows } = this.options.limits;
+		const { holdMs, maxRows, maxCompleteRows } = this.options.limits;
 		for (const trace of table.inOrderOfTouch()) {
-			const isRoomy = table.rows <= maxCompleteRows;
+			const isRoomy = table.rows <= Math.min(maxCompleteRows, maxRows * (1 - MAKE_ROOM));
 			if (isRoomy && table.touchedMs[trace]! > clockMs - holdMs) break;
 			if (table.nextMaturityMs[trace]! !== Infinity || (table.flags[trace]! & FLAG.dirty) !== 0) continue;
 			const [w0, w1, w2, w3] = wordsOf(table, trace);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FactsTable, FIRST_OWN_PROFILE, FIRST_REPLAY_PROFILE } from "./facts-table.ts";
-import type { Profile } from "./record-rows.ts";
+import { MAX_PROFILES, type Profile } from "./record-rows.ts";
 
 function profileOf(id: number, name: string): Profile {
 	return { id, kind: 0, status: 0, name, scope: "", resource: [], attributes: [] };
@@ -31,7 +31,7 @@ test("who reads groups again counts from a number of its own", () => {
 test("the oldest profiles are forgotten beyond what the writer remembers; each reader's apart", () => {
 	const facts = table();
 	facts.learn([profileOf(FIRST_REPLAY_PROFILE, "again")]);
-	const count = (1 << 16) + 10;
+	const count = MAX_PROFILES + 10;
 	facts.learn(Array.from({ length: count }, (_, i) => profileOf(i + 1, `n${i % 5}`)));
 	assert.equal(facts.numberOf(10), -1);
 	assert.notEqual(facts.numberOf(11), -1);
@@ -42,7 +42,7 @@ test("the oldest profiles are forgotten beyond what the writer remembers; each r
 
 test("compaction keeps what rows and profiles name, under new numbers, and lets the rest go", () => {
 	const facts = table();
-	const count = 1 << 16;
+	const count = MAX_PROFILES;
 	facts.learn([profileOf(1, "held by a row"), profileOf(2, "held by nobody")]);
 	const rows = [facts.numberOf(1)];
 	const held = facts.facts[rows[0]!];

@@ -2,10 +2,9 @@
  * Facts of profiles, each distinct one once, so that rows name them by a number and hop shapes by identity. What no row names any more
  * is let go when the table has grown.
  */
-import type { Profile } from "./record-rows.ts";
+import { createHash } from "node:crypto";
+import { MAX_PROFILES, type Profile } from "./record-rows.ts";
 
-/** Profiles of the writer's that may still be named: it remembers as many, and newer ones. They are numbered one after another. */
-const MAX_PROFILES = 1 << 16;
 /** Groups that are read again are numbered from here, the stage's own readings from there. */
 export const FIRST_REPLAY_PROFILE = 0x4000_0000;
 export const FIRST_OWN_PROFILE = 0x8000_0000;
@@ -58,7 +57,8 @@ export class FactsTable<Facts> {
 	}
 
 	private intern(facts: Facts): number {
-		const text = JSON.stringify(facts);
+		// Facts take a kilobyte as text, and a flood of names makes tens of thousands of them.
+		const text = createHash("sha1").update(JSON.stringify(facts)).digest("base64");
 		let number = this.byText.get(text);
 		if (number === undefined) {
 			number = this.facts.length;

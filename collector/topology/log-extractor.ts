@@ -20,13 +20,11 @@ import {
 } from "../../model/topology/sources/access-log.ts";
 import { ztunnelAttributes } from "../../model/topology/sources/ztunnel-log.ts";
 import { KeyTable, ROLE } from "./key-table.ts";
-import { NUMBER, NUMBERS_A_ROW, type Profile, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
+import { MAX_PROFILES, NUMBER, NUMBERS_A_ROW, type Profile, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
 import { resourcePairs, scopeName } from "./record-scopes.ts";
 
 type Pair = readonly [string, string];
 
-/** Profiles that are remembered; beyond it all are forgotten and told again. */
-const MAX_PROFILES = 1 << 16;
 /** Key-value lists inside key-value lists, as ztunnel's `src` and `dst`. */
 const MAX_DEPTH = 3;
 const LOG_BODY_TAG = (5 << 3) | 2;

@@ -8,7 +8,7 @@ import type { FieldEntries } from "../../store/store.ts";
 import { ByteHash } from "./byte-hash.ts";
 import { EntryReader, KIND_SERVER, textPair } from "./entry-reader.ts";
 import { KeyTable, ROLE, type Role, type RoledKey } from "./key-table.ts";
-import { NUMBER, NUMBERS_A_ROW, type Profile, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
+import { MAX_PROFILES, NUMBER, NUMBERS_A_ROW, type Profile, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
 import { ScopeHashes, scopeName } from "./scope-hashes.ts";
 
 export interface ExtractorOptions {
@@ -31,8 +31,6 @@ export interface ExtractorOptions {
 	readonly seed: readonly [number, number];
 }
 
-/** Profiles that are remembered; beyond it all are forgotten and told again. */
-const MAX_PROFILES = 1 << 16;
 const INITIAL_SLOTS = 1 << 12;
 const SLOT_WORDS = 4;
 const TRACE_STATE_TAG = (3 << 3) | 2;

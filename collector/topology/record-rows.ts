@@ -15,6 +15,9 @@ export interface Profile {
 	readonly attributes: readonly (readonly [string, string])[];
 }
 
+/** Profiles that who reads groups remembers: beyond it all are forgotten and told again. They are numbered one after another. */
+export const MAX_PROFILES = 1 << 15;
+
 export const WORDS_A_ROW = 11;
 /** Places of a row's words. Ids as in RecordColumns; the request id is a hash. */
 export const WORD = { traceId: 0, spanId: 4, parentId: 6, requestId: 8, profile: 10 } as const;

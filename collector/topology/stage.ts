@@ -63,8 +63,8 @@ export const DEFAULT_STAGE_LIMITS: StageLimits = {
 	maxReloadMs: 20_000,
 	maxLastReloadMs: 3_000,
 	readWaitingMs: 500,
-	maxEndpoints: 20_000,
-	maxSeries: 60_000,
+	maxEndpoints: 10_000,
+	maxSeries: 40_000,
 };
 
 /** Turns committed metric points into observations; keeps what it must know of each series between two points. */
@@ -106,7 +106,7 @@ const FLAG = { dirty: 1, hasStated: 2, mustReload: 4 } as const;
 const PAST_MS = 7 * 86_400_000;
 const FUTURE_MS = 86_400_000;
 /** Facts and shapes are compacted beyond it. */
-const MAX_FACTS = 1 << 16;
+const MAX_FACTS = 1 << 15;
 /** Of the rows, what is freed at once when there are too many. */
 const MAKE_ROOM = 0.25;
 /** Traces of the past that a start notes as seen. */

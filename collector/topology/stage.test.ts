@@ -105,6 +105,32 @@ test("a half that comes after its time corrects what was said", () => {
 	}
 });
 
+test("thousands of late halves at once are each joined with what was said of them", () => {
+	const bench = new StageBench({ holdMs: 0 });
+	const stage = bench.start();
+	const pairs = Array.from({ length: 3_000 }, (_, i) => pair(i + 1, EPOCH_MS));
+	stage.accept(
+		bench.commit(
+			pairs.map(([client]) => client),
+			EPOCH_MS,
+		),
+	);
+	stage.flush(EPOCH_MS + 40_000, true);
+	assert.equal(stage.rows, 0);
+	stage.accept(
+		bench.commit(
+			pairs.map(([, server]) => server),
+			EPOCH_MS + 50_000,
+		),
+	);
+	stage.flush(EPOCH_MS + 52_000, true);
+	assert.equal(stage.drops.notRejoined, 0);
+	assert.deepEqual(
+		[...bench.totals().values()].map(({ observed }) => observed),
+		[3_000],
+	);
+});
+
 test("what a full disk refused is written once there is room", () => {
 	const bench = new StageBench();
 	const stage = bench.start();

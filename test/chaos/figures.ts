@@ -9,7 +9,7 @@ function figure(inCi: number, longRun: number): number {
 
 export const FIGURES = {
 	crashCycles: figure(25, 500),
-	topologyCycles: figure(8, 200),
+	topologyCycles: figure(5, 200),
 	failpointRounds: figure(3, 50),
 	tornWalCases: figure(500, 10_000),
 	fullDiskRounds: figure(3, 100),

@@ -36,7 +36,7 @@ export interface FeedOptions {
 }
 
 /** Rows that the thread has not taken yet, 84 bytes each; beyond it commits wait. At full load a second's worth: a flush takes less. */
-const MAX_ROWS_BEHIND = 100_000;
+const MAX_ROWS_BEHIND = 60_000;
 const RESTART_MS = 2_000;
 
 interface Extractors {

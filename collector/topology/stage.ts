@@ -57,7 +57,7 @@ export interface StageLimits extends SeriesLimits {
 export const DEFAULT_STAGE_LIMITS: StageLimits = {
 	maturityMs: 30_000,
 	maxRows: 1_000_000,
-	maxCompleteRows: 300_000,
+	maxCompleteRows: 120_000,
 	holdMs: 60_000,
 	maxRowsPerTrace: 100_000,
 	maxReloadMs: 20_000,

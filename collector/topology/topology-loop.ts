@@ -19,7 +19,7 @@ export interface LoopOptions {
 /** Edges are seen within it; half of what people notice, and rare enough to cost nothing. */
 const FLUSH_MS = 2_000;
 /** Spans after which a flush does not wait for its time: what is held between two flushes is bounded. */
-const FLUSH_ROWS = 150_000;
+const FLUSH_ROWS = 80_000;
 const READ_PAUSE_MS = 20;
 const MAINTENANCE_STEPS = 8;
 

@@ -4,7 +4,7 @@ import type { TopologyThread } from "./feed.ts";
 import type { FromTopology, TopologyWorkerData } from "./messages.ts";
 
 /** Rows come in typed arrays; what hops leave behind is short-lived. */
-const YOUNG_GENERATION_MB = 12;
+const YOUNG_GENERATION_MB = 8;
 
 export function startTopologyThread(
 	module: URL,

@@ -71,7 +71,7 @@ test("before the first span the page is the setup, and it becomes the list when 
 		["Collector", 'endpoint: "127.0.0.1:14317"'],
 		["One span by hand", "http://127.0.0.1:14318/v1/traces"],
 	] as const) {
-		await page.getByRole("tab", { name: tab }).click();
+		await page.getByRole("tab", { name: tab, exact: true }).click();
 		assert.ok((await page.locator(".snippet pre").innerText()).includes(text), tab);
 	}
 	await page.getByRole("button", { name: "Copy the snippet" }).click();

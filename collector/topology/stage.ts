@@ -56,7 +56,7 @@ export interface StageLimits extends SeriesLimits {
 
 export const DEFAULT_STAGE_LIMITS: StageLimits = {
 	maturityMs: 30_000,
-	maxRows: 1_000_000,
+	maxRows: 500_000,
 	maxCompleteRows: 120_000,
 	holdMs: 60_000,
 	maxRowsPerTrace: 100_000,

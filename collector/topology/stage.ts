@@ -106,7 +106,7 @@ const FLAG = { dirty: 1, hasStated: 2, mustReload: 4 } as const;
 const PAST_MS = 7 * 86_400_000;
 const FUTURE_MS = 86_400_000;
 /** Facts and shapes are compacted beyond it. */
-const MAX_FACTS = 1 << 15;
+const MAX_FACTS = 1 << 13;
 /** Of the rows, what is freed at once when there are too many. */
 const MAKE_ROOM = 0.25;
 /** Traces of the past that a start notes as seen. */

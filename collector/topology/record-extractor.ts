@@ -9,7 +9,8 @@ import { ByteHash } from "./byte-hash.ts";
 import { EntryReader, KIND_SERVER, textPair } from "./entry-reader.ts";
 import { KeyTable, ROLE, type Role, type RoledKey } from "./key-table.ts";
 import { MAX_PROFILES, NUMBER, NUMBERS_A_ROW, type Profile, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
-import { ScopeHashes, scopeName } from "./scope-hashes.ts";
+import { scopeName } from "./record-scopes.ts";
+import { ScopeHashes } from "./scope-hashes.ts";
 
 export interface ExtractorOptions {
 	readonly keys: readonly RoledKey[];

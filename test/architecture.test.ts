@@ -44,6 +44,8 @@ const PACKAGE_ROOMS: Readonly<Record<string, readonly string[]>> = {
 	recharts: ["ui"],
 	vite: ["ui"],
 	fastify: ["api", "cli", "test", "bench"],
+	undici: ["proxy-shim", "test", "bench"],
+	"@peculiar/x509": ["control-plane", "test"],
 	commander: ["main.ts", "cli"],
 };
 

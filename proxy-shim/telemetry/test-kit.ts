@@ -1,5 +1,6 @@
 /** Hops for tests and measurements: a plain one of each kind, and what a test wants otherwise. */
 import type { Workload } from "../../model/mesh/proxy-config.ts";
+import type { Clock } from "./clock.ts";
 import type { HopTls, HopTrace, HttpHop, Peer, TcpHop } from "./hop.ts";
 
 export const NOT_AFTER_MS = Date.UTC(2030, 0, 2, 3, 4, 5);
@@ -167,4 +168,36 @@ export function tcpHop(overrides: Partial<TcpHop> = {}): TcpHop {
 		closedBy: "downstream",
 		...overrides,
 	};
+}
+
+/** A clock that stands until a test lets it go on; what was due is called in order. */
+export function fakeClock(): Clock & { advance(ms: number): Promise<void> } {
+	let nowMs = 0;
+	const due = new Set<{ readonly atMs: number; readonly run: () => void }>();
+	return {
+		monotonicMs: () => nowMs,
+		epochMs: () => 1_764_000_000_000 + nowMs,
+		after(ms, run) {
+			const entry = { atMs: nowMs + ms, run };
+			due.add(entry);
+			return () => void due.delete(entry);
+		},
+		async advance(ms) {
+			const endMs = nowMs + ms;
+			for (;;) {
+				await settled();
+				const next = [...due].filter(({ atMs }) => atMs <= endMs).toSorted((a, b) => a.atMs - b.atMs)[0];
+				if (next === undefined) break;
+				due.delete(next);
+				nowMs = Math.max(nowMs, next.atMs);
+				next.run();
+			}
+			nowMs = endMs;
+		},
+	};
+}
+
+/** Promises that are resolved already have told everybody. */
+async function settled(): Promise<void> {
+	for (let i = 0; i < 10; i++) await Promise.resolve();
 }

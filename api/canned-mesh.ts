@@ -78,14 +78,22 @@ export function cannedMesh(nowMs: number): MeshStateSource {
 		],
 		roots: [
 			{ sha256: root, stage: "active", notBeforeMs: nowMs - 60_000, notAfterMs: nowMs + 3e11, dropAtMs: undefined },
-			{ sha256: "cd".repeat(32), stage: "retiring", notBeforeMs: 0, notAfterMs: nowMs + 3e10, dropAtMs: nowMs + 86_400_000 },
+			{
+				sha256: "cd".repeat(32),
+				stage: "retiring",
+				notBeforeMs: 0,
+				notAfterMs: nowMs + 3e10,
+				dropAtMs: nowMs + 86_400_000,
+			},
 		],
 		bundleSequence: 2,
 		policy: {
 			current: {
 				version: "4",
 				hash: "ef".repeat(32),
-				documents: [{ line: 1, file: "mesh.yaml", value: { kind: "PeerAuthentication", spec: { mtls: { mode: "STRICT" } } } }],
+				documents: [
+					{ line: 1, file: "mesh.yaml", value: { kind: "PeerAuthentication", spec: { mtls: { mode: "STRICT" } } } },
+				],
 			},
 			acceptedAtMs: nowMs - 45_000,
 			rejected: [{ atMs: nowMs - 10_000, faults: [fault] }],

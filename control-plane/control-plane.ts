@@ -19,6 +19,7 @@ import { debounce } from "./registry/debounce.ts";
 import { createProxyBook } from "./registry/proxies.ts";
 import { createRegistry } from "./registry/registry.ts";
 import { readMembers, writeMembers } from "./registry/members-file.ts";
+import { ROTATION_REQUEST } from "./rotation-request.ts";
 import { startStreamServer } from "./stream/server.ts";
 import type { StreamTimeouts } from "./stream/server.ts";
 import type { ProxySession, SessionLog } from "./stream/session.ts";
@@ -58,12 +59,9 @@ export interface ControlPlane extends MeshStateSource {
 	close(): Promise<void>;
 }
 
-/** Whoever may write into the state folder asks for a rotation by a file of this name. */
-export const ROTATION_REQUEST = "rotate-root.request";
 const MAX_LOGGED_FAULTS = 20;
 const ENDPOINT_DEBOUNCE_MS = 50;
 const MEMBERS_DEBOUNCE_MS = 500;
-export const DEFAULT_LEAF_TTL_MS = 86_400_000;
 const DEFAULT_LOST_GRACE_MS = 30_000;
 const DEFAULT_ROTATION_GRACE_MS = 300_000;
 
@@ -172,7 +170,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 		if (outcome !== "accepted") return false;
 		policyFrame = undefined;
 		log("info", "the mesh's policy is accepted", { version, documents: read.documents.length });
-		for (const warning of read.warnings.slice(0, MAX_LOGGED_FAULTS)) log("warn", "the mesh's policy may not mean what it says", { ...warning });
+		for (const warning of read.warnings.slice(0, MAX_LOGGED_FAULTS))
+			log("warn", "the mesh's policy may not mean what it says", { ...warning });
 		return true;
 	}
 
@@ -210,15 +209,4 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 		if (bundle) bundleChanged();
 		else if (certificates) server.certificatesChanged();
 	}
-}
-
-/** For whoever makes a token beside a control plane that runs elsewhere. @throws MeshscopeError `invalid_argument` */
-export function createTokenInState(
-	state: StateFolder,
-	authority: { readonly trustDomain: string; readonly rootSha256: string },
-	request: NewToken,
-	nowMs: number,
-): string {
-	const { identity, services = [], ttlMs = DEFAULT_TOKEN_TTL_MS } = request;
-	return createToken(state, { identity, services, ttlMs, ...authority, nowMs, randomBytes });
 }

@@ -61,9 +61,7 @@ const instance = z
 		version: z.string(),
 		principal: z.string(),
 		labels: z.record(z.string(), z.string()),
-		endpoints: z.array(
-			z.object({ servicePort: z.number(), address: z.string(), port: z.number(), protocol: z.string() }),
-		),
+		endpoints: z.array(z.object({ servicePort: z.number(), address: z.string(), port: z.number(), protocol: z.string() })),
 		hboneAddress: z.string().optional(),
 		presence: z.enum(["connected", "lost"]).meta({ description: "`lost`: its stream ended, and it has time to come back." }),
 		healthy: z.boolean(),

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startCannedApi } from "../canned-server.ts";
 
-const PATHS = ["", "/services", "/instances", "/proxies", "/certificates", "/policy", "/bundle"].map((path) => `/api/v1/mesh${path}`);
+const PATHS = ["", "/services", "/instances", "/proxies", "/certificates", "/policy", "/bundle"].map(
+	(path) => `/api/v1/mesh${path}`,
+);
 
 test("without a control plane every call of the mesh is answered no_control_plane with 404", async (t) => {
 	const api = await startCannedApi(t, { mesh: undefined });

@@ -17,7 +17,10 @@ export function addMeshRoutes(scope: FastifyInstance, mesh: MeshStateSource | un
 	const view = (name: RouteName, look: (source: MeshStateSource) => unknown): void =>
 		addRoute(scope, name, async ({ reply }) => {
 			if (mesh === undefined)
-				throw new MeshscopeError("no_control_plane", "no control plane runs here; start the server with --mesh mesh.yaml");
+				throw new MeshscopeError(
+					"no_control_plane",
+					"no control plane runs here; start the server with --mesh mesh.yaml",
+				);
 			return sendJson(reply, look(mesh));
 		});
 	view("mesh", (source) => summaryOf(source.state()));

@@ -26,9 +26,7 @@ export function watchMeshFiles(path: string): WatchedMeshFiles {
 	const watchers: FSWatcher[] = [];
 	for (const directory of new Set([isDirectory(path) ? path : dirname(path)])) {
 		try {
-			watchers.push(
-				watch(directory, { persistent: false }, () => arm(DEBOUNCE_MS)).on("error", () => undefined),
-			);
+			watchers.push(watch(directory, { persistent: false }, () => arm(DEBOUNCE_MS)).on("error", () => undefined));
 		} catch {
 			// It is looked at every few seconds all the same.
 		}

@@ -20,6 +20,8 @@ export interface CallerParts {
 	/** The caller speaks TLS. */
 	readonly isTls: boolean;
 	onRequest(downstream: Downstream): void;
+	/** The answer was given to the socket, or the caller is gone. */
+	onRequestOver(): void;
 	/** Takes the connection from here on: `first` comes before whatever the socket still gives. */
 	handOver(socket: Socket, first: Buffer): void;
 	/** New requests are not wanted: answers say so and end the connection. */
@@ -29,8 +31,8 @@ export interface CallerParts {
 	readonly idleTimeoutMs: number;
 }
 
-/** Serves the connection until it ends or is handed over. `first`: bytes that were read of it already. */
-export function serveCaller(socket: Socket, first: Buffer, parts: CallerParts): CallerHandle {
+/** Serves the connection until it ends or is handed over. It reads once the socket flows. */
+export function serveCaller(socket: Socket, parts: CallerParts): CallerHandle {
 	let pending: Buffer = NOTHING;
 	let current: FastDownstream | undefined;
 	let body: LengthBody | undefined;
@@ -48,7 +50,6 @@ export function serveCaller(socket: Socket, first: Buffer, parts: CallerParts): 
 	socket.on("close", onClose);
 	socket.on("error", ignore);
 	socket.on("drain", onDrain);
-	if (first.length > 0) onData(first);
 
 	function onData(chunk: Buffer): void {
 		pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
@@ -114,6 +115,7 @@ export function serveCaller(socket: Socket, first: Buffer, parts: CallerParts): 
 
 	function onDone(): void {
 		current = undefined;
+		parts.onRequestOver();
 		if (body !== undefined && !body.flows) {
 			// Nobody asked for the body, and what comes of it must not be taken for a request.
 			keepAlive = false;
@@ -155,8 +157,10 @@ export function serveCaller(socket: Socket, first: Buffer, parts: CallerParts): 
 		over = true;
 		clearTimeout(headTimer);
 		body?.breakOff();
-		current?.gone();
+		if (current === undefined) return;
+		current.gone();
 		current = undefined;
+		parts.onRequestOver();
 	}
 
 	function onDrain(): void {

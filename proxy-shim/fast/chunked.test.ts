@@ -24,7 +24,7 @@ function read(text: string, sizes: readonly number[] = [1 << 20]): Outcome {
 	return { taken: at, done: reader.done, bad: reader.bad, data, trailers: reader.trailers };
 }
 
-const GOOD: readonly (readonly [title: string, body: string, data: string])[] = [
+const GOOD: readonly (readonly [title: string, body: string, data: string, trailers: readonly string[]])[] = [
 	["one chunk", "5\r\nhello\r\n0\r\n\r\n", "hello", []],
 	["no data", "0\r\n\r\n", "", []],
 	["several chunks and upper case", "A\r\n0123456789\r\n1\r\nx\r\n000\r\n\r\n", "0123456789x", []],

@@ -39,12 +39,7 @@ interface Exchange {
 }
 
 /** `onGone` is called once, when the connection can carry nothing any more. */
-export function createRawConnection(
-	facts: UpstreamConnection,
-	idleTimeoutMs: number,
-	nowMs: () => number,
-	onGone: () => void,
-): Http1Connection {
+export function createRawConnection(facts: UpstreamConnection, idleTimeoutMs: number, onGone: () => void): Http1Connection {
 	const { socket } = facts;
 	let current: Exchange | undefined;
 	/** An incomplete head. */
@@ -135,7 +130,7 @@ export function createRawConnection(
 	function begin(exchange: Exchange, head: ResponseHead): void {
 		exchange.head = head;
 		if (head.keepAliveSeconds !== undefined)
-			usableUntilMs = nowMs() + Math.max(0, head.keepAliveSeconds * 1_000 - KEEP_ALIVE_MARGIN_MS);
+			usableUntilMs = performance.now() + Math.max(0, head.keepAliveSeconds * 1_000 - KEEP_ALIVE_MARGIN_MS);
 		exchange.sink.onHead(head.status, head.reason, sortResponseHeaders(head.fields));
 		if (current !== exchange) return;
 		if (head.framing.kind === "length") exchange.remaining = head.framing.bytes;
@@ -195,7 +190,7 @@ export function createRawConnection(
 			return requests;
 		},
 		get usable() {
-			return !gone && !closing && !socket.destroyed && socket.writable && nowMs() < usableUntilMs;
+			return !gone && !closing && !socket.destroyed && socket.writable && performance.now() < usableUntilMs;
 		},
 		send(request, sink, onFree) {
 			const exchange: Exchange = {

@@ -123,7 +123,7 @@ export function forward(down: Downstream, record: HopRecord, plan: ForwardPlan, 
 		current = mine;
 		tried.add(started.host);
 		parts.onAttempt(started.host, cluster);
-		record.tls = unknownTls("");
+		if (record.start.direction === "outbound") record.tls = unknownTls("");
 		if (plan.retries.perTryTimeoutMs > 0) tryTimer = setTimeout(onTryTimeout, plan.retries.perTryTimeoutMs);
 		const request = requestOf();
 		const sink = sinkOf(mine);

@@ -149,7 +149,8 @@ export function serveCaller(socket: Socket, parts: CallerParts): CallerHandle {
 
 	function onEnd(): void {
 		callerEnded = true;
-		if (body !== undefined && body.remaining > 0) socket.destroy();
+		// Who ends its side while an answer is due wants it no more, as node:http and Envoy take it.
+		if (current !== undefined || (body !== undefined && body.remaining > 0)) socket.destroy();
 		else take();
 	}
 

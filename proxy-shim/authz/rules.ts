@@ -129,9 +129,12 @@ function clausesOf(
 
 const SPIFFE = "spiffe://";
 
+/** Both forms are compared, so that nothing is cut off for each rule. A suffix is the same in both. */
 function principalTest(values: readonly string[]): Test {
-	const bare = compileValues(values.map((value) => (value.startsWith(SPIFFE) ? value.slice(SPIFFE.length) : value)));
-	return ({ principal }) => bare(principal.startsWith(SPIFFE) ? principal.slice(SPIFFE.length) : principal);
+	const bare = values.map((value) => (value.startsWith(SPIFFE) ? value.slice(SPIFFE.length) : value));
+	const withScheme = bare.filter((value) => !value.startsWith("*")).map((value) => SPIFFE + value);
+	const isOne = compileValues([...bare, ...withScheme]);
+	return ({ principal }) => isOne(principal);
 }
 
 function namespaceTest(values: readonly string[]): Test {

@@ -26,13 +26,17 @@ import { seededRandom } from "./mesh.ts";
 import { spreadOf } from "./statistics.ts";
 
 const ROUNDS = Number(process.argv[2] ?? 15);
-const CALLS = 100_000;
+/** The kernel counts a thread's CPU in ticks of up to 4 ms: a round has many of them. */
+const ROUND_MS = 60;
+const WARM_CALLS = 200_000;
 const CALLS_FOR_BYTES = 5_000;
 
 interface Case {
 	readonly name: string;
 	/** One decision; what it returns is summed up, so that none is optimised away. */
 	readonly run: (i: number) => number;
+	/** In a round. */
+	calls: number;
 	readonly ns: number[];
 	readonly bytes: number[];
 }
@@ -41,7 +45,7 @@ const cases: Case[] = [];
 const random = seededRandom(1);
 
 function measured(name: string, run: (i: number) => number): void {
-	cases.push({ name, run, ns: [], bytes: [] });
+	cases.push({ name, run, calls: 0, ns: [], bytes: [] });
 }
 
 for (const lb of [
@@ -245,9 +249,9 @@ function call(one: Case, calls: number): void {
 
 function round(one: Case): void {
 	const before = process.threadCpuUsage();
-	call(one, CALLS);
+	call(one, one.calls);
 	const { user, system } = process.threadCpuUsage(before);
-	one.ns.push(((user + system) * 1_000) / CALLS);
+	one.ns.push(((user + system) * 1_000) / one.calls);
 	if (collect === undefined) return;
 	// So few calls that no collection comes in between.
 	collect();
@@ -256,12 +260,17 @@ function round(one: Case): void {
 	one.bytes.push((process.memoryUsage().heapUsed - heapBytes) / CALLS_FOR_BYTES);
 }
 
-for (const one of cases) for (let warm = 0; warm < 3; warm++) call(one, CALLS);
+for (const one of cases) {
+	call(one, WARM_CALLS);
+	const started = process.hrtime.bigint();
+	call(one, WARM_CALLS);
+	one.calls = Math.ceil((WARM_CALLS * ROUND_MS * 1e6) / Number(process.hrtime.bigint() - started));
+}
 for (let i = 0; i < ROUNDS; i++) for (const one of cases) round(one);
 
 const heading = `${"decision".padEnd(58)} ${"ns".padStart(8)} ${"min".padStart(8)} ${"max".padStart(8)}`;
 console.log(
-	`Node ${process.version}, ${ROUNDS} interleaved rounds of ${CALLS.toLocaleString("en")} calls; check ${Math.round(check) % 97}`,
+	`Node ${process.version}, ${ROUNDS} interleaved rounds of about ${ROUND_MS} ms each; check ${Math.round(check) % 97}`,
 );
 console.log(collect === undefined ? heading : `${heading} ${"bytes".padStart(7)}`);
 for (const { name, ns, bytes } of cases) {

@@ -3,6 +3,7 @@
  * everything else is allowed; AUDIT marks and never decides. Rules are compiled once for each configuration.
  */
 import type { AuthorizationConfig } from "../../model/mesh/proxy-config.ts";
+import { normalizePath } from "./normalize-path.ts";
 import { type CompiledRule, compileRule } from "./rules.ts";
 import type { AuthorizationRequest, AuthorizationResult } from "./request.ts";
 
@@ -33,6 +34,8 @@ export function createAuthorizer(config: AuthorizationConfig): Authorizer {
 	const isAsked = hasAllowPolicy || deny.length > 0;
 
 	function decide(request: AuthorizationRequest): AuthorizationResult {
+		// Istio refuses such a path whatever the policies say.
+		if (isAsked && normalizePath(request.path) === undefined) return DENIED;
 		const denied = firstMatch(deny, request);
 		if (denied !== undefined) return denied.result;
 		if (!hasAllowPolicy) return isAsked ? ALLOWED : NOT_ASKED;

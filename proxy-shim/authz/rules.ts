@@ -8,7 +8,7 @@ import type { AuthorizationOperation, AuthorizationRule, AuthorizationSource } f
 import { type IpBlock, isInBlock, parseIp, parseIpBlock } from "./addresses.ts";
 import { normalizePath } from "./normalize-path.ts";
 import type { AuthorizationRequest, AuthorizationResult } from "./request.ts";
-import { compilePaths, compileValues } from "./values.ts";
+import { compileNamespaces, compilePaths, compileValues } from "./values.ts";
 
 export interface CompiledRule {
 	/** What the rule decides: one object for all requests. */
@@ -114,7 +114,7 @@ function principalTest(values: readonly string[]): Test {
 }
 
 function namespaceTest(values: readonly string[]): Test {
-	const isOne = compileValues(values);
+	const isOne = compileNamespaces(values);
 	return ({ principal, namespace }) => principal !== "" && isOne(namespace);
 }
 
@@ -130,7 +130,7 @@ function methodTest(values: readonly string[]): Test {
 
 function pathTest(values: readonly string[]): Test {
 	const isOne = compilePaths(values);
-	return ({ path }) => isOne(normalizePath(path));
+	return ({ path }) => isOne(normalizePath(path) ?? "");
 }
 
 /** Without regard to case. A value with a port (`shop.example:8443`, `shop.example:*`) asks for the port too. */

@@ -29,18 +29,47 @@ export function compileValues(values: readonly string[]): ValueTest {
 	};
 }
 
-/** Paths, which may also be templates: `{*}` stands for one segment, `{**}` for any number. */
-export function compilePaths(values: readonly string[]): ValueTest {
-	const templates = values.filter((value) => value.includes("{*}") || value.includes("{**}")).map(compileTemplate);
-	const others = compileValues(values.filter((value) => !value.includes("{*}") && !value.includes("{**}")));
-	if (templates.length === 0) return others;
-	return (value) => others(value) || templates.some((template) => template.test(value));
+/** In a namespace a star may stand anywhere and more than once: Istio makes it a regular expression. */
+export function compileNamespaces(values: readonly string[]): ValueTest {
+	return withPatterns(values, (value) => value.slice(1, -1).includes("*"), [[/(\*)/, ".*"]]);
 }
 
-function compileTemplate(template: string): RegExp {
-	const parts = template.split(/(\{\*{1,2}\})/);
-	const source = parts.map((part) => (part === "{*}" ? "[^/]+" : part === "{**}" ? ".*" : escapeForRegExp(part)));
-	return new RegExp(`^${source.join("")}$`);
+/**
+ * Paths, which may also be templates: `{*}` stands for one segment, `{**}` for any number. In a template a bare `*` means the same, as
+ * in Envoy's URI templates, to which Istio turns it.
+ */
+export function compilePaths(values: readonly string[]): ValueTest {
+	return withPatterns(values, (value) => value.includes("{*}") || value.includes("{**}"), [
+		[/(\{\*\*\}|\*\*)/, ".*"],
+		[/(\{\*\}|\*)/, "[^/]+"],
+	]);
+}
+
+/** Those that are patterns become regular expressions, by what stands for each of their operators; the others stay values. */
+function withPatterns(
+	values: readonly string[],
+	isPattern: (value: string) => boolean,
+	operators: readonly (readonly [operator: RegExp, source: string])[],
+): ValueTest {
+	const patterns = values.filter(isPattern).map((value) => new RegExp(`^${sourceOf(value, operators)}$`));
+	const others = compileValues(values.filter((value) => !isPattern(value)));
+	if (patterns.length === 0) return others;
+	return (value) => {
+		if (value === "") return false;
+		if (others(value)) return true;
+		for (const pattern of patterns) if (pattern.test(value)) return true;
+		return false;
+	};
+}
+
+function sourceOf(text: string, operators: readonly (readonly [operator: RegExp, source: string])[]): string {
+	const [first, ...rest] = operators;
+	if (first === undefined) return escapeForRegExp(text);
+	const [operator, source] = first;
+	return text
+		.split(operator)
+		.map((part, index) => (index % 2 === 1 ? source : sourceOf(part, rest)))
+		.join("");
 }
 
 /** RegExp.escape came with Node 24 only. */

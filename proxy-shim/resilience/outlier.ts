@@ -49,10 +49,11 @@ export function createOutlierDetector(
 			(ejected === 0 || (ejected + 1) * 100 <= Math.min(100, settings.maxEjectionPercent) * members.length);
 		if (!mayEject) return;
 		const longestMs = Math.max(settings.baseEjectionTimeMs, settings.maxEjectionTimeMs);
-		// Counts no further than the longest time needs, so that a host that recovered does not wait for many healthy intervals.
-		if (host.outlier.ejections * settings.baseEjectionTimeMs < longestMs) host.outlier.ejections++;
-		const forMs = Math.min(longestMs, settings.baseEjectionTimeMs * Math.max(1, host.outlier.ejections));
-		host.ejectedUntilMs = nowMs + forMs;
+		// Counts no further than the longest time needs, so that a host that recovers is soon forgiven.
+		if (host.outlier.ejections * settings.baseEjectionTimeMs < longestMs + settings.baseEjectionTimeMs) {
+			host.outlier.ejections++;
+		}
+		host.ejectedUntilMs = nowMs + Math.min(longestMs, settings.baseEjectionTimeMs * host.outlier.ejections);
 		eligibleOfMembers = undefined;
 		onEvent({ kind: "ejected", cluster: clusterName, endpoint: host.endpoint.id, reason });
 	}
@@ -125,12 +126,12 @@ export function createOutlierDetector(
 		},
 		sweep(hosts, nowMs) {
 			learn(hosts);
-			for (const host of hosts) {
-				if (host.ejectedUntilMs === 0) {
-					if (host.outlier.ejections > 0) host.outlier.ejections--;
-				} else if (host.ejectedUntilMs <= nowMs) readmit(host);
-			}
+			const stayed = hosts.filter((host) => host.ejectedUntilMs === 0);
+			for (const host of hosts) if (host.ejectedUntilMs !== 0 && host.ejectedUntilMs <= nowMs) readmit(host);
 			ejectBySuccessRate(nowMs);
+			for (const { ejectedUntilMs, outlier } of stayed) {
+				if (ejectedUntilMs === 0 && outlier.ejections > 0) outlier.ejections--;
+			}
 			for (const { outlier } of hosts) {
 				outlier.successes = 0;
 				outlier.total = 0;

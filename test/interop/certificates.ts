@@ -4,7 +4,7 @@
  * node:crypto makes keys and signatures but no certificates, so the DER around them is built here: version 3, ECDSA P-256 with
  * SHA-256, subject alternative names (RFC 5280).
  */
-import { createSign, generateKeyPairSync, randomBytes } from "node:crypto";
+import { createHash, createPublicKey, createSign, generateKeyPairSync, randomBytes } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 
 export interface Issued {
@@ -23,7 +23,18 @@ export interface CertificateRequest {
 	readonly notAfter: Date;
 	/** Undefined: a self-signed authority. */
 	readonly issuer?: Issued;
+	/** Bits of keyUsage from the left; what an authority or a workload has unless given. Undefined leaves the extension out. */
+	readonly keyUsage?: readonly KeyUsageBit[] | undefined;
+	/** Claims to be an authority although it has an issuer. */
+	readonly isAuthority?: boolean;
+	/** `server`, `client`, or both unless given. */
+	readonly purposes?: readonly ("server" | "client")[];
 }
+
+/** The numbers of RFC 5280 section 4.2.1.3. */
+const KEY_USAGE_BITS = { digitalSignature: 0, keyEncipherment: 2, keyAgreement: 4, keyCertSign: 5, cRLSign: 6 } as const;
+type KeyUsageBit = keyof typeof KEY_USAGE_BITS;
+const PURPOSES = { server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.1.5.5.7.3.2" } as const;
 
 export function issueCertificate(request: CertificateRequest): Issued {
 	const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -35,7 +46,7 @@ export function issueCertificate(request: CertificateRequest): Issued {
 		sequence(time(request.notBefore), time(request.notAfter)),
 		name(request.commonName),
 		publicKey.export({ type: "spki", format: "der" }),
-		context(3, true, sequence(...extensions(request))),
+		context(3, true, sequence(...extensions(request, publicKey))),
 	);
 	const signature = createSign("SHA256")
 		.update(toBeSigned)
@@ -50,19 +61,41 @@ export function issueCertificate(request: CertificateRequest): Issued {
 	};
 }
 
-function extensions(request: CertificateRequest): Buffer[] {
-	const isAuthority = request.issuer === undefined;
+function extensions(request: CertificateRequest, publicKey: KeyObject): Buffer[] {
+	const isAuthority = request.isAuthority ?? request.issuer === undefined;
 	const names = [
 		...(request.uris ?? []).map((uri) => context(6, false, Buffer.from(uri, "ascii"))),
 		...(request.dnsNames ?? []).map((host) => context(2, false, Buffer.from(host, "ascii"))),
 	];
+	const keyUsage =
+		"keyUsage" in request
+			? request.keyUsage
+			: isAuthority
+				? (["keyCertSign", "cRLSign"] as const)
+				: (["digitalSignature"] as const);
+	const purposes = (request.purposes ?? ["server", "client"]).map((purpose) => oid(PURPOSES[purpose]));
 	return [
 		extension("2.5.29.19", true, isAuthority ? sequence(BOOLEAN_TRUE) : sequence()),
-		// Bits from the left: digitalSignature is 0, keyCertSign 5, cRLSign 6.
-		extension("2.5.29.15", true, isAuthority ? bitString(Buffer.from([0x06]), 1) : bitString(Buffer.from([0x80]), 7)),
-		...(isAuthority ? [] : [extension("2.5.29.37", false, sequence(oid("1.3.6.1.5.5.7.3.1"), oid("1.3.6.1.5.5.7.3.2")))]),
+		...(keyUsage === undefined ? [] : [extension("2.5.29.15", true, keyUsageBits(keyUsage))]),
+		...(isAuthority ? [] : [extension("2.5.29.37", false, sequence(...purposes))]),
 		...(names.length === 0 ? [] : [extension("2.5.29.17", false, sequence(...names))]),
+		// Subject and authority key identifiers, which `openssl verify -x509_strict` asks for.
+		extension("2.5.29.14", false, tagged(0x04, keyIdentifier(publicKey))),
+		extension("2.5.29.35", false, sequence(context(0, false, keyIdentifier(request.issuer?.key ?? publicKey)))),
 	];
+}
+
+/** DER leaves trailing zero bits out. */
+function keyUsageBits(usage: readonly KeyUsageBit[]): Buffer {
+	const bits = usage.reduce((sum, bit) => sum | (0x80 >> KEY_USAGE_BITS[bit]), 0);
+	const last = Math.max(...usage.map((bit) => KEY_USAGE_BITS[bit]));
+	return bitString(Buffer.from([bits]), 7 - last);
+}
+
+/** RFC 7093's method 1: the leftmost 160 bits of SHA-256 over the public key. */
+function keyIdentifier(key: KeyObject): Buffer {
+	const der = (key.type === "private" ? createPublicKey(key) : key).export({ type: "spki", format: "der" });
+	return createHash("sha256").update(der).digest().subarray(0, 20);
 }
 
 function extension(id: string, critical: boolean, value: Buffer): Buffer {

@@ -2,17 +2,21 @@
  * Ring hash: requests with the same hash go to the same host for as long as it is there. Each host has points on a ring of 2^32; a
  * request belongs to the first point at or after its hash.
  *
- * How many points a unit of weight has is a power of two that changes only when the total weight crosses one, so hosts keep their
- * points when others come and go: from eight equal hosts on, a host that leaves takes no key with it but its own. (Envoy divides a
- * ring of fixed size by the hosts there are, so each change moves keys between those that stay.)
+ * Hosts keep their points when others come and go: a host that leaves takes no key with it but its own, and one that comes takes only
+ * its share. (Envoy divides a ring of fixed size by the hosts there are, so each change moves keys between those that stay.) How many
+ * points a unit of weight has is a power of two. It changes, and with it keys move, only when the cluster grows beyond 64 hosts or
+ * shrinks back, when the average weight crosses a power of two, or while the ring is below a minimum size of more than 1,024.
  */
 import type { Host } from "../host.ts";
 import { weightOf } from "./choice.ts";
 import { fnv1a, spread } from "./hash.ts";
 import type { PickContext, Picker } from "./picker.ts";
 
-/** Points a host of average weight has at least: shares then differ from the fair one by about 9 % (1/√128). */
-const POINTS_PER_HOST = 128;
+/** Points that a host of average weight has: shares then differ from the fair one by about 4 % (1/√512). */
+const POINTS_PER_HOST = 512;
+/** Of more hosts than this each has fewer points (9 %), so that building the ring of a thousand does not hold requests up. */
+const MANY_HOSTS = 64;
+const POINTS_PER_ONE_OF_MANY = 128;
 /** 2 MiB of ring, for weights that are far apart or thousands of hosts. */
 const MAX_POINTS = 1 << 18;
 
@@ -69,7 +73,8 @@ function buildRing(hosts: readonly Host[], minimumRingSize: number): Ring {
 	const sorted = hosts.toSorted((a, b) => (a.endpoint.id < b.endpoint.id ? -1 : a.endpoint.id > b.endpoint.id ? 1 : 0));
 	const weights = sorted.map(weightOf);
 	const total = weights.reduce((sum, weight) => sum + weight, 0);
-	const wanted = Math.min(MAX_POINTS / 2, Math.max(minimumRingSize, POINTS_PER_HOST * hosts.length));
+	const perHost = hosts.length > MANY_HOSTS ? POINTS_PER_ONE_OF_MANY : POINTS_PER_HOST;
+	const wanted = Math.min(MAX_POINTS / 2, Math.max(minimumRingSize, perHost * hosts.length));
 	const perWeight = 2 ** Math.ceil(Math.log2(wanted / total));
 	const counts = weights.map((weight) => Math.max(1, Math.round(perWeight * weight)));
 	const size = counts.reduce((sum, count) => sum + count, 0);
@@ -86,9 +91,12 @@ function buildRing(hosts: readonly Host[], minimumRingSize: number): Ring {
 		}
 	}
 	packed.sort();
-	return {
-		points: Uint32Array.from(packed, (value) => Math.floor(value / 2 ** 21)),
-		owners: Uint32Array.from(packed, (value) => value % 2 ** 21),
-		hosts: sorted,
-	};
+	const points = new Uint32Array(size);
+	const owners = new Uint32Array(size);
+	for (let i = 0; i < size; i++) {
+		const point = Math.floor(packed[i]! / 2 ** 21);
+		points[i] = point;
+		owners[i] = packed[i]! - point * 2 ** 21;
+	}
+	return { points, owners, hosts: sorted };
 }

@@ -16,7 +16,9 @@ type Env = Readonly<Record<string, string | undefined>>;
 /** Settings of the person's own telemetry and of another meshscope must not reach the shop. */
 function shopEnv(env: Env): Env {
 	const { PATH, HOME, TMPDIR, NODE_COMPILE_CACHE } = env;
-	return Object.fromEntries(Object.entries({ PATH, HOME, TMPDIR, NODE_COMPILE_CACHE }).filter(([, value]) => value !== undefined));
+	return Object.fromEntries(
+		Object.entries({ PATH, HOME, TMPDIR, NODE_COMPILE_CACHE }).filter(([, value]) => value !== undefined),
+	);
 }
 
 export interface ServerOptions {

@@ -2,47 +2,17 @@
  * The documents of a mesh as policies: the envelope that every kind shares (apiVersion, kind, metadata), which kinds there are, and what
  * holds between documents. Both a control plane that takes a file in and a proxy that takes a snapshot read through here.
  */
-import type { PolicyFault, PolicySnapshot } from "../control-protocol.ts";
+import type { PolicyFault } from "../control-protocol.ts";
 import { type AuthorizationPolicy, readAuthorizationPolicy } from "./authorization-policy.ts";
 import { type DestinationRule, readDestinationRule } from "./destination-rule.ts";
 import { described, isObject, mapOf, object, type Read, required, text } from "./fields.ts";
 import { type PeerAuthentication, readPeerAuthentication } from "./peer-authentication.ts";
-import { fault, formatPath, nearestName, type Path, type Place, within } from "./place.ts";
+import { fault, formatPath, nearestName, type Place, within } from "./place.ts";
+import type { Findings, MeshDocument, Policies, Policy } from "./policy-set.ts";
+import { checkReferences } from "./references.ts";
 import { readServiceEntry, type ServiceEntry } from "./service-entry.ts";
 import { namespaceName, resourceName } from "./values.ts";
 import { readVirtualService, type VirtualService } from "./virtual-service.ts";
-
-/** As a snapshot carries it; a document that was just read also knows where its fields stand. */
-export type MeshDocument = PolicySnapshot["documents"][number] & { readonly locate?: Locate };
-
-/** From 1: the key or item at the path, or the nearest one above it that is there. */
-export type Locate = (path: Path) => { readonly line: number; readonly column: number };
-
-export interface Policy<S> {
-	readonly name: string;
-	readonly namespace: string;
-	readonly spec: S;
-	readonly document: MeshDocument;
-	/** To report what is found wrong later. */
-	readonly at: Place;
-}
-
-export interface Policies {
-	readonly virtualServices: readonly Policy<VirtualService>[];
-	readonly destinationRules: readonly Policy<DestinationRule>[];
-	readonly peerAuthentications: readonly Policy<PeerAuthentication>[];
-	readonly authorizationPolicies: readonly Policy<AuthorizationPolicy>[];
-	readonly serviceEntries: readonly Policy<ServiceEntry>[];
-}
-
-export interface Findings {
-	/** Each one refuses the file. */
-	readonly faults: readonly PolicyFault[];
-	readonly warnings: readonly PolicyFault[];
-}
-
-/** Where policies stand that are for the whole mesh. */
-export const ROOT_NAMESPACE = "istio-system";
 
 const NETWORKING = ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"];
 const SECURITY = ["security.istio.io/v1", "security.istio.io/v1beta1"];
@@ -113,32 +83,37 @@ export function readPolicies(documents: readonly MeshDocument[]): Policies & Fin
 		AuthorizationPolicy: Policy<AuthorizationPolicy>[];
 	};
 	const seen = new Map<string, MeshDocument>();
+	let areRulesComplete = true;
 	for (const document of documents) {
 		const at = placeOf(document, faults, warnings);
+		const before = faults.length;
 		const kind = kindOf(document.value, at);
 		if (kind === undefined) continue;
-		const before = faults.length;
 		const envelope = readEnvelope(document.value, at);
 		const spec = KINDS[kind].read(envelope?.spec ?? specOf(document.value), within(at, "spec"));
-		if (envelope === undefined) continue;
+		if (envelope === undefined) {
+			if (kind === "DestinationRule") areRulesComplete = false;
+			continue;
+		}
 		const { name, namespace = "default" } = envelope.metadata;
 		const id = `${kind} ${namespace}/${name}`;
 		const first = seen.get(id);
 		if (first !== undefined)
 			fault(within(within(at, "metadata"), "name"), `${id} is there already, in line ${first.line} of ${first.file}`);
 		else seen.set(id, document);
-		if (spec === undefined || faults.length > before) continue;
-		(read[kind] as Policy<unknown>[]).push({ name, namespace, spec, document, at });
+		if (spec !== undefined && faults.length === before)
+			(read[kind] as Policy<unknown>[]).push({ name, namespace, spec, document, at });
+		else if (kind === "DestinationRule") areRulesComplete = false;
 	}
-	return {
+	const policies: Policies = {
 		virtualServices: read.VirtualService,
 		destinationRules: read.DestinationRule,
 		serviceEntries: read.ServiceEntry,
 		peerAuthentications: read.PeerAuthentication,
 		authorizationPolicies: read.AuthorizationPolicy,
-		faults,
-		warnings,
 	};
+	checkReferences(policies, areRulesComplete);
+	return { ...policies, faults, warnings };
 }
 
 function specOf(value: unknown): unknown {

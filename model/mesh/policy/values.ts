@@ -12,6 +12,7 @@ import {
 	object,
 	quoted,
 	type Read,
+	required,
 	text,
 	textThat,
 } from "./fields.ts";
@@ -54,10 +55,7 @@ export const percentage: Read<number> = mapped(object({ value: decimal(0, 100) }
 export const portNumber = integer(1, 65_535);
 
 /** `{number: 80}`. */
-export const portSelector: Read<number> = mapped(
-	object({ number: portNumber }),
-	(fields, at) => fields.number ?? fault(at, "needs number"),
-);
+export const portSelector: Read<number> = mapped(object({ number: required(portNumber) }), (fields) => fields.number);
 
 // ---- names and hosts
 
@@ -135,7 +133,7 @@ export function hasLabels(all: Readonly<Record<string, string>>, wanted: Labels 
 
 const regexText = mapped(text(), (value, at): StringMatch | undefined => {
 	const compiled = compilePattern(value, "whole");
-	return compiled.ok ? { kind: "regex", value, pattern: compiled.pattern } : fault(at, compiled.reason);
+	return compiled.ok ? { kind: "regex", value, pattern: compiled.pattern } : fault(at, `the pattern ${compiled.reason}`);
 });
 
 const stringMatchShape = { exact: text({ empty: "allowed" }), prefix: text(), regex: regexText };

@@ -11,7 +11,7 @@ import { fault, formatPath, nearestName, type Place, within } from "./place.ts";
 import type { Findings, MeshDocument, Policies, Policy } from "./policy-set.ts";
 import { checkReferences } from "./references.ts";
 import { readServiceEntry, type ServiceEntry } from "./service-entry.ts";
-import { namespaceName, resourceName } from "./values.ts";
+import { dnsLabel, resourceName } from "./values.ts";
 import { readVirtualService, type VirtualService } from "./virtual-service.ts";
 
 const NETWORKING = ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"];
@@ -44,7 +44,7 @@ const anything: Read<unknown> = (value) => value;
 /** What a cluster adds to metadata says nothing about policy. */
 const readMetadata = object({
 	name: required(resourceName),
-	namespace: namespaceName,
+	namespace: dnsLabel,
 	labels: mapOf(text(), text({ empty: "allowed" })),
 	annotations: mapOf(text(), text({ empty: "allowed" })),
 	uid: anything,

@@ -28,6 +28,11 @@ export function checkReferences(policies: Policies, areRulesComplete: boolean): 
 			fault(at, `no DestinationRule gives ${host} the subset ${destination.subset}: ${there}`);
 		}
 	}
+	for (const { namespace, spec, at } of policies.peerAuthentications) {
+		if (namespace !== ROOT_NAMESPACE || (spec.selector?.size ?? 0) === 0) continue;
+		const message = `in the root namespace ${ROOT_NAMESPACE} a selector selects nothing: put the policy into the workload's namespace`;
+		warn(within(within(at, "spec"), "selector"), message);
+	}
 	for (const { rule, host } of rules) {
 		const owner = serviceOfHost(host)?.namespace;
 		if (owner === undefined || owner === rule.namespace || rule.namespace === ROOT_NAMESPACE) continue;

@@ -70,12 +70,10 @@ export const resourceName = textThat((value) =>
 	isDnsName(value) ? undefined : "must be lower-case letters, digits, dashes and dots, at most 253 characters",
 );
 
-export const namespaceName = textThat((value) =>
+/** RFC 1123 label: a namespace, a subset, the name of a port. */
+export const dnsLabel = textThat((value) =>
 	LABEL.test(value) ? undefined : "must be lower-case letters, digits and dashes, at most 63 characters",
 );
-
-/** A subset, a port: what Istio takes for a DNS label. */
-export const dnsLabel = namespaceName;
 
 const HOST_FORM = "must be a host such as reviews, reviews.shop.svc.cluster.local or www.example.com";
 

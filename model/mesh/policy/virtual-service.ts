@@ -4,7 +4,7 @@ import { gateways } from "./http-match.ts";
 import { readHttpRoute } from "./http-route.ts";
 import { covers } from "./host-names.ts";
 import { fault } from "./place.ts";
-import { exportTo, hostPattern, labels, namespaceName, portNumber } from "./values.ts";
+import { exportTo, hostPattern, labels, dnsLabel, portNumber } from "./values.ts";
 import { type Destination, destination, sharesOfHundred, weight } from "./destination.ts";
 
 const tcpRoute = object({
@@ -12,7 +12,7 @@ const tcpRoute = object({
 		object({
 			port: portNumber,
 			sourceLabels: labels,
-			sourceNamespace: namespaceName,
+			sourceNamespace: dnsLabel,
 			gateways,
 			destinationSubnets: unsupported("TCP is told apart by its service and port"),
 			sourceSubnet: unsupported("use sourceLabels or sourceNamespace"),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { InboundConfig } from "../proxy-config.ts";
-import { document, proxyFor } from "./canned-mesh.ts";
+import { document, proxyFor } from "../../../test/mesh/canned-mesh.ts";
 
 function peer(name: string, spec: string, namespace = "default"): string {
 	return document("PeerAuthentication", name, spec, namespace);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { HttpRoute } from "../proxy-config.ts";
-import { document, proxyFor, SERVICES } from "./canned-mesh.ts";
+import { document, proxyFor, SERVICES } from "../../../test/mesh/canned-mesh.ts";
 
 const REVIEWS = "reviews.default.svc.cluster.local|9080";
 const VERSIONS = document(

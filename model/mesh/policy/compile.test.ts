@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { ProxyConfig } from "../proxy-config.ts";
-import { proxyFor, SERVICES, WORKLOAD } from "./canned-mesh.ts";
+import { proxyFor, SERVICES, WORKLOAD } from "../../../test/mesh/canned-mesh.ts";
 import { compile } from "./compile.ts";
 import { readMeshFile } from "./mesh-file.ts";
 

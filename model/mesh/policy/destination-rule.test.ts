@@ -1,5 +1,5 @@
 import { test } from "node:test";
-import { assertMarked } from "./marked-faults.ts";
+import { assertMarked } from "../../../test/mesh/marked-faults.ts";
 
 const HEAD = `apiVersion: networking.istio.io/v1
 kind: DestinationRule

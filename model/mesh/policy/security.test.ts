@@ -1,5 +1,5 @@
 import { test } from "node:test";
-import { assertMarked } from "./marked-faults.ts";
+import { assertMarked } from "../../../test/mesh/marked-faults.ts";
 
 const PEER = `apiVersion: security.istio.io/v1
 kind: PeerAuthentication

@@ -3,7 +3,7 @@
  * reported, `#? path: message` where a warning must be; the path is the one below the document's `spec`.
  */
 import assert from "node:assert/strict";
-import { readMeshFile } from "./mesh-file.ts";
+import { readMeshFile } from "../../model/mesh/policy/mesh-file.ts";
 
 /** The file has the marked faults and warnings, in the marked lines, and no others. */
 export function assertMarked(text: string): void {

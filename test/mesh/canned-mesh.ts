@@ -1,9 +1,9 @@
 /** For tests: a small mesh in the manner of Istio's bookinfo, and a proxy of it for the policy of a text. */
 import assert from "node:assert/strict";
-import type { ClusterConfig, HttpRoute, ProxyConfig, VirtualHost, Workload } from "../proxy-config.ts";
-import { compile } from "./compile.ts";
-import { readMeshFile } from "./mesh-file.ts";
-import type { RegisteredService } from "./mesh-hosts.ts";
+import type { ClusterConfig, HttpRoute, ProxyConfig, VirtualHost, Workload } from "../../model/mesh/proxy-config.ts";
+import { compile } from "../../model/mesh/policy/compile.ts";
+import { readMeshFile } from "../../model/mesh/policy/mesh-file.ts";
+import type { RegisteredService } from "../../model/mesh/policy/mesh-hosts.ts";
 
 export const WORKLOAD: Workload = {
 	trustDomain: "cluster.local",

@@ -385,6 +385,15 @@ test("only what is inside of the mesh has an identity, the entry's own name wher
 	assert.deepEqual(principals(`${STATIC}  subjectAltNames: [legacy.example.com]\n`).slice(1), [undefined]);
 });
 
+test("a trust domain that makes no ID gives no identity, and no throw", () => {
+	const { discovery } = proxyFor(STATIC, { trustDomain: "Not a domain" }).cluster("legacy.example.com|80|");
+	assert.ok(discovery.kind === "static");
+	assert.deepEqual(
+		discovery.endpoints.map(({ principal }) => principal),
+		[undefined, undefined],
+	);
+});
+
 test("names are looked up: the host's own, or those of the endpoints", () => {
 	const entry = (more: string): string =>
 		document(

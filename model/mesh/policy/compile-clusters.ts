@@ -15,7 +15,7 @@ import { covers, serviceOfHost } from "./host-names.ts";
 import { isExportedTo, type MeshHost, type MeshHosts } from "./mesh-hosts.ts";
 import { warn } from "./place.ts";
 import { type Policy, ROOT_NAMESPACE } from "./policy-set.ts";
-import { formatSpiffeId, parseSpiffeId } from "./spiffe.ts";
+import { formatSpiffeId, parseSpiffeId, trustDomainProblem } from "./spiffe.ts";
 import { hasLabels, type Labels } from "./values.ts";
 
 /**
@@ -222,7 +222,8 @@ function principalOf(
 	{ trustDomain }: Workload,
 ): string | undefined {
 	if (spec.location !== "MESH_INTERNAL") return undefined;
-	if (serviceAccount !== undefined) return formatSpiffeId({ trustDomain, namespace, serviceAccount });
+	if (serviceAccount !== undefined && trustDomainProblem(trustDomain) === undefined)
+		return formatSpiffeId({ trustDomain, namespace, serviceAccount });
 	const [only, ...more] = spec.subjectAltNames ?? [];
 	return only !== undefined && more.length === 0 && parseSpiffeId(only).ok ? only : undefined;
 }

@@ -284,6 +284,21 @@ test("what matches another source is no route here, and no route for everything 
 	assert.equal(proxyFor(text, { namespace: "shop" }).routes("reviews.default")[0]!.matches.length, 1);
 });
 
+test("a host whose routes are all for other sources has its default route", () => {
+	const { routes, virtualHost } = proxyFor(
+		virtualService("    - match: [{sourceLabels: {app: details}}]\n      directResponse: {status: 403}"),
+	);
+	assert.deepEqual(routes("reviews").map(destinations), [[[`${REVIEWS}|`, 100]]]);
+	assert.equal(virtualHost("reviews").http[0]!.name, "default");
+});
+
+test("a percent sign is written twice", () => {
+	const { routes } = proxyFor(
+		virtualService('    - directResponse: {status: 200}\n      headers: {response: {set: {X-Share: "50%%"}}}'),
+	);
+	assert.deepEqual(routes("reviews")[0]!.responseHeaders, { set: [["x-share", "50%"]], add: [], remove: [] });
+});
+
 test("a VirtualService is seen where it is exported to", () => {
 	const of = (exportTo: string, namespace: string): string =>
 		proxyFor(

@@ -114,12 +114,12 @@ function virtualHost(
 	const known = hosts.find(host);
 	const http = services.flatMap((service) => (service.spec.http ?? []).flatMap((route) => httpRoutes(route, context(service))));
 	const tcp = services.flatMap((service) => (service.spec.tcp ?? []).flatMap((route) => tcpRoutes(route, context(service))));
-	const hasHttp = services.some(({ spec }) => spec.http !== undefined);
 	const [first] = services;
 	return {
 		name: first === undefined ? host : `${first.namespace}/${first.name}`,
 		hosts: names,
-		http: hasHttp ? http : defaultHttpRoutes(host, known, clusters),
+		// Routes that are all for other sources leave the host as if nobody had named it.
+		http: http.length > 0 ? http : defaultHttpRoutes(host, known, clusters),
 		tcp: [...tcp, ...defaultTcpRoutes(host, known, clusters)],
 	};
 

@@ -139,7 +139,9 @@ export function mapOf<T>(
 		for (const [name, one] of entries) {
 			const key = readKey(name, within(at, name));
 			const result = readValue(one, within(at, name));
-			if (key !== undefined && result !== undefined) map.set(key, result);
+			if (key === undefined || result === undefined) continue;
+			if (map.has(key)) fault(within(at, name), `${key} is there already, in other letters`);
+			map.set(key, result);
 		}
 		return map;
 	};

@@ -167,6 +167,17 @@ test("depth and size are bounded", () => {
 	assert.match(told(" ".repeat((2 << 20) + 1)).join(), /^0:0 : is longer than 2 Mi characters$/);
 });
 
+test("of very many faults the first thousand are told, and that there are more", () => {
+	const many = (count: number): string =>
+		`${RULE.replace("{host: a}", "")}  host: a\n${Array.from({ length: count }, (_, i) => `  k${i}: 1\n`).join("")}`;
+	assert.equal(told(many(1000)).length, 1000);
+	assert.doesNotMatch(told(many(1000)).join(), /there are more/);
+	const faults = told(`${many(1500)}---\n- a\n`);
+	assert.equal(faults.length, 1001);
+	assert.match(faults.at(-1)!, /and there are more: these are the first 1000$/);
+	assert.equal(told(Array.from({ length: 3000 }, () => "a: 1\n").join("")).length, 1000);
+});
+
 test("names of Object's own are fields like others", () => {
 	assert.deepEqual(told(RULE.replace("{host: a}", "{host: a, __proto__: {x: 1}, constructor: 1}")), [
 		'4:17 DestinationRule default/a: spec.__proto__: unknown field "__proto__"; known here: host, trafficPolicy, subsets, exportTo or workloadSelector',

@@ -7,7 +7,7 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments, type Pair } from "yaml";
 import type { PolicyFault } from "../control-protocol.ts";
 import { formatPath, type Path } from "./place.ts";
-import { readPolicies } from "./policies.ts";
+import { MAX_FINDINGS, readPolicies } from "./policies.ts";
 import type { Findings, Locate, MeshDocument } from "./policy-set.ts";
 
 /** Some 10,000 VirtualServices, and about 10 s of reading on one core. */
@@ -46,7 +46,7 @@ export function readMeshFile(text: string, fileName: string): MeshFile {
 		});
 		for (const document of Array.isArray(parsed) ? parsed : []) {
 			for (const problem of [...document.errors, ...document.warnings])
-				faults.push(at(problem.pos[0], "", problem.message));
+				if (faults.length < MAX_FINDINGS) faults.push(at(problem.pos[0], "", problem.message));
 			if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) continue;
 			documents.push(toMeshDocument(document));
 		}
@@ -120,7 +120,7 @@ export function readMeshFile(text: string, fileName: string): MeshFile {
 			const offset =
 				(isScalar(node) || isMap(node) || isSeq(node) || isAlias(node) ? node.range?.[0] : undefined) ??
 				document.range[0];
-			faults.push(at(offset, formatPath(path), message));
+			if (faults.length < MAX_FINDINGS) faults.push(at(offset, formatPath(path), message));
 			return null;
 		}
 	}

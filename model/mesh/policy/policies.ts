@@ -39,6 +39,9 @@ const ISTIOS_OTHER_KINDS = [
 	"WasmPlugin",
 ];
 
+/** What a person reads of one file; more would only fill memory. */
+export const MAX_FINDINGS = 1000;
+
 const anything: Read<unknown> = (value) => value;
 
 /** What a cluster adds to metadata says nothing about policy. */
@@ -85,6 +88,7 @@ export function readPolicies(documents: readonly MeshDocument[]): Policies & Fin
 	const seen = new Map<string, MeshDocument>();
 	let areRulesComplete = true;
 	for (const document of documents) {
+		if (faults.length > MAX_FINDINGS) break;
 		const at = placeOf(document, faults, warnings);
 		const before = faults.length;
 		const kind = kindOf(document.value, at);
@@ -149,15 +153,17 @@ function placeOf(document: MeshDocument, faults: PolicyFault[], warnings: Policy
 	return {
 		path: [],
 		report: (severity, path, message) => {
+			const list = severity === "fault" ? faults : warnings;
+			if (list.length > MAX_FINDINGS) return;
 			const { line, column } = document.locate?.(path) ?? { line: document.line, column: 1 };
 			const field = formatPath(path);
-			const list = severity === "fault" ? faults : warnings;
+			const isLast = list.length === MAX_FINDINGS;
 			list.push({
 				file: document.file,
 				line,
 				column,
 				path: name === "" || field === "" ? name + field : `${name}: ${field}`,
-				message,
+				message: isLast ? `${message}; and there are more: these are the first ${MAX_FINDINGS}` : message,
 			});
 		},
 	};

@@ -193,9 +193,11 @@ test("header changes keep off the framing of messages and off control characters
           add: {Content-Length: "0"} #! http[0].headers.request.add.Content-Length: "Content-Length" frames the message and cannot be changed
           remove: [transfer-encoding, x-b] #! http[0].headers.request.remove[0]: "transfer-encoding" frames the message and cannot be changed
         response:
+          remove: [x-a, "a b"] #! http[0].headers.response.remove[1]: must be a header's name, not "a b"
           set: {x-a: "a\\r\\nb: c"} #! http[0].headers.response.set.x-a: must be a header's value: no line breaks or other control characters
           add: {x-b: "%PROTOCOL%"} #! http[0].headers.response.add.x-b: has a % sign: Envoy's %VARIABLES% are not supported here; write %% for a % sign
     - route: [{destination: {host: reviews}, headers: {request: {set: {x-share: "50%%"}}}}]
+      headers: {request: {set: {x-a: b, X-A: c}}} #! http[1].headers.request.set.X-A: x-a is there already, in other letters
 `),
 	);
 });

@@ -133,16 +133,15 @@ export async function startProxy(settings: ProxySettings, initial: ProxyConfig, 
 		clock,
 		random,
 		sink,
-		mayPassThrough: (host: string, port: number) => !outbound.some((own) => own.address.port === port && isOwnHost(host, own.address.host)),
+		mayPassThrough: (host: string, port: number) =>
+			!outbound.some((own) => own.address.port === port && isOwnHost(host, own.address.host)),
 	};
 	const onOutbound = createOutbound(outboundParts);
 
 	try {
 		for (const { listen, app, servicePort, protocol } of settings.inbound) {
 			const port: InboundPort = { servicePort, appPort: app.port, protocol, app: appCluster(app) };
-			inbound.push(
-				await startInboundListener(listen, port, { ...inboundParts, identity, onExchange: onInbound, epochMs }),
-			);
+			inbound.push(await startInboundListener(listen, port, { ...inboundParts, identity, onExchange: onInbound, epochMs }));
 		}
 		const wanted = [
 			...(settings.outbound === undefined ? [] : [{ listen: settings.outbound, fixed: undefined }]),
@@ -205,5 +204,7 @@ export async function startProxy(settings: ProxySettings, initial: ProxyConfig, 
 }
 
 function isOwnHost(host: string, bound: string): boolean {
-	return host === bound || host === "localhost" || host === "::1" || host.startsWith("127.") || host === "0.0.0.0" || host === "::";
+	return (
+		host === bound || host === "localhost" || host === "::1" || host.startsWith("127.") || host === "0.0.0.0" || host === "::"
+	);
 }

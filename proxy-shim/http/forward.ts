@@ -116,7 +116,11 @@ export function forward(down: Downstream, record: HopRecord, plan: ForwardPlan, 
 		record.breakerState = cluster.breakerState();
 		if (isRefusal(started)) {
 			record.flag(started.flag);
-			giveUp(503, started.reason === "no_healthy_host" ? "no healthy upstream" : `upstream refused: ${started.reason}`, true);
+			giveUp(
+				503,
+				started.reason === "no_healthy_host" ? "no healthy upstream" : `upstream refused: ${started.reason}`,
+				true,
+			);
 			return;
 		}
 		const mine = { attempt: started, call: undefined as UpstreamCall | undefined, over: false };
@@ -130,7 +134,10 @@ export function forward(down: Downstream, record: HopRecord, plan: ForwardPlan, 
 		mine.call =
 			head.upgrade === ""
 				? cluster.pool(started.host, plan.protocol).call(request, sink)
-				: dedicatedCall(request, sink, { connect: cluster.connect(started.host, "http/1.1"), limits: cluster.poolLimits });
+				: dedicatedCall(request, sink, {
+						connect: cluster.connect(started.host, "http/1.1"),
+						limits: cluster.poolLimits,
+					});
 	}
 
 	function requestOf(): UpstreamRequest {

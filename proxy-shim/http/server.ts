@@ -104,7 +104,11 @@ export function createHttpServer(handlers: HttpServerHandlers): HttpServer {
 	});
 
 	const http2 = createHttp2Server({
-		settings: { initialWindowSize: STREAM_WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS, maxHeaderListSize: MAX_HEAD_BYTES },
+		settings: {
+			initialWindowSize: STREAM_WINDOW_BYTES,
+			maxConcurrentStreams: MAX_STREAMS,
+			maxHeaderListSize: MAX_HEAD_BYTES,
+		},
 	});
 	http2.on("session", (session) => {
 		sessions.add(session);

@@ -1,14 +1,7 @@
 /** gRPC with the client and server of @grpc/grpc-js, through both shims. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-	Client,
-	credentials,
-	Metadata,
-	Server,
-	ServerCredentials,
-	status as GrpcStatus,
-} from "@grpc/grpc-js";
+import { Client, credentials, Metadata, Server, ServerCredentials, status as GrpcStatus } from "@grpc/grpc-js";
 import type { handleBidiStreamingCall, handleServerStreamingCall, handleUnaryCall, ServiceError } from "@grpc/grpc-js";
 import { pair } from "./rig.ts";
 import type { Cleanup } from "./rig.ts";
@@ -129,7 +122,10 @@ test("a server's stream arrives whole and in order", async (t) => {
 	const call = client.makeServerStreamRequest(path("list"), bytes, bytes, Buffer.from("go"));
 	const got: string[] = [];
 	for await (const message of call) got.push((message as Buffer).toString());
-	assert.deepEqual(got, Array.from({ length: 100 }, (_, i) => `${i}`));
+	assert.deepEqual(
+		got,
+		Array.from({ length: 100 }, (_, i) => `${i}`),
+	);
 	const [hop] = await sink.hops("outbound", 1);
 	assert.equal(hop!.responseMessages, 100);
 });

@@ -64,7 +64,9 @@ test("fields of the connection end at the proxy, the others go on in order, with
 	});
 	const { outbound } = await pair(t, app);
 	const headers = ["host", "orders", "connection", "keep-alive, X-Mine", "x-mine", "1", "x-twice", "1", "x-twice", "2"];
-	const response = await ask(outbound.port, { headers: [...headers, "te", "trailers, gzip", "proxy-connection", "x", "keep-alive", "timeout=1"] });
+	const response = await ask(outbound.port, {
+		headers: [...headers, "te", "trailers, gzip", "proxy-connection", "x", "keep-alive", "timeout=1"],
+	});
 	await text(response);
 	const names = seen.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());
 	for (const gone of ["x-mine", "proxy-connection", "keep-alive", "via"]) assert.ok(!names.includes(gone), gone);
@@ -89,7 +91,13 @@ test("bodies pass whole, with a length and chunked, both ways", async (t) => {
 	const large = Buffer.alloc(5 << 20, 3);
 	const whole = await ask(outbound.port, { method: "POST", headers: { "content-length": large.length } }, large);
 	assert.equal((await text(whole)).length, large.length);
-	const outgoing = request({ host: "127.0.0.1", port: outbound.port, method: "POST", headers: { host: "orders" }, agent: false });
+	const outgoing = request({
+		host: "127.0.0.1",
+		port: outbound.port,
+		method: "POST",
+		headers: { host: "orders" },
+		agent: false,
+	});
 	outgoing.write("one ");
 	outgoing.write("two");
 	setTimeout(() => outgoing.end(), 20);
@@ -283,7 +291,13 @@ test("a slow reader holds the app back instead of filling the proxies' memory", 
 test("a slow app holds the caller back", async (t) => {
 	const app = await startApp(t, () => {});
 	const { outbound } = await pair(t, app);
-	const outgoing = request({ host: "127.0.0.1", port: outbound.port, method: "POST", headers: { host: "orders" }, agent: false });
+	const outgoing = request({
+		host: "127.0.0.1",
+		port: outbound.port,
+		method: "POST",
+		headers: { host: "orders" },
+		agent: false,
+	});
 	outgoing.on("error", () => {});
 	const chunk = Buffer.alloc(64 * 1024);
 	let sent = 0;

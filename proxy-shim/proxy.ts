@@ -11,6 +11,7 @@ import type { FixedDestination } from "./http/outbound.ts";
 import { outboundPolicy } from "./http/plan.ts";
 import type { Clock } from "./http/record.ts";
 import type { Tracing } from "./http/trace.ts";
+import type { Tier } from "./http/server.ts";
 import { startInboundListener } from "./inbound-listener.ts";
 import type { ProxyListener } from "./inbound-listener.ts";
 import { startOutboundListener } from "./outbound-listener.ts";
@@ -50,6 +51,8 @@ export interface ProxyParts {
 	readonly clock: Clock;
 	readonly random: () => number;
 	readonly resolve?: Resolve;
+	/** Default `fast`. */
+	readonly tier?: Tier;
 }
 
 export interface Proxy {
@@ -78,7 +81,8 @@ export async function startProxy(settings: ProxySettings, initial: ProxyConfig, 
 	const { clock, random, sink, tracing, identity } = parts;
 	const local = settings.workload;
 	const epochMs = (): number => clock.epochMs();
-	const clusterParts = { random, nowMs: () => clock.nowMs(), events: sink };
+	const tier = parts.tier ?? "fast";
+	const clusterParts = { random, nowMs: () => clock.nowMs(), events: sink, tier };
 	const clusters = createClusterSet({
 		...clusterParts,
 		...(parts.resolve === undefined ? {} : { resolve: parts.resolve }),
@@ -141,14 +145,16 @@ export async function startProxy(settings: ProxySettings, initial: ProxyConfig, 
 	try {
 		for (const { listen, app, servicePort, protocol } of settings.inbound) {
 			const port: InboundPort = { servicePort, appPort: app.port, protocol, app: appCluster(app) };
-			inbound.push(await startInboundListener(listen, port, { ...inboundParts, identity, onExchange: onInbound, epochMs }));
+			inbound.push(
+				await startInboundListener(listen, port, { ...inboundParts, identity, onExchange: onInbound, epochMs, tier }),
+			);
 		}
 		const wanted = [
 			...(settings.outbound === undefined ? [] : [{ listen: settings.outbound, fixed: undefined }]),
 			...settings.upstreams.map(({ listen, host, port }) => ({ listen, fixed: { host: host.toLowerCase(), port } })),
 		];
 		for (const { listen, fixed } of wanted) {
-			outbound.push(await startOutboundListener(listen, fixed, { ...outboundParts, onExchange: onOutbound }));
+			outbound.push(await startOutboundListener(listen, fixed, { ...outboundParts, onExchange: onOutbound, tier }));
 		}
 	} catch (error) {
 		closeAll();

@@ -107,7 +107,17 @@ test("a mesh of files: two proxies, a policy that changes, one that is wrong and
 	const inbound = String((callee.ready["inbound"] as string[])[0]);
 	writeFileSync(file, entry(Number(inbound.split(":")[1])));
 	const caller = await meshscope(t, [
-		...["proxy", "--service", "shop/web", "--outbound", "127.0.0.1:0", "--upstream", "127.0.0.1:0=orders:8080", "--mesh", file],
+		...[
+			"proxy",
+			"--service",
+			"shop/web",
+			"--outbound",
+			"127.0.0.1:0",
+			"--upstream",
+			"127.0.0.1:0=orders:8080",
+			"--mesh",
+			file,
+		],
 	]);
 	const { outbound } = caller.ready;
 	assert.deepEqual(await askHost(t, outbound, "orders:8080"), { status: 200, body: "app for orders:8080" });
@@ -152,7 +162,17 @@ spec: {mtls: {mode: STRICT}}
 	};
 	const joining = async (name: string): Promise<readonly string[]> => {
 		const state = join(directory, name);
-		return ["proxy", "--service", `shop/${name}`, "--control", String(control.ready["control"]), "--state", state, "--token", await token(name)];
+		return [
+			"proxy",
+			"--service",
+			`shop/${name}`,
+			"--control",
+			String(control.ready["control"]),
+			"--state",
+			state,
+			"--token",
+			await token(name),
+		];
 	};
 	const callee = await meshscope(t, [...(await joining("orders")), "--inbound", `127.0.0.1:0=127.0.0.1:${app.port}@8080`]);
 	const caller = await meshscope(t, [...(await joining("web")), "--outbound", "127.0.0.1:0", "--access-log", accessLog]);
@@ -163,7 +183,10 @@ spec: {mtls: {mode: STRICT}}
 		await new Promise((resolve) => setTimeout(resolve, 50));
 	}
 	assert.equal(answer.status, 200, `${answer.body}\n${caller.stderr()}\n${callee.stderr()}`);
-	assert.match(answer.body, /^By=spiffe:\/\/cluster\.local\/ns\/shop\/sa\/orders;.*URI=spiffe:\/\/cluster\.local\/ns\/shop\/sa\/web$/);
+	assert.match(
+		answer.body,
+		/^By=spiffe:\/\/cluster\.local\/ns\/shop\/sa\/orders;.*URI=spiffe:\/\/cluster\.local\/ns\/shop\/sa\/web$/,
+	);
 	assert.equal(await caller.end(), 0);
 	assert.equal(await callee.end(), 0);
 	assert.equal(await control.end(), 0);

@@ -63,6 +63,11 @@ interface Exception {
 
 /** Each with its reason; one that is no longer needed fails the test. */
 const EXCEPTIONS: readonly Exception[] = [
+	{
+		file: "model/mesh/policy/mesh-file.ts",
+		rule: "imports",
+		reason: "yaml is pure and runs in a browser; nobody should write a second YAML parser",
+	},
 	{ file: "ui/build.ts", rule: "browser", reason: "builds the page; runs in Node and is no part of the bundle" },
 	{ file: "ui/vite.config.ts", rule: "browser", reason: "Vite's configuration; runs in Node and is no part of the bundle" },
 ];

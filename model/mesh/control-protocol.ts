@@ -7,6 +7,24 @@ import type { Endpoint, Workload } from "./proxy-config.ts";
 export const STREAM_PATH = "/v1/proxy/stream";
 /** A frame longer than this ends the stream: no mesh.yaml that a person writes comes near it. */
 export const MAX_FRAME_BYTES = 16 << 20;
+/** Of what a proxy says. Before it has shown who it is, {@link MAX_JOIN_FRAME_BYTES}. */
+export const MAX_PROXY_FRAME_BYTES = 1 << 20;
+export const MAX_JOIN_FRAME_BYTES = 64 << 10;
+/** The trust bundle as JWKS (SPIFFE Trust Domain and Bundle, section 4). */
+export const BUNDLE_PATH = "/v1/bundle";
+/** Leaves are valid from this long before they are issued, for clocks that are behind. */
+export const BACKDATE_MS = 60_000;
+/** Namespace and service account of the control plane itself; no token is given for this namespace. */
+export const CONTROL_NAMESPACE = "meshscope-system";
+export const CONTROL_SERVICE_ACCOUNT = "control";
+
+/**
+ * The server name that a proxy asks for in the TLS handshake: the root it trusts, as the first 32 hex digits of the SHA-256 of its DER.
+ * While roots are rotated the control plane has a certificate of each, and shows that of the root that is asked for.
+ */
+export function rootServerName(rootSha256Hex: string): string {
+	return `${rootSha256Hex.slice(0, 32)}.root.meshscope.internal`;
+}
 
 /** What a proxy tells about the service it stands beside. */
 export interface Registration {
@@ -44,6 +62,8 @@ export type ProxyMessage =
 	  }
 	| { readonly kind: "ack"; readonly instanceId: string; readonly version: string }
 	| { readonly kind: "nack"; readonly instanceId: string; readonly version: string; readonly faults: readonly PolicyFault[] }
+	/** The proxy trusts the roots of this bundle: during a rotation new leaves wait for it. */
+	| { readonly kind: "bundle_ack"; readonly instanceId: string; readonly sequence: number }
 	| { readonly kind: "health"; readonly instanceId: string; readonly healthy: boolean; readonly reason: string }
 	| { readonly kind: "bye"; readonly instanceId: string };
 
@@ -60,7 +80,13 @@ export type ControlMessage =
 			readonly notAfterMs: number;
 	  }
 	/** Roots to trust, old and new ones while a root is rotated. */
-	| { readonly kind: "bundle"; readonly trustDomain: string; readonly rootsPem: readonly string[] }
+	| {
+			readonly kind: "bundle";
+			readonly trustDomain: string;
+			readonly rootsPem: readonly string[];
+			/** Rises with every change (`spiffe_sequence`). */
+			readonly sequence: number;
+	  }
 	| {
 			readonly kind: "refused";
 			readonly instanceId: string;

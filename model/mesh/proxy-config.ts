@@ -142,6 +142,8 @@ export interface RouteMatch {
 	readonly path: StringMatch | undefined;
 	readonly ignorePathCase: boolean;
 	readonly method: StringMatch | undefined;
+	/** `http` or `https`, as the caller spoke it. */
+	readonly scheme?: StringMatch | undefined;
 	readonly authority: StringMatch | undefined;
 	/** Header names in lower case. A match of undefined asks for presence. */
 	readonly headers: readonly { readonly name: string; readonly match: StringMatch | undefined }[];
@@ -160,6 +162,7 @@ export type StringMatch =
 export interface Rewrite {
 	/** Replaces the matched prefix (or the whole path where the match was exact or a regex without groups). */
 	readonly path: string | undefined;
+	/** For String.replace on the path without its query: the pattern is global, the replacement in JavaScript's form. */
 	readonly pathRegex: { readonly pattern: RegExp; readonly replacement: string } | undefined;
 	readonly authority: string | undefined;
 }

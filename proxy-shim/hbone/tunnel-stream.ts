@@ -7,25 +7,23 @@
  */
 import { constants } from "node:http2";
 import type { Http2Stream } from "node:http2";
-import { Duplex } from "node:stream";
+import { Socket } from "node:net";
 
+/** Of the connection that the tunnel stands for. */
 export interface TunnelEnds {
-	/** Of the peer's end of the tunnel. */
 	readonly remoteAddress: string;
 	readonly remotePort: number;
 	readonly localAddress: string;
 	readonly localPort: number;
 }
 
-/** As much of net.Socket as code asks of a connection that it was given. */
-export class TunnelStream extends Duplex {
-	readonly remoteAddress: string;
-	readonly remotePort: number;
-	readonly localAddress: string;
-	readonly localPort: number;
+/** A Socket, for whoever is given a connection takes nothing less; it has no handle of its own, so all that moves bytes is here. */
+export class TunnelStream extends Socket {
+	override readonly remoteAddress: string;
+	override readonly remotePort: number;
+	override readonly localAddress: string;
+	override readonly localPort: number;
 	readonly #stream: Http2Stream;
-	#idle: NodeJS.Timeout | undefined;
-	#idleMs = 0;
 
 	constructor(stream: Http2Stream, ends: TunnelEnds) {
 		super({ allowHalfOpen: true });
@@ -51,36 +49,8 @@ export class TunnelStream extends Duplex {
 		});
 	}
 
-	setNoDelay(): this {
-		return this;
-	}
-
-	setKeepAlive(): this {
-		return this;
-	}
-
-	/** As net.Socket's: `timeout` is emitted, nothing is closed. 0 ends it. */
-	setTimeout(timeoutMs: number, listener?: () => void): this {
-		this.#idleMs = timeoutMs;
-		clearTimeout(this.#idle);
-		this.#idle = timeoutMs > 0 ? setTimeout(() => this.emit("timeout"), timeoutMs) : undefined;
-		if (listener !== undefined) {
-			if (timeoutMs > 0) this.once("timeout", listener);
-			else this.off("timeout", listener);
-		}
-		return this;
-	}
-
-	resetAndDestroy(): this {
+	override resetAndDestroy(): this {
 		return this.destroy();
-	}
-
-	ref(): this {
-		return this;
-	}
-
-	unref(): this {
-		return this;
 	}
 
 	override _read(): void {
@@ -92,22 +62,35 @@ export class TunnelStream extends Duplex {
 		this.#stream.write(chunk, encoding, done);
 	}
 
+	override _writev(
+		chunks: readonly { readonly chunk: Buffer | string; readonly encoding: BufferEncoding }[],
+		done: (error?: Error | null) => void,
+	): void {
+		this.#touch();
+		const buffers = chunks.map(({ chunk, encoding }) => (typeof chunk === "string" ? Buffer.from(chunk, encoding) : chunk));
+		this.#stream.write(Buffer.concat(buffers), done);
+	}
+
 	override _final(done: (error?: Error | null) => void): void {
 		this.#stream.end(done);
 	}
 
 	override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-		clearTimeout(this.#idle);
+		this.setTimeout(0);
 		const stream = this.#stream;
 		if (!this.readableEnded || !this.writableFinished) {
 			// Not close(code): before its RST_STREAM that sends END_STREAM, and the other end would take what it has for all there is.
 			stream.destroy(error ?? new Error("the tunnel was broken off"));
 		}
 		done(error);
+		// net.Socket leaves this to the one that destroys.
+		process.nextTick(() => this.emit("close", error !== null));
 	}
 
+	/** Restarts the idle time, as bytes of a handle do. */
 	#touch(): void {
-		if (this.#idleMs > 0) this.#idle?.refresh();
+		const { timeout } = this;
+		if (timeout !== undefined && timeout > 0) this.setTimeout(timeout);
 	}
 }
 

@@ -24,6 +24,11 @@ interface CommandEntry {
 
 const COMMANDS: readonly CommandEntry[] = [
 	{ name: "serve", summary: "receive telemetry, keep it, answer queries", load: () => import("./cli/serve-command.ts") },
+	{
+		name: "control",
+		summary: "run a mesh's control plane alone; make join tokens, rotate its root",
+		load: () => import("./cli/control.ts"),
+	},
 	{ name: "trace", summary: "show one trace as a waterfall", load: () => import("./cli/trace.ts") },
 	{ name: "graph", summary: "show who calls whom", load: () => import("./cli/graph.ts") },
 	{ name: "edges", summary: "list the edges of the graph, with latency and mTLS", load: () => import("./cli/edges.ts") },

@@ -8,6 +8,7 @@ import { type IncomingHttpHeaders, request as httpRequest } from "node:http";
 import type { TestContext } from "node:test";
 import type { TraceId } from "../model/ids.ts";
 import type { ServerStatus, SignalCounters } from "../model/status.ts";
+import { cannedMesh } from "./canned-mesh.ts";
 import { cannedSeries, graphOf } from "../model/topology/canned-series.ts";
 import type { GraphEdge } from "../model/topology/graph.ts";
 import { endpointBook } from "../model/topology/endpoint-book.ts";
@@ -359,6 +360,7 @@ export async function startCannedApi(
 		allowHosts: [],
 		uiDirectory: undefined,
 		ingestAddresses: { otlpGrpc: "127.0.0.1:4317", otlpHttp: "127.0.0.1:4318" },
+		mesh: cannedMesh(CANNED_NOW_MS),
 		now: () => CANNED_NOW_MS,
 		log: { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") },
 		...options,

@@ -6,6 +6,7 @@ import { createServer as createHttpServer, type RequestListener, type Server } f
 import { createServer as createHttpsServer } from "node:https";
 import fastify, { type FastifyInstance } from "fastify";
 import { MeshscopeError } from "../model/errors.ts";
+import type { MeshStateSource } from "../model/mesh/mesh-state.ts";
 import type { StoreReader } from "../store/store.ts";
 import { answerBudget, installAdmission } from "./plugins/admission.ts";
 import { installAuth } from "./plugins/auth.ts";
@@ -16,6 +17,7 @@ import { installSecurity } from "./plugins/security.ts";
 import { installUi, notFound } from "./plugins/ui.ts";
 import type { RouteContext } from "./routes/context.ts";
 import { addLogRoutes } from "./routes/logs.ts";
+import { addMeshRoutes } from "./routes/mesh.ts";
 import { addMetricRoutes } from "./routes/metrics.ts";
 import { addServiceRoutes } from "./routes/services.ts";
 import { addProbeRoutes, addStatusRoutes, type IngestAddresses, type StatusSource } from "./routes/status.ts";
@@ -51,6 +53,8 @@ export interface ApiOptions {
 	/** The built UI; undefined when there is none. */
 	readonly uiDirectory: string | undefined;
 	readonly ingestAddresses: IngestAddresses;
+	/** The control plane in this process; undefined when there is none. */
+	readonly mesh?: MeshStateSource | undefined;
 	/** Epoch ms. */
 	readonly now: () => number;
 	readonly log: ApiLog;
@@ -108,6 +112,7 @@ export async function startApi(options: ApiOptions): Promise<RunningApi> {
 	await app.register(async (scope) => {
 		installAuth(scope, options.readTokens);
 		addStatusRoutes(scope, options.status, () => ({ ...options.ingestAddresses, http: state.address }));
+		addMeshRoutes(scope, options.mesh);
 		scope.get("/api/*", (request) => {
 			throw notFound(request);
 		});

@@ -2,6 +2,7 @@
 import type { DefineCommand } from "./command.ts";
 import { collect } from "./command.ts";
 import { EXIT_OK } from "./context.ts";
+import { kebabNames } from "./settings/flag-names.ts";
 import { OPTIONS } from "./settings/options.ts";
 import { helpOf } from "./settings/reference.ts";
 
@@ -40,10 +41,3 @@ export const define: DefineCommand = (command, context, finish) => {
 		finish(await serve(loaded.settings, context));
 	});
 };
-
-/** Commander turns `--otlp-grpc` into `otlpGrpc`; settings go by the one name they have everywhere. */
-function kebabNames(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
-	return Object.fromEntries(
-		Object.entries(values).map(([name, value]) => [name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`), value]),
-	);
-}

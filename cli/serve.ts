@@ -12,12 +12,15 @@ import type { Scraper } from "../collector/scrape/scraper.ts";
 import { startApi } from "../api/server.ts";
 import type { RunningApi } from "../api/server.ts";
 import type { ServerStatus } from "../model/status.ts";
+import { controlStateDirectory } from "./mesh/state-directory.ts";
+import type { ControlPlane } from "../control-plane/control-plane.ts";
 import { buildUiIfStale } from "../ui/build.ts";
 import { CommandError, EXIT_FAILURE, EXIT_OK, messageOf } from "./context.ts";
 import type { CliContext } from "./context.ts";
 import type { Phase, SelfTelemetry } from "./self-telemetry.ts";
 import { openRunningStore } from "./serve/running-store.ts";
 import type { RunningStore } from "./serve/running-store.ts";
+import { endSignal } from "./serve/end-signal.ts";
 import { createLog } from "./serve/log.ts";
 import type { Log } from "./serve/log.ts";
 import { bindFailure } from "./serve/bind-failure.ts";
@@ -49,31 +52,14 @@ export async function serve(settings: Settings, context: CliContext): Promise<nu
 	return reason instanceof Error ? EXIT_FAILURE : EXIT_OK;
 }
 
-/** Ctrl-C under npm arrives twice, from the terminal and from npm; only a signal after this is a second one of the person's. */
-const SAME_SIGNAL_MS = 500;
-
-/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
-function endSignal(log: Log): Promise<NodeJS.Signals> {
-	return new Promise((resolve) => {
-		let firstMs: number | undefined;
-		const onSignal = (signal: NodeJS.Signals): void => {
-			firstMs ??= performance.now();
-			if (performance.now() - firstMs > SAME_SIGNAL_MS) {
-				log.warn({ signal }, "second signal; ending at once");
-				process.exit(signal === "SIGINT" ? 130 : 143);
-			}
-			resolve(signal);
-		};
-		process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
-	});
-}
-
 interface Server {
 	readonly addresses: {
 		readonly http: string;
 		readonly otlpGrpc?: string;
 		readonly otlpHttp?: string;
 		readonly zipkin?: string;
+		/** Where proxies of the mesh connect. */
+		readonly control?: string;
 	};
 	/** Resolves, never rejects, when the store can no longer go on. */
 	readonly failed: Promise<Error>;
@@ -120,8 +106,10 @@ async function startServer(settings: Settings, context: CliContext, log: Log): P
 		opened.push(() => receivers.close(0));
 		state.scraper = scrape(settings, store.sink, context, log);
 		opened.push(async () => state.scraper?.close());
-		const api = await phase("bind api", bindApi(settings, store, status, uiDirectory, receivers, context, log));
-		bound = { http: api.address, ...receivers.addresses };
+		const control = await phase("start control plane", startControl(settings, context, log));
+		if (control !== undefined) opened.push(() => control.close());
+		const api = await phase("bind api", bindApi(settings, store, status, uiDirectory, receivers, control, context, log));
+		bound = { http: api.address, ...receivers.addresses, ...(control && { control: control.address }) };
 		telemetry?.observeApi(Number(api.address.slice(api.address.lastIndexOf(":") + 1)));
 		telemetry?.recordStart(phases);
 		state.ready = true;
@@ -132,7 +120,7 @@ async function startServer(settings: Settings, context: CliContext, log: Log): P
 				state.ready = false;
 				// Our own telemetry may go to our own receivers, so it ends before they do; nothing is owed to anybody meanwhile.
 				await Promise.all([state.scraper?.close(), telemetry?.shutdown()]);
-				await Promise.all([receivers.close(GRACE_MS), api.close(GRACE_MS)]);
+				await Promise.all([receivers.close(GRACE_MS), api.close(GRACE_MS), control?.close()]);
 				await store.close();
 			},
 		};
@@ -197,12 +185,24 @@ function scrape(settings: Settings, sink: IngestSink, context: CliContext, log: 
 	});
 }
 
+/** Loaded only where there is a mesh: its certificate library takes 25 MB. */
+async function startControl(settings: Settings, context: CliContext, log: Log): Promise<ControlPlane | undefined> {
+	if (settings.mesh === undefined) return undefined;
+	const { runControlPlane } = await import("./mesh/running-control-plane.ts");
+	try {
+		return await runControlPlane(settings.mesh, controlStateDirectory(settings.dataDirectory), context.nowMs, log);
+	} catch (error) {
+		throw bindFailure(error, settings);
+	}
+}
+
 function bindApi(
 	settings: Settings,
 	store: RunningStore,
 	status: () => Promise<ServerStatus>,
 	uiDirectory: string | undefined,
 	receivers: Receivers,
+	mesh: ControlPlane | undefined,
 	context: CliContext,
 	log: Log,
 ): Promise<RunningApi> {
@@ -220,6 +220,7 @@ function bindApi(
 				: { certPem: tls.cert, keyPem: tls.key, clientCaPem: readTokens.length > 0 ? undefined : tls.clientCa },
 		uiDirectory,
 		ingestAddresses: receivers.addresses,
+		mesh,
 		now: context.nowMs,
 		log,
 	});

@@ -24,6 +24,14 @@ export interface TlsSettings {
 	readonly clientCa: string | undefined;
 }
 
+export interface MeshSettings {
+	/** Of mesh.yaml, or of a directory; absolute. */
+	readonly path: string;
+	readonly control: ListenAddress;
+	readonly trustDomain: string;
+	readonly certTtlMs: number;
+}
+
 export interface Settings {
 	/** Absolute. */
 	readonly dataDirectory: string;
@@ -44,6 +52,8 @@ export interface Settings {
 	readonly maxRecordBytes: number;
 	readonly queueBytes: number;
 	readonly scrape: readonly ScrapeTarget[];
+	/** The control plane; undefined when none runs. */
+	readonly mesh: MeshSettings | undefined;
 	readonly readers: number;
 	readonly logLevel: LogLevel;
 	/** Endpoint for our own telemetry; undefined when off. */
@@ -135,6 +145,7 @@ export function loadSettings(input: SettingsInput): LoadedSettings {
 		maxRecordBytes: complete["max-record"],
 		queueBytes: complete["queue-bytes"],
 		scrape: complete.scrape ?? [],
+		mesh: complete.mesh === undefined ? undefined : meshOf(complete, complete.mesh),
 		readers: complete.readers,
 		logLevel: complete["log-level"],
 		selfTelemetry: disabled ? undefined : unlessOff(complete["self-telemetry"]),
@@ -157,6 +168,15 @@ export function loadDataDirectory(input: SettingsInput): string {
 	const fromFlags = readFlagLayer(input.flags, []).layer.get("data");
 	if (faults.length > 0) throw new SettingsError(faults);
 	return resolve((fromFlags ?? fromEnv ?? fromFile ?? defaultsLayer().get("data"))?.texts.at(-1) ?? "");
+}
+
+function meshOf(values: Values, path: string): MeshSettings {
+	return {
+		path: resolve(path),
+		control: values.control,
+		trustDomain: values["trust-domain"],
+		certTtlMs: values["cert-ttl"],
+	};
 }
 
 function readConfig(
@@ -252,13 +272,15 @@ function crossFaults(settings: Settings, at: (name: string) => string): Fault[] 
 		["otlp-grpc", settings.otlpGrpc],
 		["otlp-http", settings.otlpHttp],
 		["zipkin", settings.zipkin],
+		["control", settings.mesh?.control],
 	] as const;
 	for (const [index, [name, address]] of listeners.entries()) {
 		if (address === undefined) continue;
 		const before = listeners.slice(0, index).find(([, earlier]) => earlier !== undefined && overlaps(earlier, address));
 		if (before !== undefined)
 			faults.push({ at: at(name), message: `port ${address.port} is already that of --${before[0]}` });
-		if (settings.insecureBind || isLoopback(address.host)) continue;
+		// Proxies show a token or a certificate on every connection, wherever they come from.
+		if (name === "control" || settings.insecureBind || isLoopback(address.host)) continue;
 		const guarded = name === "http" ? settings.readTokens.length > 0 : settings.ingestTokens.length > 0;
 		if (guarded || settings.tls?.clientCa !== undefined) continue;
 		const tokenFlag = name === "http" ? "--read-token" : "--ingest-token";

@@ -5,18 +5,21 @@
 import { randomBytes } from "node:crypto";
 import type { ControlMessage } from "../model/mesh/control-protocol.ts";
 import { encodeFrame } from "../model/mesh/frames.ts";
-import type { MeshState } from "../model/mesh/mesh-state.ts";
+import { readMeshFiles } from "../model/mesh/mesh-files.ts";
+import type { MeshFiles, PolicyFile, ReadPolicy } from "../model/mesh/mesh-files.ts";
+import type { MeshStateSource } from "../model/mesh/mesh-state.ts";
 import type { StateFolder } from "../model/mesh/state-folder.ts";
 import { openAuthority } from "./ca/authority.ts";
+import { bundleJwks } from "./ca/bundle.ts";
 import { openGrants } from "./join/grants.ts";
 import { clearExpiredTokens, createToken, DEFAULT_TOKEN_TTL_MS } from "./join/tokens.ts";
 import { meshState } from "./mesh-state.ts";
 import { openPolicyBook } from "./policy/policy-book.ts";
-import type { PolicyFile, ReadPolicy } from "./policy/policy-book.ts";
 import { debounce } from "./registry/debounce.ts";
 import { createProxyBook } from "./registry/proxies.ts";
 import { createRegistry } from "./registry/registry.ts";
 import { readMembers, writeMembers } from "./registry/members-file.ts";
+import { ROTATION_REQUEST } from "./rotation-request.ts";
 import { startStreamServer } from "./stream/server.ts";
 import type { StreamTimeouts } from "./stream/server.ts";
 import type { ProxySession, SessionLog } from "./stream/session.ts";
@@ -40,24 +43,15 @@ export interface ControlPlaneOptions {
 	readonly log: SessionLog;
 }
 
-/** Where mesh.yaml comes from: a file, a directory, a test. */
-export interface MeshFiles {
-	/** @throws Error when they cannot be read */
-	read(): readonly PolicyFile[];
-	/** Called some time after each change. */
-	onChange(listener: () => void): () => void;
-}
-
 export interface NewToken {
 	readonly identity: string;
 	readonly services?: readonly string[];
 	readonly ttlMs?: number;
 }
 
-export interface ControlPlane {
+export interface ControlPlane extends MeshStateSource {
 	/** `host:port` as bound. */
 	readonly address: string;
-	state(): MeshState;
 	/** @throws MeshscopeError `invalid_argument` */
 	createToken(request: NewToken): string;
 	/** False while another root is on its way. */
@@ -65,11 +59,9 @@ export interface ControlPlane {
 	close(): Promise<void>;
 }
 
-/** Whoever may write into the state folder asks for a rotation by a file of this name. */
-export const ROTATION_REQUEST = "rotate-root.request";
+const MAX_LOGGED_FAULTS = 20;
 const ENDPOINT_DEBOUNCE_MS = 50;
 const MEMBERS_DEBOUNCE_MS = 500;
-export const DEFAULT_LEAF_TTL_MS = 86_400_000;
 const DEFAULT_LOST_GRACE_MS = 30_000;
 const DEFAULT_ROTATION_GRACE_MS = 300_000;
 
@@ -111,7 +103,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 		},
 	});
 	let policyFrame: Uint8Array | undefined;
-	readMeshFiles();
+	takePolicy();
 
 	const server = await startStreamServer({
 		listen: options.listen,
@@ -130,7 +122,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 		...(options.timeouts === undefined ? {} : { timeouts: options.timeouts }),
 	});
 	const endWatch = options.meshFiles.onChange(() => {
-		if (readMeshFiles()) forEachSession(({ outbox }) => outbox.policyChanged());
+		if (takePolicy()) forEachSession(({ outbox }) => outbox.policyChanged());
 	});
 	let isTicking = false;
 	const timer = setInterval(() => {
@@ -145,6 +137,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 	return {
 		address: server.address,
 		state: () => meshState({ address: server.address, startedAtMs, authority, registry, proxies, policy }),
+		bundleJwks: () => bundleJwks(authority.bundle()),
 		createToken: ({ identity, services = [], ttlMs = DEFAULT_TOKEN_TTL_MS }) =>
 			createToken(state, {
 				...{ identity, services, ttlMs, trustDomain, randomBytes },
@@ -167,22 +160,18 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 	}
 
 	/** True when there is a new version to tell. */
-	function readMeshFiles(): boolean {
-		let read: ReadPolicy;
-		try {
-			read = options.readPolicy(options.meshFiles.read());
-		} catch (error) {
-			const message = error instanceof Error ? error.message : String(error);
-			read = { documents: [], faults: [{ file: "", line: 0, column: 0, path: "", message: `cannot be read: ${message}` }] };
-		}
+	function takePolicy(): boolean {
+		const read = readMeshFiles(options.meshFiles, options.readPolicy);
 		const outcome = policy.submit(read, nowMs());
 		const version = policy.current()?.version ?? "";
 		if (outcome === "rejected")
-			for (const fault of read.faults.slice(0, 20))
+			for (const fault of read.faults.slice(0, MAX_LOGGED_FAULTS))
 				log("warn", "the mesh's policy has a fault; the one before stays", { ...fault, version });
 		if (outcome !== "accepted") return false;
 		policyFrame = undefined;
 		log("info", "the mesh's policy is accepted", { version, documents: read.documents.length });
+		for (const warning of read.warnings.slice(0, MAX_LOGGED_FAULTS))
+			log("warn", "the mesh's policy may not mean what it says", { ...warning });
 		return true;
 	}
 
@@ -220,15 +209,4 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 		if (bundle) bundleChanged();
 		else if (certificates) server.certificatesChanged();
 	}
-}
-
-/** For whoever makes a token beside a control plane that runs elsewhere. @throws MeshscopeError `invalid_argument` */
-export function createTokenInState(
-	state: StateFolder,
-	authority: { readonly trustDomain: string; readonly rootSha256: string },
-	request: NewToken,
-	nowMs: number,
-): string {
-	const { identity, services = [], ttlMs = DEFAULT_TOKEN_TTL_MS } = request;
-	return createToken(state, { identity, services, ttlMs, ...authority, nowMs, randomBytes });
 }

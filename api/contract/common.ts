@@ -18,6 +18,8 @@ export const timeUnixNano = decimalString.meta({
 
 export const epochMs = z.number().meta({ description: "Milliseconds since the Unix epoch.", examples: [1767225600000] });
 
+export const moment = z.string().meta({ description: "RFC 3339, UTC.", examples: ["2026-01-01T12:00:00.000Z"] });
+
 export const traceIdText = z
 	.string()
 	.regex(/^[0-9a-f]{32}$/)

@@ -4,6 +4,14 @@
  */
 import type * as z from "zod";
 import { logQuery, logSearchAnswer } from "./logs.ts";
+import {
+	meshAnswer,
+	meshCertificatesAnswer,
+	meshInstancesAnswer,
+	meshPolicyAnswer,
+	meshProxiesAnswer,
+	meshServicesAnswer,
+} from "./mesh.ts";
 import { metricPointAnswer, metricPointQuery, metricSeriesAnswer, metricSeriesQuery } from "./metrics.ts";
 import { operationsAnswer, servicePath, servicesAnswer } from "./services.ts";
 import { probeAnswer, statusAnswer } from "./status.ts";
@@ -42,6 +50,8 @@ export interface RouteContract {
 }
 
 const SEARCH_ERRORS = ["invalid_argument", "query_too_broad", "query_timeout", "overloaded"] as const;
+
+const MESH_ERRORS = ["no_control_plane"] as const;
 
 export const ROUTES = {
 	trace: {
@@ -141,6 +151,49 @@ export const ROUTES = {
 		query: metricPointQuery,
 		answer: metricPointAnswer,
 		errors: SEARCH_ERRORS,
+	},
+	mesh: {
+		path: "/api/v1/mesh",
+		summary: "The own mesh in figures",
+		description: "Of the control plane that runs in this server; without one, each of these calls is `no_control_plane`.",
+		answer: meshAnswer,
+		errors: MESH_ERRORS,
+	},
+	meshServices: {
+		path: "/api/v1/mesh/services",
+		summary: "Services of the own mesh",
+		answer: meshServicesAnswer,
+		errors: MESH_ERRORS,
+	},
+	meshInstances: {
+		path: "/api/v1/mesh/instances",
+		summary: "Instances of the own mesh, with their health",
+		answer: meshInstancesAnswer,
+		errors: MESH_ERRORS,
+	},
+	meshProxies: {
+		path: "/api/v1/mesh/proxies",
+		summary: "Proxies, and which policy each runs",
+		answer: meshProxiesAnswer,
+		errors: MESH_ERRORS,
+	},
+	meshCertificates: {
+		path: "/api/v1/mesh/certificates",
+		summary: "Certificates of the own mesh, by their end",
+		answer: meshCertificatesAnswer,
+		errors: MESH_ERRORS,
+	},
+	meshPolicy: {
+		path: "/api/v1/mesh/policy",
+		summary: "The policy in force, and what was refused since",
+		answer: meshPolicyAnswer,
+		errors: MESH_ERRORS,
+	},
+	meshBundle: {
+		path: "/api/v1/mesh/bundle",
+		summary: "The roots to trust, as a SPIFFE bundle (JWK set)",
+		answer: "application/json",
+		errors: MESH_ERRORS,
 	},
 	status: {
 		path: "/api/v1/status",

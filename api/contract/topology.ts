@@ -2,11 +2,9 @@
 import * as z from "zod";
 import { NODE_KINDS } from "../../model/topology/endpoint.ts";
 import { EVIDENCES, MTLS_STATUSES, OUTCOMES, PROTOCOLS, REPORTERS, UNITS, VERIFICATIONS } from "../../model/topology/series.ts";
-import { CAPS, commonQuery, text, traceIdText } from "./common.ts";
+import { CAPS, commonQuery, moment, text, traceIdText } from "./common.ts";
 
 export const GROUPINGS = ["service", "namespace", "workload"] as const;
-
-const moment = z.string().meta({ description: "RFC 3339, UTC.", examples: ["2026-01-01T12:00:00.000Z"] });
 
 const range = {
 	from: commonQuery.from.meta({

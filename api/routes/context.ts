@@ -62,6 +62,12 @@ export function sendJson(reply: FastifyReply, answer: unknown): FastifyReply {
 		.send(JSON.stringify(answer, exactNumbers));
 }
 
+/** As answers write times. */
+export function momentOf(ms: number): string {
+	// A certificate may claim to be valid for longer than a Date can tell.
+	return new Date(Math.min(Math.max(ms, -8.64e15), 8.64e15)).toISOString();
+}
+
 /** JSON knows neither NaN nor infinities, which telemetry does; OTLP JSON writes them as strings. */
 function exactNumbers(_key: string, value: unknown): unknown {
 	if (typeof value === "bigint") return value.toString();

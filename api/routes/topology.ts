@@ -18,7 +18,7 @@ import {
 	type ServiceTrafficAnswer,
 } from "../contract/topology.ts";
 import { durationParameter, oneOf, type Parameters, timeRange } from "../query.ts";
-import { addRoute, ask, type RouteContext, sendJson } from "./context.ts";
+import { addRoute, ask, momentOf, type RouteContext, sendJson } from "./context.ts";
 
 const MS_NS = 1_000_000n;
 const STEP_MS = 10_000;
@@ -166,11 +166,6 @@ function stepMsOf(parameters: Parameters): number | undefined {
 	throw new MeshscopeError("invalid_argument", "`step` takes whole tens of seconds, such as 10s, 1m or 1h", {
 		details: { parameter: "step" },
 	});
-}
-
-function momentOf(ms: number): string {
-	// A certificate may claim to be valid for longer than a Date can tell.
-	return new Date(Math.min(Math.max(ms, -8.64e15), 8.64e15)).toISOString();
 }
 
 function windowAnswer({ fromMs, toMs, resolutionMs, flushedMs }: TopologyWindow): GraphAnswer["window"] {

@@ -12,6 +12,7 @@ export function bindFailure(error: unknown, settings: Settings): unknown {
 		["--otlp-grpc", settings.otlpGrpc],
 		["--otlp-http", settings.otlpHttp],
 		["--zipkin", settings.zipkin],
+		["--control", settings.mesh?.control],
 	] as const;
 	const found = listeners.find(([, address]) => address !== undefined && address.port === system.port);
 	if (found?.[1] === undefined) return error;

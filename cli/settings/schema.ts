@@ -2,6 +2,7 @@
  * What each setting may hold: zod schemas from the texts of one layer to values, with every problem named after its option.
  */
 import { z } from "zod";
+import { trustDomainProblem } from "../../model/mesh/policy/spiffe.ts";
 import { parseScrape } from "./scrape.ts";
 import type { Fault, Layer } from "./sources.ts";
 import { parseAddress, parseBoolean, parseCount, parseDurationMs, parseSize } from "./values.ts";
@@ -83,6 +84,17 @@ const COMPLETE_SCHEMA = z.object({
 	"max-record": size(1024, 1024 * MIB),
 	"queue-bytes": size(MIB, 64 * 1024 * MIB),
 	scrape: z.array(read(parseScrape)).transform((groups) => groups.flat()),
+	mesh: single(notEmpty),
+	control: single(read(parseAddress)),
+	"trust-domain": single(
+		z
+			.string()
+			.refine(
+				(name) => trustDomainProblem(name) === undefined,
+				"must be lower-case letters, digits, dots, dashes and underscores, like cluster.local",
+			),
+	),
+	"cert-ttl": duration("1s", "90d"),
 	readers: count(1, 64),
 	window: duration("1s", "7d"),
 	"log-level": single(
@@ -108,6 +120,7 @@ type Optional =
 	| "tls-key"
 	| "tls-client-ca"
 	| "allow-host"
+	| "mesh"
 	| "scrape";
 type All = z.output<typeof COMPLETE_SCHEMA>;
 export type Values = Omit<All, Optional> & Partial<Pick<All, Optional>>;

@@ -76,7 +76,7 @@ export async function openAuthority(options: AuthorityOptions): Promise<Authorit
 	let longestLeafMs = Math.max(leafTtlMs, stored?.longestLeafMs ?? 0);
 	let own: readonly ServerCertificate[] = [];
 	if (stored === undefined) roots = [{ ...(await createRoot(trustDomain, rootTtlMs, nowMs())), stage: "active" }];
-	else roots = stored.roots.map((root) => ({ ...root, ...rootOf(root) }));
+	else roots = stored.roots.map(stagedOf);
 	if (stored?.longestLeafMs !== longestLeafMs) save();
 	await renewOwn();
 
@@ -154,20 +154,25 @@ export async function openAuthority(options: AuthorityOptions): Promise<Authorit
 	}
 }
 
-/** The root that a token has to name, for whoever makes tokens beside a running control plane. */
-export function storedPinSha256(state: StateFolder): string | undefined {
-	const text = state.read(STATE_FILE);
-	if (text === undefined) return undefined;
-	return activeRoot((JSON.parse(text) as Stored).roots.map((root) => ({ ...root, ...rootOf(root) }))).sha256;
+/** What a token has to name, for whoever makes one beside a running control plane. @throws MeshscopeError `state_unsafe` */
+export function storedAuthority(state: StateFolder): { readonly trustDomain: string; readonly rootSha256: string } | undefined {
+	const stored = readStored(state);
+	if (stored === undefined) return undefined;
+	return { trustDomain: stored.trustDomain, rootSha256: activeRoot(stored.roots.map(stagedOf)).sha256 };
 }
 
-function readStored(state: StateFolder, trustDomain: string): Stored | undefined {
+function stagedOf(root: Stored["roots"][number]): StagedRoot {
+	return { ...root, ...rootOf(root) };
+}
+
+/** @param trustDomain that it must have; undefined for any */
+function readStored(state: StateFolder, trustDomain?: string): Stored | undefined {
 	const text = state.read(STATE_FILE);
 	if (text === undefined) return undefined;
 	let stored: Stored;
 	try {
 		stored = JSON.parse(text) as Stored;
-		activeRoot(stored.roots.map((root) => ({ ...root, ...rootOf(root) })));
+		activeRoot(stored.roots.map(stagedOf));
 	} catch (error) {
 		throw new MeshscopeError(
 			"state_unsafe",
@@ -175,7 +180,7 @@ function readStored(state: StateFolder, trustDomain: string): Stored | undefined
 			{ cause: error },
 		);
 	}
-	if (stored.trustDomain === trustDomain) return stored;
+	if (trustDomain === undefined || stored.trustDomain === trustDomain) return stored;
 	throw new MeshscopeError(
 		"state_unsafe",
 		`the control plane's state is of trust domain ${stored.trustDomain}, not ${trustDomain}; choose another state directory or trust domain`,

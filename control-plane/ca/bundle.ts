@@ -8,8 +8,10 @@ export interface TrustBundle {
 	readonly rootsPem: readonly string[];
 }
 
-/** @param refreshHintSeconds how often a consumer should look again */
-export function bundleJwks(bundle: TrustBundle, refreshHintSeconds: number): Readonly<Record<string, unknown>> {
+/** How often a consumer should look again: a new root is in the bundle for five minutes before it signs. */
+const REFRESH_HINT_SECONDS = 60;
+
+export function bundleJwks(bundle: TrustBundle): Readonly<Record<string, unknown>> {
 	return {
 		keys: bundle.rootsPem.map((pem) => {
 			const certificate = new X509Certificate(pem);
@@ -17,6 +19,6 @@ export function bundleJwks(bundle: TrustBundle, refreshHintSeconds: number): Rea
 			return { kty, use: "x509-svid", crv, x, y, x5c: [certificate.raw.toString("base64")] };
 		}),
 		spiffe_sequence: bundle.sequence,
-		spiffe_refresh_hint: refreshHintSeconds,
+		spiffe_refresh_hint: REFRESH_HINT_SECONDS,
 	};
 }

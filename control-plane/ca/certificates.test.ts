@@ -96,9 +96,9 @@ test(
 
 test("the bundle is a JWK set with one x509-svid key a root", async () => {
 	const roots = [await createRoot("a.test", 60_000, NOW_MS), await createRoot("a.test", 60_000, NOW_MS)];
-	const jwks = bundleJwks({ trustDomain: "a.test", sequence: 7, rootsPem: roots.map(({ certPem }) => certPem) }, 300);
+	const jwks = bundleJwks({ trustDomain: "a.test", sequence: 7, rootsPem: roots.map(({ certPem }) => certPem) });
 	assert.equal(jwks["spiffe_sequence"], 7);
-	assert.equal(jwks["spiffe_refresh_hint"], 300);
+	assert.equal(jwks["spiffe_refresh_hint"], 60);
 	const keys = jwks["keys"] as readonly Record<string, unknown>[];
 	assert.equal(keys.length, 2);
 	for (const [index, key] of keys.entries()) {

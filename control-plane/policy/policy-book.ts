@@ -3,20 +3,10 @@
  * becomes a version, so it never reaches a proxy; the one before stays, over restarts too.
  */
 import { createHash } from "node:crypto";
-import type { PolicyFault, PolicySnapshot } from "../../model/mesh/control-protocol.ts";
+import type { PolicySnapshot } from "../../model/mesh/control-protocol.ts";
+import type { ReadPolicy } from "../../model/mesh/mesh-files.ts";
 import type { RejectedPolicy } from "../../model/mesh/mesh-state.ts";
 import type { StateFolder } from "../../model/mesh/state-folder.ts";
-
-export interface PolicyFile {
-	readonly name: string;
-	readonly text: string;
-}
-
-/** What reading mesh files comes to: documents to push, or what is wrong with them. */
-export interface ReadPolicy {
-	readonly documents: PolicySnapshot["documents"];
-	readonly faults: readonly PolicyFault[];
-}
 
 export interface PolicyBook {
 	/** Undefined until the first one without faults. */
@@ -50,7 +40,13 @@ export function openPolicyBook(state: StateFolder): PolicyBook {
 				.update(JSON.stringify(documents.map(({ value }) => value)))
 				.digest("hex");
 			if (hash === stored?.hash) return "unchanged";
-			stored = { version: nextVersion(stored?.version), hash, documents, acceptedAtMs: nowMs };
+			stored = {
+				version: nextVersion(stored?.version),
+				hash,
+				// Readers may leave more on a document than is told.
+				documents: documents.map(({ line, file, value }) => ({ line, file, value })),
+				acceptedAtMs: nowMs,
+			};
 			state.write(STATE_FILE, JSON.stringify(stored));
 			return "accepted";
 		},

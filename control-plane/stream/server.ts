@@ -58,7 +58,6 @@ const DEFAULT_TIMEOUTS: StreamTimeouts = { helloMs: 10_000, pingEveryMs: 15_000,
 const MAX_CONNECTIONS = 10_000;
 /** Connections that have not shown who they are. */
 const MAX_STRANGERS = 256;
-const BUNDLE_REFRESH_SECONDS = 300;
 
 interface Connection {
 	readonly http: ServerHttp2Session;
@@ -163,7 +162,7 @@ export async function startStreamServer(options: StreamServerOptions): Promise<S
 			if (connection.session === undefined) void converse(connection, stream);
 			else refuse(stream, new MeshscopeError("protocol_violation", "a connection carries one proxy stream"));
 		} else if (path === BUNDLE_PATH && method === "GET") {
-			const text = JSON.stringify(bundleJwks(authority.bundle(), BUNDLE_REFRESH_SECONDS));
+			const text = JSON.stringify(bundleJwks(authority.bundle()));
 			stream.respond({ ":status": 200, "content-type": "application/json", "cache-control": "no-cache" });
 			stream.end(text);
 		} else {

@@ -103,4 +103,6 @@ export interface RejectedPolicy {
 /** Where an API gets it from. */
 export interface MeshStateSource {
 	state(): MeshState;
+	/** The trust bundle as a JWK set (SPIFFE Trust Domain and Bundle, section 4). */
+	bundleJwks(): Readonly<Record<string, unknown>>;
 }

@@ -12,8 +12,8 @@ export interface EndpointKeeper extends EndpointSource {
 	close(): void;
 }
 
-/** Endpoints change in bursts, and the disk needs only the outcome. */
-const SAVE_AFTER_MS = 1_000;
+/** Endpoints change in bursts and the disk needs only the outcome; a write holds up the requests of its moment. */
+const SAVE_AFTER_MS = 5_000;
 
 export function createEndpointKeeper(saved: SavedState, timers: Timers, log: ControlLog): EndpointKeeper {
 	const listening = listeners<readonly ServiceEndpoints[]>(log);

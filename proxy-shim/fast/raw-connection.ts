@@ -131,7 +131,7 @@ export function createRawConnection(facts: UpstreamConnection, idleTimeoutMs: nu
 		exchange.head = head;
 		if (head.keepAliveSeconds !== undefined)
 			usableUntilMs = performance.now() + Math.max(0, head.keepAliveSeconds * 1_000 - KEEP_ALIVE_MARGIN_MS);
-		exchange.sink.onHead(head.status, head.reason, sortResponseHeaders(head.fields));
+		exchange.sink.onHead(head.status, head.reason, sortResponseHeaders(head.fields), false);
 		if (current !== exchange) return;
 		if (head.framing.kind === "length") exchange.remaining = head.framing.bytes;
 		if (head.framing.kind === "chunked") exchange.chunks = createChunkedReader((slice) => give(exchange, slice));

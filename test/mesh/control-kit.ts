@@ -3,8 +3,8 @@ import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { startControlPlane } from "../../control-plane/control-plane.ts";
 import type { ControlPlane, ControlPlaneOptions } from "../../control-plane/control-plane.ts";
-import type { PolicyFile, ReadPolicy } from "../../control-plane/policy/policy-book.ts";
 import type { Registration } from "../../model/mesh/control-protocol.ts";
+import type { PolicyFile, ReadPolicy } from "../../model/mesh/mesh-files.ts";
 import type { Workload } from "../../model/mesh/proxy-config.ts";
 import { memoryStateFolder } from "../../model/mesh/state-folder.ts";
 import type { StateFolder } from "../../model/mesh/state-folder.ts";
@@ -72,7 +72,7 @@ export function readJsonLines(files: readonly PolicyFile[]): ReadPolicy {
 			}
 		}
 	}
-	return { documents, faults };
+	return { documents, faults, warnings: [] };
 }
 
 export function workload(serviceAccount: string, instanceId = `${serviceAccount}-1`, service = serviceAccount): Workload {

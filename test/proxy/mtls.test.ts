@@ -6,7 +6,7 @@ import type { InboundConfig, MtlsMode } from "../../model/mesh/proxy-config.ts";
 import { createMemoryIdentity } from "../../proxy-shim/tls/memory-identity.ts";
 import { makeAuthority, makeIdentity } from "./identities.ts";
 import { inboundConfig, pair, startApp, until } from "./rig.ts";
-import type { Cleanup, until } from "./rig.ts";
+import type { Cleanup } from "./rig.ts";
 
 const WEB = "spiffe://cluster.local/ns/shop/sa/web";
 const ORDERS = "spiffe://cluster.local/ns/shop/sa/orders";

@@ -8,7 +8,6 @@
 import { connect as connectHttp2, constants } from "node:http2";
 import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import type { HopSink, HopTls } from "../telemetry/hop.ts";
 import { createClientTls } from "../tls/client.ts";
 import { TlsFailure } from "../tls/failure.ts";
@@ -42,7 +41,7 @@ export interface TunnelRequest {
 	readonly principal: string | undefined;
 }
 
-type Callback = (error: Error | undefined, stream: Duplex | undefined) => void;
+type Callback = (error: Error | undefined, stream: Socket | undefined) => void;
 
 export interface HboneClient {
 	/** Calls back once; `peerTls` of the stream tells the tunnel's identities. The returned function gives up. */
@@ -364,7 +363,7 @@ function keyOf(request: TunnelRequest): string {
 	return `${request.hboneAddress}|${request.principal ?? ""}`;
 }
 
-function settle(waiter: Waiter, error: Error | undefined, stream: Duplex | undefined): void {
+function settle(waiter: Waiter, error: Error | undefined, stream: Socket | undefined): void {
 	if (waiter.done) {
 		stream?.destroy();
 		return;

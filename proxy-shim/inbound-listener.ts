@@ -5,11 +5,12 @@
 import type { Socket } from "node:net";
 import type { MtlsMode } from "../model/mesh/proxy-config.ts";
 import { authorize } from "./authz/authorize.ts";
-import type { CallerConnection } from "./http/downstream.ts";
+import type { CallerConnection, Downstream } from "./http/downstream.ts";
 import { callerIdentity, callerOf } from "./http/inbound.ts";
 import type { InboundHandler, InboundParts, InboundPort } from "./http/inbound.ts";
 import { mtlsModeOf } from "./http/record.ts";
 import { createHttpServer } from "./http/server.ts";
+import type { Tier } from "./http/server.ts";
 import { carryTcp } from "./tcp/exchange.ts";
 import { listen } from "./tcp/listener.ts";
 import type { ListenAddress } from "./tcp/listener.ts";
@@ -33,6 +34,7 @@ export interface ProxyListener {
 export interface InboundListenerParts extends InboundParts {
 	readonly identity: IdentitySource | undefined;
 	readonly onExchange: InboundHandler;
+	readonly tier: Tier;
 	readonly epochMs: () => number;
 }
 
@@ -49,10 +51,8 @@ export async function startInboundListener(
 	const isTcp = port.protocol === "tcp";
 	const sockets = new Set<Socket>();
 	let tcpActive = 0;
-	const http = createHttpServer({
-		onExchange: (down) => parts.onExchange(down, port),
-		onMalformed() {},
-	});
+	const handlers = { onExchange: (down: Downstream) => parts.onExchange(down, port), onMalformed() {} };
+	const http = createHttpServer(handlers, parts.tier);
 	const secure = { strict: serverTls(true), permissive: serverTls(false) };
 
 	function serverTls(requireClientCertificate: boolean): ServerTls | undefined {

@@ -2,7 +2,9 @@
 import type { Socket } from "node:net";
 import type { FixedDestination, OutboundHandler, OutboundParts } from "./http/outbound.ts";
 import { clusterLabel } from "./http/outbound.ts";
+import type { Downstream } from "./http/downstream.ts";
 import { createHttpServer } from "./http/server.ts";
+import type { Tier } from "./http/server.ts";
 import { NO_PEER } from "./http/record.ts";
 import { connectionOf } from "./inbound-listener.ts";
 import type { ProxyListener } from "./inbound-listener.ts";
@@ -16,6 +18,7 @@ import type { Cluster } from "./upstream/cluster.ts";
 
 export interface OutboundListenerParts extends OutboundParts {
 	readonly onExchange: OutboundHandler;
+	readonly tier: Tier;
 }
 
 const SNIFF_TIMEOUT_MS = 10_000;
@@ -30,10 +33,8 @@ export async function startOutboundListener(
 	const sockets = new Set<Socket>();
 	const app = plaintextTls("loopback");
 	let tcpActive = 0;
-	const http = createHttpServer({
-		onExchange: (down) => parts.onExchange(down, fixed),
-		onMalformed() {},
-	});
+	const handlers = { onExchange: (down: Downstream) => parts.onExchange(down, fixed), onMalformed() {} };
+	const http = createHttpServer(handlers, parts.tier);
 
 	/** By the configuration of this moment: `tcp` where the destination has TCP routes or a port of that kind. */
 	function protocolOf(to: FixedDestination): "http" | "tcp" | "unknown" {

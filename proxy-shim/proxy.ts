@@ -11,6 +11,7 @@ import type { FixedDestination } from "./http/outbound.ts";
 import { outboundPolicy } from "./http/plan.ts";
 import type { Clock } from "./http/record.ts";
 import type { Tracing } from "./http/trace.ts";
+import type { Tier } from "./http/server.ts";
 import { startInboundListener } from "./inbound-listener.ts";
 import type { ProxyListener } from "./inbound-listener.ts";
 import { startOutboundListener } from "./outbound-listener.ts";
@@ -50,6 +51,8 @@ export interface ProxyParts {
 	readonly clock: Clock;
 	readonly random: () => number;
 	readonly resolve?: Resolve;
+	/** Default `fast`. */
+	readonly tier?: Tier;
 }
 
 export interface Proxy {
@@ -78,7 +81,8 @@ export async function startProxy(settings: ProxySettings, initial: ProxyConfig, 
 	const { clock, random, sink, tracing, identity } = parts;
 	const local = settings.workload;
 	const epochMs = (): number => clock.epochMs();
-	const clusterParts = { random, nowMs: () => clock.nowMs(), events: sink };
+	const tier = parts.tier ?? "fast";
+	const clusterParts = { random, nowMs: () => clock.nowMs(), events: sink, tier };
 	const clusters = createClusterSet({
 		...clusterParts,
 		...(parts.resolve === undefined ? {} : { resolve: parts.resolve }),
@@ -133,7 +137,8 @@ export async function startProxy(settings: ProxySettings, initial: ProxyConfig, 
 		clock,
 		random,
 		sink,
-		mayPassThrough: (host: string, port: number) => !outbound.some((own) => own.address.port === port && isOwnHost(host, own.address.host)),
+		mayPassThrough: (host: string, port: number) =>
+			!outbound.some((own) => own.address.port === port && isOwnHost(host, own.address.host)),
 	};
 	const onOutbound = createOutbound(outboundParts);
 
@@ -141,7 +146,7 @@ export async function startProxy(settings: ProxySettings, initial: ProxyConfig, 
 		for (const { listen, app, servicePort, protocol } of settings.inbound) {
 			const port: InboundPort = { servicePort, appPort: app.port, protocol, app: appCluster(app) };
 			inbound.push(
-				await startInboundListener(listen, port, { ...inboundParts, identity, onExchange: onInbound, epochMs }),
+				await startInboundListener(listen, port, { ...inboundParts, identity, onExchange: onInbound, epochMs, tier }),
 			);
 		}
 		const wanted = [
@@ -149,7 +154,7 @@ export async function startProxy(settings: ProxySettings, initial: ProxyConfig, 
 			...settings.upstreams.map(({ listen, host, port }) => ({ listen, fixed: { host: host.toLowerCase(), port } })),
 		];
 		for (const { listen, fixed } of wanted) {
-			outbound.push(await startOutboundListener(listen, fixed, { ...outboundParts, onExchange: onOutbound }));
+			outbound.push(await startOutboundListener(listen, fixed, { ...outboundParts, onExchange: onOutbound, tier }));
 		}
 	} catch (error) {
 		closeAll();
@@ -205,5 +210,7 @@ export async function startProxy(settings: ProxySettings, initial: ProxyConfig, 
 }
 
 function isOwnHost(host: string, bound: string): boolean {
-	return host === bound || host === "localhost" || host === "::1" || host.startsWith("127.") || host === "0.0.0.0" || host === "::";
+	return (
+		host === bound || host === "localhost" || host === "::1" || host.startsWith("127.") || host === "0.0.0.0" || host === "::"
+	);
 }

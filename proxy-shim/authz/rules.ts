@@ -24,18 +24,30 @@ interface Clause {
 	readonly test: Test;
 }
 
-export function compileRule(rule: AuthorizationRule, action: "deny" | "allow" | "audit"): CompiledRule {
+type Action = "deny" | "allow" | "audit";
+
+/** One kind of attribute: which values it understands, and the test they make. */
+interface Attribute {
+	readonly httpOnly: boolean;
+	readonly understands?: (value: string) => boolean;
+	readonly compile: (values: readonly string[]) => Test;
+}
+
+export function compileRule(rule: AuthorizationRule, action: Action): CompiledRule {
 	const result: AuthorizationResult = { decision: action, policy: rule.policy, audited: [] };
-	const from = rule.from.map(sourceClauses);
-	const to = rule.to.map(operationClauses);
-	const when = rule.when.map(conditionClause);
-	const everything = [...from, ...to, when].flat();
+	const from = rule.from.map((source) => sourceClauses(source, action));
+	const to = rule.to.map((operation) => operationClauses(operation, action));
+	const when = rule.when.flatMap((condition) => conditionClauses(condition, action));
 	const asHttp = compileParts(from, to, when);
 	let asTcp: Test;
-	if (!everything.some((clause) => clause.httpOnly)) asTcp = asHttp;
-	else if (action === "allow") asTcp = () => false;
+	if (![...from, ...to, when].flat().some((clause) => clause.httpOnly)) asTcp = asHttp;
+	else if (action === "allow") asTcp = never;
 	else asTcp = compileParts(from.map(withoutHttp), to.map(withoutHttp), withoutHttp(when));
 	return { result, matches: (request) => (request.method === "" ? asTcp(request) : asHttp(request)) };
+}
+
+function never(): boolean {
+	return false;
 }
 
 function withoutHttp(clauses: readonly Clause[]): readonly Clause[] {
@@ -74,33 +86,42 @@ function anyOf(tests: readonly Test[]): Test {
 	};
 }
 
-function sourceClauses(source: AuthorizationSource): readonly Clause[] {
+function sourceClauses(source: AuthorizationSource, action: Action): readonly Clause[] {
 	return [
-		...clause(source.principals, source.notPrincipals, false, principalTest),
-		...clause(source.namespaces, source.notNamespaces, false, namespaceTest),
-		...clause(source.ipBlocks, source.notIpBlocks, false, (blocks) => blockTest(blocks, sourceIpOf)),
+		...clausesOf(PRINCIPAL, source.principals, source.notPrincipals, action),
+		...clausesOf(NAMESPACE, source.namespaces, source.notNamespaces, action),
+		...clausesOf(SOURCE_IP, source.ipBlocks, source.notIpBlocks, action),
 	];
 }
 
-function operationClauses(operation: AuthorizationOperation): readonly Clause[] {
+function operationClauses(operation: AuthorizationOperation, action: Action): readonly Clause[] {
 	return [
-		...clause(operation.ports, operation.notPorts, false, portTest),
-		...clause(operation.methods, operation.notMethods, true, methodTest),
-		...clause(operation.paths, operation.notPaths, true, pathTest),
-		...clause(operation.hosts, operation.notHosts, true, hostTest),
+		...clausesOf(PORT, operation.ports, operation.notPorts, action),
+		...clausesOf(METHOD, operation.methods, operation.notMethods, action),
+		...clausesOf(PATH, operation.paths, operation.notPaths, action),
+		...clausesOf(HOST, operation.hosts, operation.notHosts, action),
 	];
 }
 
-function clause(
+/**
+ * Values that are not understood are refused before a policy gets here. Should one come all the same, an ALLOW rule with it matches
+ * nothing, and a DENY or AUDIT rule leaves it out, as Istio does.
+ */
+function clausesOf(
+	{ httpOnly, understands = () => true, compile }: Attribute,
 	values: readonly string[],
 	notValues: readonly string[],
-	httpOnly: boolean,
-	compile: (values: readonly string[]) => Test,
+	action: Action,
 ): readonly Clause[] {
+	const positive = values.filter(understands);
+	const negative = notValues.filter(understands);
+	if (action === "allow" && positive.length + negative.length < values.length + notValues.length) {
+		return [{ httpOnly, test: never }];
+	}
 	const clauses: Clause[] = [];
-	if (values.length > 0) clauses.push({ httpOnly, test: compile(values) });
-	if (notValues.length > 0) {
-		const test = compile(notValues);
+	if (positive.length > 0) clauses.push({ httpOnly, test: compile(positive) });
+	if (negative.length > 0) {
+		const test = compile(negative);
 		clauses.push({ httpOnly, test: (request) => !test(request) });
 	}
 	return clauses;
@@ -108,9 +129,12 @@ function clause(
 
 const SPIFFE = "spiffe://";
 
+/** Both forms are compared, so that nothing is cut off for each rule. A suffix is the same in both. */
 function principalTest(values: readonly string[]): Test {
-	const bare = compileValues(values.map((value) => (value.startsWith(SPIFFE) ? value.slice(SPIFFE.length) : value)));
-	return ({ principal }) => bare(principal.startsWith(SPIFFE) ? principal.slice(SPIFFE.length) : principal);
+	const bare = values.map((value) => (value.startsWith(SPIFFE) ? value.slice(SPIFFE.length) : value));
+	const withScheme = bare.filter((value) => !value.startsWith("*")).map((value) => SPIFFE + value);
+	const isOne = compileValues([...bare, ...withScheme]);
+	return ({ principal }) => isOne(principal);
 }
 
 function namespaceTest(values: readonly string[]): Test {
@@ -146,18 +170,9 @@ function hostTest(values: readonly string[]): Test {
 	};
 }
 
-function sourceIpOf(request: AuthorizationRequest): string {
-	return request.sourceIp;
-}
-
-function destinationIpOf(request: AuthorizationRequest): string {
-	return request.destinationIp;
-}
-
 /** Requests are decided one after another, so all tests may share it. */
 const scratch = new Uint32Array(4);
 
-/** A block that is none never matches; policies with one are refused before they get here. */
 function blockTest(values: readonly string[], addressOf: (request: AuthorizationRequest) => string): Test {
 	const blocks = values.map(parseIpBlock).filter((block): block is IpBlock => block !== undefined);
 	return (request) => {
@@ -167,38 +182,54 @@ function blockTest(values: readonly string[], addressOf: (request: Authorization
 	};
 }
 
-/** Conditions by key (Istio: Authorization Policy Conditions). */
-function conditionClause(condition: AuthorizationRule["when"][number]): Clause {
-	const { key, values, notValues } = condition;
-	const [isHttpOnly, compile] = conditionTest(key);
-	const clauses = clause(values, notValues, isHttpOnly, compile);
-	return { httpOnly: isHttpOnly, test: allOf(clauses) };
-}
-
-function conditionTest(key: string): readonly [httpOnly: boolean, compile: (values: readonly string[]) => Test] {
-	switch (key) {
-		case "source.ip":
-		// Without trusted proxies in front the connection's peer is the client.
-		case "remote.ip":
-			return [false, (values) => blockTest(values, sourceIpOf)];
-		case "source.namespace":
-			return [false, namespaceTest];
-		case "source.principal":
-			return [false, principalTest];
-		case "destination.ip":
-			return [false, (values) => blockTest(values, destinationIpOf)];
-		case "destination.port":
-			return [false, portTest];
-		case "connection.sni":
-			return [false, (values) => textTest(values, (request) => request.sni)];
-	}
-	const header = /^request\.headers\[([^\]]+)\]$/.exec(key)?.[1]?.toLowerCase();
-	if (header !== undefined) return [true, (values) => textTest(values, (request) => request.header(header) ?? "")];
-	// JWTs are not verified here, so what they would say (`request.auth.*`) is not there.
-	return [key.startsWith("request.auth."), () => () => false];
+function isBlock(value: string): boolean {
+	return parseIpBlock(value) !== undefined;
 }
 
 function textTest(values: readonly string[], textOf: (request: AuthorizationRequest) => string): Test {
 	const isOne = compileValues(values);
 	return (request) => isOne(textOf(request));
+}
+
+const PRINCIPAL: Attribute = { httpOnly: false, compile: principalTest };
+const NAMESPACE: Attribute = { httpOnly: false, compile: namespaceTest };
+const SOURCE_IP: Attribute = {
+	httpOnly: false,
+	understands: isBlock,
+	compile: (values) => blockTest(values, (request) => request.sourceIp),
+};
+const DESTINATION_IP: Attribute = {
+	httpOnly: false,
+	understands: isBlock,
+	compile: (values) => blockTest(values, (request) => request.destinationIp),
+};
+const PORT: Attribute = { httpOnly: false, understands: (value) => /^\d{1,5}$/.test(value), compile: portTest };
+const METHOD: Attribute = { httpOnly: true, compile: methodTest };
+const PATH: Attribute = { httpOnly: true, compile: pathTest };
+const HOST: Attribute = { httpOnly: true, compile: hostTest };
+const SNI: Attribute = { httpOnly: false, compile: (values) => textTest(values, (request) => request.sni) };
+/** JWTs are not verified here, so what they would say is not there. */
+const JWT: Attribute = { httpOnly: true, compile: () => never };
+const UNKNOWN: Attribute = { httpOnly: false, understands: () => false, compile: () => never };
+
+/** Istio: Authorization Policy Conditions. Without trusted proxies in front, `remote.ip` is the connection's peer. */
+const CONDITIONS: ReadonlyMap<string, Attribute> = new Map([
+	["source.ip", SOURCE_IP],
+	["remote.ip", SOURCE_IP],
+	["source.namespace", NAMESPACE],
+	["source.principal", PRINCIPAL],
+	["destination.ip", DESTINATION_IP],
+	["destination.port", PORT],
+	["connection.sni", SNI],
+]);
+
+function conditionClauses({ key, values, notValues }: AuthorizationRule["when"][number], action: Action): readonly Clause[] {
+	return clausesOf(CONDITIONS.get(key) ?? headerCondition(key), values, notValues, action);
+}
+
+function headerCondition(key: string): Attribute {
+	const name = /^request\.headers\[([^\]]+)\]$/.exec(key)?.[1]?.toLowerCase();
+	if (name !== undefined)
+		return { httpOnly: true, compile: (values) => textTest(values, (request) => request.header(name) ?? "") };
+	return key.startsWith("request.auth.") ? JWT : UNKNOWN;
 }

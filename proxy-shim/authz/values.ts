@@ -16,10 +16,7 @@ export function compileValues(values: readonly string[]): ValueTest {
 		else exact.add(value);
 	}
 	if (isAny) return (value) => value !== "";
-	const [only] = exact;
-	if (only !== undefined && exact.size === 1 && prefixes.length === 0 && suffixes.length === 0) {
-		return (value) => value !== "" && value === only;
-	}
+	if (prefixes.length === 0 && suffixes.length === 0) return (value) => value !== "" && exact.has(value);
 	return (value) => {
 		if (value === "") return false;
 		if (exact.has(value)) return true;

@@ -3,31 +3,40 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { createChunkedReader } from "./chunked.ts";
 
+interface Outcome {
+	readonly taken: number;
+	readonly done: boolean;
+	readonly bad: boolean;
+	readonly data: string;
+	readonly trailers: readonly string[];
+}
+
 /** The outcome for the whole text, fed in pieces of the given sizes. */
-function read(text: string, sizes: readonly number[] = [1 << 20]): { taken: number; done: boolean; bad: boolean; data: number } {
+function read(text: string, sizes: readonly number[] = [1 << 20]): Outcome {
 	const bytes = Buffer.from(text, "latin1");
-	const reader = createChunkedReader();
+	let data = "";
+	const reader = createChunkedReader((slice) => (data += slice.toString("latin1")));
 	let at = 0;
 	for (let i = 0; at < bytes.length && !reader.done && !reader.bad; i++) {
 		const piece = bytes.subarray(at, at + Math.max(1, sizes[i % sizes.length]!));
 		at += reader.advance(piece, 0);
 	}
-	return { taken: at, done: reader.done, bad: reader.bad, data: reader.dataBytes };
+	return { taken: at, done: reader.done, bad: reader.bad, data, trailers: reader.trailers };
 }
 
-const GOOD: readonly (readonly [title: string, body: string, data: number])[] = [
-	["one chunk", "5\r\nhello\r\n0\r\n\r\n", 5],
-	["no data", "0\r\n\r\n", 0],
-	["several chunks and upper case", "A\r\n0123456789\r\n1\r\nx\r\n000\r\n\r\n", 11],
-	["extensions", '5;a=b;c="d e"\r\nhello\r\n0;last\r\n\r\n', 5],
-	["trailers", "1\r\nx\r\n0\r\ngrpc-status: 0\r\nA:\r\n\r\n", 1],
-	["data that looks like framing", "8\r\n0\r\n\r\n0\r\n\r\n0\r\n\r\n", 8],
+const GOOD: readonly (readonly [title: string, body: string, data: string, trailers: readonly string[]])[] = [
+	["one chunk", "5\r\nhello\r\n0\r\n\r\n", "hello", []],
+	["no data", "0\r\n\r\n", "", []],
+	["several chunks and upper case", "A\r\n0123456789\r\n1\r\nx\r\n000\r\n\r\n", "0123456789x", []],
+	["extensions", '5;a=b;c="d e"\r\nhello\r\n0;last\r\n\r\n', "hello", []],
+	["trailers", "1\r\nx\r\n0\r\ngrpc-status: 0\r\nA:\r\n\r\n", "x", ["grpc-status", "0", "A", ""]],
+	["data that looks like framing", "8\r\n0\r\n\r\n0\r\n\r\n0\r\n\r\n", "0\r\n\r\n0\r\n", []],
 ];
 
-for (const [title, body, data] of GOOD) {
+for (const [title, body, data, trailers] of GOOD) {
 	test(`${title}: the end is found, however the bytes are cut`, () => {
 		const whole = read(`${body}HTTP/1.1`);
-		assert.deepEqual(whole, { taken: body.length, done: true, bad: false, data });
+		assert.deepEqual(whole, { taken: body.length, done: true, bad: false, data, trailers });
 		fc.assert(
 			fc.property(fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1 }), (sizes) => {
 				assert.deepEqual(read(`${body}HTTP/1.1`, sizes), whole);

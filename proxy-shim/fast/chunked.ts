@@ -1,52 +1,38 @@
 /**
- * Finds the end of a chunked body (RFC 9112 section 7.1) without touching its bytes: they are passed on as they are, extensions and
- * trailers too, once they are known to be well-formed. Strict: sizes of plain hexadecimal digits, CRLF and no other line end.
+ * Reads a chunked body (RFC 9112 section 7.1). Strict: sizes of plain hexadecimal digits, CRLF and no other line end, extensions and
+ * trailers bounded. Data is given out as slices of what came in, never copied.
  */
-import { hexValue, isToken, isValue } from "./octets.ts";
+import { readFields } from "./fields.ts";
+import { hexValue, isValue } from "./octets.ts";
 
 const CR = 0x0d;
 const LF = 0x0a;
 const SEMICOLON = 0x3b;
-const COLON = 0x3a;
 /** 2^52 bytes in one chunk are beyond any sender; more digits would lose precision. */
 const MAX_SIZE_DIGITS = 13;
 const MAX_EXTENSION_BYTES = 256;
 const MAX_TRAILER_BYTES = 16 << 10;
 
-type State =
-	| "size"
-	| "extension"
-	| "size-lf"
-	| "data"
-	| "data-cr"
-	| "data-lf"
-	| "trailer-start"
-	| "trailer-name"
-	| "trailer-value"
-	| "trailer-lf"
-	| "end-lf"
-	| "done"
-	| "bad";
+type State = "size" | "extension" | "size-lf" | "data" | "data-cr" | "data-lf" | "trailers" | "done" | "bad";
 
 export interface ChunkedReader {
-	/**
-	 * Takes the next bytes of the body. Returns how many of them belong to it: all of them while it goes on. `done` and `bad` tell
-	 * why it stopped earlier; after `bad` nothing more may be passed on.
-	 */
-	advance(bytes: Uint8Array, start: number): number;
+	/** Takes the next bytes of the body and returns how many of them belong to it: all of them while it goes on. */
+	advance(bytes: Buffer, start: number): number;
 	readonly done: boolean;
+	/** After this nothing more may be passed on. */
 	readonly bad: boolean;
-	/** Bytes of data so far, without framing. */
-	readonly dataBytes: number;
+	/** `name, value, …` as sent, once it is done. */
+	readonly trailers: readonly string[];
 }
 
-export function createChunkedReader(): ChunkedReader {
+export function createChunkedReader(onData: (slice: Buffer) => void): ChunkedReader {
 	let state: State = "size";
 	let digits = 0;
 	let size = 0;
 	let extensionBytes = 0;
-	let trailerBytes = 0;
-	let dataBytes = 0;
+	/** Everything after the last chunk's size line, with the empty line that ends it. */
+	let tail = "";
+	const trailers: string[] = [];
 
 	return {
 		get done() {
@@ -55,21 +41,18 @@ export function createChunkedReader(): ChunkedReader {
 		get bad() {
 			return state === "bad";
 		},
-		get dataBytes() {
-			return dataBytes;
-		},
+		trailers,
 		advance(bytes, start) {
 			let at = start;
 			while (at < bytes.length && state !== "done" && state !== "bad") {
 				if (state === "data") {
 					const taken = Math.min(size, bytes.length - at);
 					size -= taken;
-					dataBytes += taken;
+					onData(bytes.subarray(at, at + taken));
 					at += taken;
 					if (size === 0) state = "data-cr";
-					continue;
-				}
-				step(bytes[at++]!);
+				} else if (state === "trailers") at = takeTail(bytes, at);
+				else step(bytes[at++]!);
 			}
 			return at - start;
 		},
@@ -93,7 +76,7 @@ export function createChunkedReader(): ChunkedReader {
 				return;
 			case "size-lf":
 				if (octet !== LF) state = "bad";
-				else state = size === 0 ? "trailer-start" : "data";
+				else state = size === 0 ? "trailers" : "data";
 				digits = 0;
 				return;
 			case "data-cr":
@@ -104,17 +87,33 @@ export function createChunkedReader(): ChunkedReader {
 				extensionBytes = 0;
 				return;
 			default:
-				trailerStep(octet);
+				state = "bad";
 		}
 	}
 
-	function trailerStep(octet: number): void {
-		if (++trailerBytes > MAX_TRAILER_BYTES) state = "bad";
-		else if (state === "trailer-start") state = octet === CR ? "end-lf" : isToken(octet) ? "trailer-name" : "bad";
-		else if (state === "trailer-name") state = octet === COLON ? "trailer-value" : isToken(octet) ? state : "bad";
-		else if (state === "trailer-value") state = octet === CR ? "trailer-lf" : isValue(octet) ? state : "bad";
-		else if (state === "trailer-lf") state = octet === LF ? "trailer-start" : "bad";
-		else if (state === "end-lf") state = octet === LF ? "done" : "bad";
-		else state = "bad";
+	/** Returns where the trailer section ended, or how far it reached. */
+	function takeTail(bytes: Buffer, start: number): number {
+		let at = start;
+		while (at < bytes.length) {
+			const lineFeed = bytes.indexOf(LF, at);
+			const end = lineFeed < 0 ? bytes.length : lineFeed + 1;
+			tail += bytes.toString("latin1", at, end);
+			at = end;
+			if (tail.length > MAX_TRAILER_BYTES) {
+				state = "bad";
+				return at;
+			}
+			if (tail === "\r\n" || tail.endsWith("\r\n\r\n")) {
+				const fields = Buffer.from(tail, "latin1");
+				const fault = readFields(fields, tail, 0, 0, tail.length - 2, trailers);
+				state = fault === undefined ? "done" : "bad";
+				return at;
+			}
+			if (lineFeed >= 0 && tail.charCodeAt(tail.length - 2) !== CR) {
+				state = "bad";
+				return at;
+			}
+		}
+		return at;
 	}
 }

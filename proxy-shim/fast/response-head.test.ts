@@ -16,6 +16,7 @@ test("a response is read with its framing", () => {
 		fields: ["Content-Length", "2", "Set-Cookie", "a=b", "set-cookie", "c=d"],
 		framing: { kind: "length", bytes: 2 },
 		reusable: true,
+		keepAliveSeconds: undefined,
 		endOffset: text.length,
 	});
 });
@@ -41,6 +42,12 @@ for (const [title, text, toHead, framing, reusable] of FRAMINGS) {
 		assert.equal(head.reusable, reusable);
 	});
 }
+
+test("the time that an upstream keeps a connection is read", () => {
+	const head = read("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nKeep-Alive: timeout=5, max=100\r\n\r\n") as ResponseHead;
+	assert.equal(head.keepAliveSeconds, 5);
+	assert.deepEqual(head.fields, ["Content-Length", "0"]);
+});
 
 test("fields that Connection names end at this hop, framing cannot be named away", () => {
 	const head = read(

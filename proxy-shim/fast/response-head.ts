@@ -22,6 +22,8 @@ export interface ResponseHead {
 	readonly framing: BodyFraming;
 	/** The connection may be used again once the body has ended. */
 	readonly reusable: boolean;
+	/** How long the upstream keeps the connection after this, as it says itself; undefined where it does not say. */
+	readonly keepAliveSeconds: number | undefined;
 	readonly endOffset: number;
 }
 
@@ -75,6 +77,7 @@ function framed(
 	let length = -1;
 	let chunked = false;
 	let persistent = minor === 1;
+	let keepAliveSeconds: number | undefined;
 	/** Fields that Connection names, which end at this hop. */
 	let named: readonly string[] = [];
 	let kept = 0;
@@ -84,7 +87,11 @@ function framed(
 		switch (name.length) {
 			case 10: {
 				const lower = name.toLowerCase();
-				if (lower === "keep-alive") continue;
+				if (lower === "keep-alive") {
+					const seconds = /(?:^|[,;\s])timeout=(\d{1,6})/i.exec(value)?.[1];
+					if (seconds !== undefined) keepAliveSeconds = Number(seconds);
+					continue;
+				}
 				if (lower !== "connection") break;
 				const options = value.toLowerCase().split(/[ \t]*,[ \t]*/);
 				if (options.includes("close")) persistent = false;
@@ -126,7 +133,8 @@ function framed(
 			: length >= 0
 				? { kind: "length", bytes: length }
 				: UNTIL_CLOSE;
-	return { kind: "head", status, reason, fields: all, framing, reusable: persistent && framing.kind !== "close", endOffset };
+	const reusable = persistent && framing.kind !== "close";
+	return { kind: "head", status, reason, fields: all, framing, reusable, keepAliveSeconds, endOffset };
 }
 
 function removeNamed(fields: string[], named: readonly string[]): void {

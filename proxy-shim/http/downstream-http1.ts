@@ -1,6 +1,5 @@
 /** A request over HTTP/1.1 as {@link Downstream}, over node's strict parser. */
-import { ServerResponse } from "node:http";
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { RequestBody } from "./body.ts";
 import { NO_EVENTS } from "./downstream.ts";
@@ -15,6 +14,10 @@ export function readHttp1Head(message: IncomingMessage, isTls: boolean): Request
 	const method = message.method ?? "GET";
 	let path = message.url ?? "/";
 	let authority = sorted.host ?? "";
+	if (message.httpVersionMajor !== 1 || message.httpVersionMinor > 1) return "only HTTP/1.0 and HTTP/1.1 are spoken here";
+	// Who knows chunked and calls itself 1.0 may stand behind one who does not (RFC 9112 section 6.1).
+	if (message.httpVersionMinor === 0 && message.headers["transfer-encoding"] !== undefined)
+		return "HTTP/1.0 has no Transfer-Encoding";
 	if (sorted.hostCount > 1) return "more than one Host field";
 	if (sorted.hostCount === 0 && message.httpVersion === "1.1") return "a request needs a Host field";
 	if (!path.startsWith("/") && !(path === "*" && method === "OPTIONS")) {

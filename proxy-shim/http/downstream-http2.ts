@@ -67,7 +67,8 @@ export class Http2Downstream implements Downstream {
 				stream,
 				() => sortTrailers(this.#requestTrailers),
 				() => {
-					if (head.expectsContinue && !this.responded && !stream.destroyed) stream.additionalHeaders({ ":status": 100 });
+					if (head.expectsContinue && !this.responded && !stream.destroyed)
+						stream.additionalHeaders({ ":status": 100 });
 				},
 			);
 		} else stream.resume();

@@ -70,6 +70,7 @@ export function forward(down: Downstream, record: HopRecord, plan: ForwardPlan, 
 	let isRetrying = false;
 	let current: { attempt: Attempt; call: UpstreamCall | undefined; over: boolean } | undefined;
 	let committed = false;
+	let endedWithHead = false;
 	let over = false;
 	let tryTimer: NodeJS.Timeout | undefined;
 	let backoffTimer: NodeJS.Timeout | undefined;
@@ -115,21 +116,28 @@ export function forward(down: Downstream, record: HopRecord, plan: ForwardPlan, 
 		record.breakerState = cluster.breakerState();
 		if (isRefusal(started)) {
 			record.flag(started.flag);
-			giveUp(503, started.reason === "no_healthy_host" ? "no healthy upstream" : `upstream refused: ${started.reason}`, true);
+			giveUp(
+				503,
+				started.reason === "no_healthy_host" ? "no healthy upstream" : `upstream refused: ${started.reason}`,
+				true,
+			);
 			return;
 		}
 		const mine = { attempt: started, call: undefined as UpstreamCall | undefined, over: false };
 		current = mine;
 		tried.add(started.host);
 		parts.onAttempt(started.host, cluster);
-		record.tls = unknownTls("");
+		if (record.start.direction === "outbound") record.tls = unknownTls("");
 		if (plan.retries.perTryTimeoutMs > 0) tryTimer = setTimeout(onTryTimeout, plan.retries.perTryTimeoutMs);
 		const request = requestOf();
 		const sink = sinkOf(mine);
 		mine.call =
 			head.upgrade === ""
 				? cluster.pool(started.host, plan.protocol).call(request, sink)
-				: dedicatedCall(request, sink, { connect: cluster.connect(started.host, "http/1.1"), limits: cluster.poolLimits });
+				: dedicatedCall(request, sink, {
+						connect: cluster.connect(started.host, "http/1.1"),
+						limits: cluster.poolLimits,
+					});
 	}
 
 	function requestOf(): UpstreamRequest {
@@ -155,13 +163,13 @@ export function forward(down: Downstream, record: HopRecord, plan: ForwardPlan, 
 			onInformational(informationalStatus, headers) {
 				if (!mine.over && !committed) down.informational(informationalStatus, headers);
 			},
-			onHead(receivedStatus, reason, headers) {
+			onHead(receivedStatus, reason, headers, isEnd) {
 				if (mine.over) return;
 				status = receivedStatus;
 				record.upstreamServiceTimeMs = parts.nowMs() - sentAtMs;
 				grpcStatus = head.isGrpc ? parseGrpcStatus(headerValue(headers, "grpc-status")) : undefined;
 				if (retriesInsteadOf({ kind: "response", status, grpcStatus })) return;
-				commit(status, reason, headers);
+				commit(status, reason, headers, isEnd);
 			},
 			onData(chunk) {
 				if (mine.over) return true;
@@ -174,7 +182,7 @@ export function forward(down: Downstream, record: HopRecord, plan: ForwardPlan, 
 				record.grpcStatus = grpcStatus;
 				endAttempt({ kind: "response", status, grpcStatus }, false);
 				clearTimers();
-				down.end(trailers);
+				if (!endedWithHead) down.end(trailers);
 			},
 			onFailure(failure) {
 				if (!mine.over) onFailure(failure);
@@ -200,7 +208,7 @@ export function forward(down: Downstream, record: HopRecord, plan: ForwardPlan, 
 		};
 	}
 
-	function commit(status: number, reason: string, received: HeaderList): void {
+	function commit(status: number, reason: string, received: HeaderList, isEnd: boolean): void {
 		committed = true;
 		clearTimeout(tryTimer);
 		body?.stopKeeping();
@@ -208,7 +216,8 @@ export function forward(down: Downstream, record: HopRecord, plan: ForwardPlan, 
 		for (const changes of plan.responseChanges) headers = applyHeaders(changes, headers);
 		if (plan.responseHeaders.length > 0) headers = [...headers, ...plan.responseHeaders];
 		record.status = status;
-		down.respond(status, reason, headers, false);
+		endedWithHead = isEnd;
+		down.respond(status, reason, headers, isEnd);
 	}
 
 	/** True when the attempt is over and something else takes its place. */

@@ -14,7 +14,12 @@ const MIRROR_TIMEOUT_MS = 15_000;
 
 export interface Mirrors {
 	/** `request` without its body. */
-	send(cluster: Cluster, protocol: "http1" | "http2", request: Omit<UpstreamRequest, "body">, body: RequestBody | undefined): void;
+	send(
+		cluster: Cluster,
+		protocol: "http1" | "http2",
+		request: Omit<UpstreamRequest, "body">,
+		body: RequestBody | undefined,
+	): void;
 	/** Left out because too many were under way, or too large. */
 	readonly dropped: number;
 }

@@ -69,7 +69,12 @@ export function createOutbound(parts: OutboundParts): OutboundHandler {
 		const authority = authorityOf(head.authority, fixed);
 		const request = fixedRequest(routeRequest(head, authority), fixed);
 		const passthroughProtocol = head.isGrpc && head.protocolVersion === "2" ? "http2" : "http1";
-		const plan = planOutbound(request, policy, { clusters: parts.clusters, random, mayPassThrough: parts.mayPassThrough }, passthroughProtocol);
+		const plan = planOutbound(
+			request,
+			policy,
+			{ clusters: parts.clusters, random, mayPassThrough: parts.mayPassThrough },
+			passthroughProtocol,
+		);
 		record.route = routeNameOf(plan);
 		const reply = (answer: LocalReply): void => {
 			watchEnd(down, record, sink);

@@ -41,7 +41,13 @@ export type OutboundPlan =
 			readonly body: string;
 			readonly headers: HeaderList;
 	  }
-	| { readonly kind: "refuse"; readonly route: string; readonly status: number; readonly flag: "NR" | "NC"; readonly message: string };
+	| {
+			readonly kind: "refuse";
+			readonly route: string;
+			readonly status: number;
+			readonly flag: "NR" | "NC";
+			readonly message: string;
+	  };
 
 const NO_CHANGES: HeaderChanges = { set: [], add: [], remove: [] };
 const NO_FAULT: FaultDecision = { delayMs: 0, abort: undefined };
@@ -63,7 +69,8 @@ export function planOutbound(
 	if (found === undefined) return planUnmatched(request, policy, parts, passthroughProtocol);
 	const { route, match } = found;
 	const { action } = route;
-	if (action.kind === "answer") return { kind: "answer", route: route.name, status: action.status, body: action.body, headers: [] };
+	if (action.kind === "answer")
+		return { kind: "answer", route: route.name, status: action.status, body: action.body, headers: [] };
 	if (action.kind === "redirect") {
 		const scheme = action.scheme ?? request.scheme;
 		const authority = action.authority ?? request.header("host") ?? request.host;
@@ -161,7 +168,11 @@ function hashed(text: string | undefined, random: () => number): HashInput {
 function cookieValue(cookies: string | undefined, name: string): string | undefined {
 	for (const pair of cookies?.split(";") ?? []) {
 		const at = pair.indexOf("=");
-		if (at > 0 && pair.slice(0, at).trim() === name) return pair.slice(at + 1).trim().replaceAll('"', "");
+		if (at > 0 && pair.slice(0, at).trim() === name)
+			return pair
+				.slice(at + 1)
+				.trim()
+				.replaceAll('"', "");
 	}
 	return undefined;
 }

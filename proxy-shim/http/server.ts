@@ -8,9 +8,14 @@ import { createServer as createHttp2Server } from "node:http2";
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { serveCaller } from "../fast/caller.ts";
+import type { CallerHandle } from "../fast/caller.ts";
 import type { CallerConnection, Downstream } from "./downstream.ts";
 import { Http1Downstream, readHttp1Head } from "./downstream-http1.ts";
 import { Http2Downstream, readHttp2Head } from "./downstream-http2.ts";
+
+/** `fast` takes plain HTTP/1.1 over bare sockets (fast/) and leaves the rest to `correct`, node's parsers. Both forward the same bytes. */
+export type Tier = "fast" | "correct";
 
 export interface HttpServerHandlers {
 	readonly onExchange: (down: Downstream) => void;
@@ -38,9 +43,10 @@ const STREAM_WINDOW_BYTES = 1 << 20;
 const SESSION_WINDOW_BYTES = 16 << 20;
 const MAX_STREAMS = 1_024;
 
-export function createHttpServer(handlers: HttpServerHandlers): HttpServer {
+export function createHttpServer(handlers: HttpServerHandlers, tier: Tier): HttpServer {
 	const connections = new WeakMap<Duplex, CallerConnection>();
 	const sockets = new Set<Duplex>();
+	const callers = new Set<CallerHandle>();
 	const sessions = new Set<ServerHttp2Session>();
 	const sessionConnections = new WeakMap<object, CallerConnection>();
 	let accepting: CallerConnection | undefined;
@@ -104,7 +110,11 @@ export function createHttpServer(handlers: HttpServerHandlers): HttpServer {
 	});
 
 	const http2 = createHttp2Server({
-		settings: { initialWindowSize: STREAM_WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS, maxHeaderListSize: MAX_HEAD_BYTES },
+		settings: {
+			initialWindowSize: STREAM_WINDOW_BYTES,
+			maxConcurrentStreams: MAX_STREAMS,
+			maxHeaderListSize: MAX_HEAD_BYTES,
+		},
 	});
 	http2.on("session", (session) => {
 		sessions.add(session);
@@ -141,6 +151,35 @@ export function createHttpServer(handlers: HttpServerHandlers): HttpServer {
 		return session === undefined ? undefined : sessionConnections.get(session);
 	}
 
+	function acceptParsed(socket: Socket): void {
+		http1.emit("connection", socket);
+		// Whoever looked at its first bytes left it paused.
+		socket.resume();
+	}
+
+	function acceptFast(socket: Socket, connection: CallerConnection): void {
+		const caller = serveCaller(socket, {
+			connection,
+			isTls: connection.tls.status !== "plaintext",
+			onRequest(down) {
+				active++;
+				handlers.onExchange(down);
+			},
+			onRequestOver: () => active--,
+			handOver(own, first) {
+				callers.delete(caller);
+				if (first.length > 0) own.unshift(first);
+				acceptParsed(own);
+			},
+			draining: () => draining,
+			headTimeoutMs: HEAD_TIMEOUT_MS,
+			idleTimeoutMs: KEEP_ALIVE_MS,
+		});
+		callers.add(caller);
+		socket.once("close", () => callers.delete(caller));
+		socket.resume();
+	}
+
 	return {
 		accept(socket, connection, protocol) {
 			socket.on("error", () => {});
@@ -148,9 +187,8 @@ export function createHttpServer(handlers: HttpServerHandlers): HttpServer {
 			sockets.add(socket);
 			socket.once("close", () => sockets.delete(socket));
 			if (protocol === "http1") {
-				http1.emit("connection", socket);
-				// Whoever looked at its first bytes left it paused.
-				socket.resume();
+				if (tier === "fast") acceptFast(socket, connection);
+				else acceptParsed(socket);
 				return;
 			}
 			// The session is made while the event is handled, which is how the two are brought together.
@@ -164,6 +202,7 @@ export function createHttpServer(handlers: HttpServerHandlers): HttpServer {
 		drain() {
 			draining = true;
 			http1.closeIdleConnections();
+			for (const caller of callers) caller.drain();
 			for (const session of sessions) session.close();
 		},
 		close() {

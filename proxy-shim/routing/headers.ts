@@ -29,6 +29,8 @@ const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 interface CompiledChanges {
 	/** Removed or replaced. */
 	readonly dropped: ReadonlySet<string>;
+	/** Bit `n` for names of length n (mod 32), so that hardly any other name is lowered to look it up. */
+	readonly droppedLengths: number;
 	/** What is appended: `[name, value, …]`. */
 	readonly appended: RawHeaders;
 }
@@ -43,11 +45,12 @@ export function applyHeaders(changes: HeaderChanges, headers: RawHeaders): RawHe
 		known = compile(changes);
 		compiled.set(changes, known);
 	}
-	const { dropped, appended } = known;
+	const { dropped, droppedLengths, appended } = known;
 	const result: string[] = [];
 	for (let i = 0; i + 1 < headers.length; i += 2) {
 		const name = headers[i]!;
-		if (dropped.size === 0 || !dropped.has(name.toLowerCase())) result.push(name, headers[i + 1]!);
+		const mayDrop = ((droppedLengths >>> (name.length & 31)) & 1) === 1;
+		if (!mayDrop || !dropped.has(name.toLowerCase())) result.push(name, headers[i + 1]!);
 	}
 	for (const text of appended) result.push(text);
 	return result;
@@ -67,7 +70,9 @@ function compile(changes: HeaderChanges): CompiledChanges {
 	for (const [name, value] of changes.add) {
 		if (isFree(name) && VALUE.test(value) && name !== "host") appended.push(name, value);
 	}
-	return { dropped, appended };
+	let droppedLengths = 0;
+	for (const name of dropped) droppedLengths |= 1 << (name.length & 31);
+	return { dropped, droppedLengths, appended };
 }
 
 /** A policy may change it. */

@@ -109,7 +109,10 @@ export function carryTcp(socket: Socket, exchange: TcpExchange, parts: TcpParts,
 			refuse("UO");
 			return;
 		}
-		giveUp = to.connect(started.host, "tcp")((failure, connection) => {
+		giveUp = to.connect(
+			started.host,
+			"tcp",
+		)((failure, connection) => {
 			giveUp = undefined;
 			if (connection === undefined) {
 				to.poolLimits.endConnection();
@@ -128,7 +131,9 @@ export function carryTcp(socket: Socket, exchange: TcpExchange, parts: TcpParts,
 			splice(socket, connection.socket, to.config.limits.idleTimeoutMs, (counts) => {
 				to.poolLimits.endConnection();
 				const byUpstream = counts.broken && counts.closedBy === "upstream";
-				started.end(byUpstream ? { kind: "local", reason: "reset" } : { kind: "response", status: 200, grpcStatus: undefined });
+				started.end(
+					byUpstream ? { kind: "local", reason: "reset" } : { kind: "response", status: 200, grpcStatus: undefined },
+				);
 				tell(!counts.broken ? "" : byUpstream ? "UC" : "DC", counts);
 			});
 		});

@@ -39,8 +39,8 @@ export interface ResponseSink {
 	/** The request is being written. */
 	onConnection(facts: UpstreamConnectionFacts): void;
 	onInformational(status: number, headers: readonly string[]): void;
-	/** Fields end to end. */
-	onHead(status: number, reason: string, headers: readonly string[]): void;
+	/** Fields end to end. `isEnd`: nothing follows, as the upstream itself framed it (what HTTP/1.1 cannot say). */
+	onHead(status: number, reason: string, headers: readonly string[], isEnd: boolean): void;
 	/** False: no more until `resume`. */
 	onData(chunk: Buffer): boolean;
 	onEnd(trailers: readonly string[]): void;

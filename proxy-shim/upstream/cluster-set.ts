@@ -58,7 +58,9 @@ export function createClusterSet(parts: ClusterSetParts): ClusterSet {
 		if (config.discovery.kind === "static") cluster.setEndpoints(config.discovery.endpoints);
 		else if (config.discovery.kind === "registry") cluster.setEndpoints(registered(config));
 		else {
-			endDiscovery = followDns(config.discovery.endpoints, parts.resolve ?? systemResolve, (found) => cluster.setEndpoints(found));
+			endDiscovery = followDns(config.discovery.endpoints, parts.resolve ?? systemResolve, (found) =>
+				cluster.setEndpoints(found),
+			);
 		}
 		return { cluster, endDiscovery };
 	}

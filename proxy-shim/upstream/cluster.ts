@@ -4,12 +4,14 @@
  * ask it the same questions.
  */
 import type { ClusterConfig, Endpoint } from "../../model/mesh/proxy-config.ts";
+import { createTieredPool } from "../fast/tiered-pool.ts";
 import { createBreaker } from "../resilience/breaker.ts";
 import type { Breaker, BreakerState } from "../resilience/breaker.ts";
 import { httpStatusOfGrpc } from "../resilience/grpc.ts";
 import { createLimits, createRetryBudget } from "../resilience/limits.ts";
 import type { Limits } from "../resilience/limits.ts";
 import { createOutlierDetector } from "../resilience/outlier.ts";
+import type { Tier } from "../http/server.ts";
 import type { HopSink } from "../telemetry/hop.ts";
 import type { ClientTls } from "../tls/client.ts";
 import { createConnect } from "./connector.ts";
@@ -26,6 +28,7 @@ export interface ClusterParts {
 	/** Monotonic ms. */
 	readonly nowMs: () => number;
 	readonly events: Pick<HopSink, "event">;
+	readonly tier: Tier;
 }
 
 /** Why no attempt is made, with Envoy's flag: `UO` for limits and breaker, `UH` for no host. */
@@ -174,15 +177,16 @@ export function createCluster(config: ClusterConfig, parts: ClusterParts, inheri
 	function poolOf(host: Host, protocol: "http1" | "http2"): HttpPool {
 		let own = pools.get(host);
 		if (own === undefined) pools.set(host, (own = { http1: undefined, http2: undefined }));
-		const create = protocol === "http1" ? createHttp1Pool : createHttp2Pool;
 		const known = own[protocol];
 		if (known !== undefined) return known;
-		const pool = create({
+		const settings = {
 			connect: connectTo(host, protocol === "http1" ? "http/1.1" : "h2"),
 			limits: poolLimits,
 			idleTimeoutMs: config.limits.idleTimeoutMs,
 			maxRequestsPerConnection: config.limits.maxRequestsPerConnection,
-		});
+		};
+		const createPlain = parts.tier === "fast" ? createTieredPool : createHttp1Pool;
+		const pool = protocol === "http2" ? createHttp2Pool(settings) : createPlain(settings);
 		// A retry in a cluster that was replaced meanwhile: its connections end with it.
 		if (closed) pool.close();
 		own[protocol] = pool;

@@ -86,7 +86,8 @@ export function dedicatedCall(
 				connection.socket.destroy();
 			});
 			message.on("close", () => fail("reset", "the response broke off", false));
-			if (!over) sink.onHead(message.statusCode ?? 0, message.statusMessage ?? "", sortResponseHeaders(message.rawHeaders));
+			const headers = sortResponseHeaders(message.rawHeaders);
+			if (!over) sink.onHead(message.statusCode ?? 0, message.statusMessage ?? "", headers, false);
 		});
 		writeBody(request, outgoing);
 	});

@@ -17,10 +17,7 @@ const REFRESH_MS = 5_000;
 
 export const systemResolve: Resolve = (host, done) => {
 	lookup(host, { all: true, order: "ipv4first" }, (error, found) => {
-		done(
-			error,
-			error === null ? found.map((entry) => entry.address) : [],
-		);
+		done(error, error === null ? found.map((entry) => entry.address) : []);
 	});
 };
 

@@ -96,7 +96,7 @@ export function createHttp1Connection(facts: UpstreamConnection, idleTimeoutMs: 
 						return;
 					}
 					answered = true;
-					sink.onHead(status, statusMessage ?? "", sortResponseHeaders(raw));
+					sink.onHead(status, statusMessage ?? "", sortResponseHeaders(raw), false);
 				},
 				onResponseData(running, chunk) {
 					if (!over && !sink.onData(chunk)) running.pause();

@@ -9,7 +9,8 @@ import type { Http1Connection } from "./http1-connection.ts";
 import { createConnectionQueue, PENDING_OVERFLOW } from "./http-pool.ts";
 import type { HttpPool, PoolSettings } from "./http-pool.ts";
 
-export function createHttp1Pool(settings: PoolSettings): HttpPool {
+/** `createConnection` decides the tier: the parser's client, or the bare socket (fast/). */
+export function createHttp1Pool(settings: PoolSettings, createConnection = createHttp1Connection): HttpPool {
 	/** The newest last: those that are not needed any more fall idle and end. */
 	const idle: Http1Connection[] = [];
 	const live = new Set<Http1Connection>();
@@ -19,7 +20,7 @@ export function createHttp1Pool(settings: PoolSettings): HttpPool {
 		settings,
 		() => live.size,
 		(facts, counted) => {
-			const connection = createHttp1Connection(facts, settings.idleTimeoutMs, () => {
+			const connection = createConnection(facts, settings.idleTimeoutMs, () => {
 				live.delete(connection);
 				const at = idle.indexOf(connection);
 				if (at >= 0) idle.splice(at, 1);

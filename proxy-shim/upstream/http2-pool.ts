@@ -13,6 +13,9 @@ const ASSUMED_STREAMS = 100;
 const STREAM_WINDOW_BYTES = 1 << 20;
 const SESSION_WINDOW_BYTES = 16 << 20;
 
+/** NGHTTP2_FLAG_END_STREAM. */
+const END_STREAM = 0x1;
+
 interface PooledSession {
 	readonly session: ClientHttp2Session;
 	readonly facts: UpstreamConnection;
@@ -144,9 +147,9 @@ function followStream(stream: ClientHttp2Stream, request: UpstreamRequest, sink:
 	stream.on("headers", (headers, _flags, raw: readonly string[] = []) => {
 		if (!over && headers[":status"] !== 100) sink.onInformational(Number(headers[":status"]), sortResponseHeaders(raw));
 	});
-	stream.on("response", (headers, _flags, raw: readonly string[] = []) => {
+	stream.on("response", (headers, flags, raw: readonly string[] = []) => {
 		answered = true;
-		if (!over) sink.onHead(Number(headers[":status"]), "", sortResponseHeaders(raw));
+		if (!over) sink.onHead(Number(headers[":status"]), "", sortResponseHeaders(raw), (flags & END_STREAM) !== 0);
 	});
 	stream.on("trailers", (_headers, _flags, raw: readonly string[] = []) => (trailers = raw));
 	stream.on("data", (chunk: Buffer) => {

@@ -155,7 +155,10 @@ export function routed(
 	};
 }
 
-export function endpointAt(address: { readonly host: string; readonly port: number }, overrides: Partial<Endpoint> = {}): Endpoint {
+export function endpointAt(
+	address: { readonly host: string; readonly port: number },
+	overrides: Partial<Endpoint> = {},
+): Endpoint {
 	return { ...plainEndpoint(address.host, address.port), ...overrides };
 }
 
@@ -206,7 +209,13 @@ export async function pair(
 		readonly callerParts?: Partial<ProxyParts>;
 		readonly calleeParts?: Partial<ProxyParts>;
 	} = {},
-): Promise<{ sink: RecordingSink; caller: Proxy; callee: Proxy; outbound: { host: string; port: number }; inbound: { host: string; port: number } }> {
+): Promise<{
+	sink: RecordingSink;
+	caller: Proxy;
+	callee: Proxy;
+	outbound: { host: string; port: number };
+	inbound: { host: string; port: number };
+}> {
 	const sink = recordingSink();
 	const callee = await proxyFor(
 		t,

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { connectApi } from "../api-client.ts";
+import type { ApiClient } from "../api-client.ts";
 import { CommandError, EXIT_FAILURE, EXIT_OK, EXIT_USAGE } from "../context.ts";
 import type { CliContext } from "../context.ts";
 import { createJoinToken } from "../mesh/join-token.ts";
@@ -37,7 +38,9 @@ export interface DemoSettings {
 const SHOP_GRACE_MS = 5_000;
 /** `serve` ends itself after 9.5 s. */
 const SERVER_GRACE_MS = 11_000;
+const SHIMS_LIMIT_MS = 60_000;
 const ALIVE_LIMIT_MS = 60_000;
+const API_TIMEOUT_MS = 2_000;
 const SAME_SIGNAL_MS = 500;
 
 /** As examples/shop/mesh.yaml names its callers. */
@@ -140,6 +143,8 @@ async function runShop(shop: Shop): Promise<void> {
 
 	const addresses = await until(ready.promise, signal);
 	context.stdout.write(`${addresses.line}\n`);
+	const api = connectApi(`http://${addresses.http}`, env["MESHSCOPE_TOKEN"], API_TIMEOUT_MS);
+	let shims = 0;
 	const stateOfControl = controlStateDirectory(dataDirectory);
 	const startShims = async (some: readonly PlannedWorkload[]): Promise<void> => {
 		for (const workload of some) {
@@ -154,12 +159,16 @@ async function runShop(shop: Shop): Promise<void> {
 			});
 			if (command !== undefined) children.start(command);
 		}
-		await shimsReady(some, signal);
+		shims += some.filter(({ shim }) => shim !== undefined).length;
+		if (!(await shimsReady(api, shims, SHIMS_LIMIT_MS, signal)))
+			throw new CommandError(
+				"not all shims have joined the mesh in time, or the server's answers need a token (MESHSCOPE_TOKEN)",
+			);
 	};
 	await startShims(workloads.filter(({ host }) => host !== "late"));
 	for (const command of appCommands(workloads.filter(isTraffic), settings.requestRate, env)) children.start(command);
 
-	await untilAlive(shop, addresses.http, workloads);
+	await untilAlive(shop, api, workloads);
 	say(
 		welcome({
 			...{ http: addresses.http, meshFile, dataDirectory, workloads, hasPython },
@@ -188,10 +197,9 @@ async function runShop(shop: Shop): Promise<void> {
 
 async function untilAlive(
 	{ context, say, signal, startedMs }: Shop,
-	http: string,
+	api: ApiClient,
 	workloads: readonly PlannedWorkload[],
 ): Promise<void> {
-	const api = connectApi(`http://${http}`, context.env["MESHSCOPE_TOKEN"], 2_000);
 	for (;;) {
 		const graph = await askGraph(api);
 		const missing = graph === undefined ? undefined : missingServices(graph, workloads);

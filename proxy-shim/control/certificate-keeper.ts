@@ -219,7 +219,7 @@ export function createCertificateKeeper(options: CertificateKeeperOptions): Cert
 /** A damaged one is as good as none: the next connection tells it again. */
 function soundBundle(bundle: SavedBundle | undefined): SavedBundle | undefined {
 	try {
-		for (const pem of bundle?.rootsPem ?? []) new X509Certificate(pem);
+		bundle?.rootsPem.forEach((pem) => new X509Certificate(pem));
 		return bundle;
 	} catch {
 		return undefined;

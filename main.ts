@@ -29,6 +29,8 @@ const COMMANDS: readonly CommandEntry[] = [
 		summary: "run a mesh's control plane alone; make join tokens, rotate its root",
 		load: () => import("./cli/control.ts"),
 	},
+	{ name: "proxy", summary: "stand beside a service: mTLS, policy and telemetry for it", load: () => import("./cli/proxy.ts") },
+	{ name: "demo", summary: "run a mesh of small services on this machine, and watch it", load: () => import("./cli/demo.ts") },
 	{ name: "trace", summary: "show one trace as a waterfall", load: () => import("./cli/trace.ts") },
 	{ name: "graph", summary: "show who calls whom", load: () => import("./cli/graph.ts") },
 	{ name: "edges", summary: "list the edges of the graph, with latency and mTLS", load: () => import("./cli/edges.ts") },

@@ -5,12 +5,13 @@
 import type { Socket } from "node:net";
 import type { MtlsMode } from "../model/mesh/proxy-config.ts";
 import { authorize } from "./authz/authorize.ts";
-import type { CallerConnection, Downstream } from "./http/downstream.ts";
+import type { CallerConnection } from "./http/downstream.ts";
 import { callerIdentity, callerOf } from "./http/inbound.ts";
 import type { InboundHandler, InboundParts, InboundPort } from "./http/inbound.ts";
+import { tellMalformed } from "./http/malformed.ts";
 import { mtlsModeOf } from "./http/record.ts";
 import { createHttpServer } from "./http/server.ts";
-import type { Tier } from "./http/server.ts";
+import type { HttpServerHandlers, Tier } from "./http/server.ts";
 import { carryTcp } from "./tcp/exchange.ts";
 import { listen } from "./tcp/listener.ts";
 import type { ListenAddress } from "./tcp/listener.ts";
@@ -56,7 +57,13 @@ export async function startInboundListener(
 	const isTcp = port.protocol === "tcp";
 	const sockets = new Set<Socket>();
 	let tcpActive = 0;
-	const handlers = { onExchange: (down: Downstream) => parts.onExchange(down, port), onMalformed() {} };
+	const handlers: HttpServerHandlers = {
+		onExchange: (down) => parts.onExchange(down, port),
+		onMalformed(connection, status) {
+			const { version, inbound } = parts.config();
+			tellMalformed("inbound", connection, status, { version, mtlsMode: mtlsModeOf(inbound.mtls, port.appPort) }, parts);
+		},
+	};
 	const http = createHttpServer(handlers, parts.tier);
 	const secure = { strict: serverTls(true), permissive: serverTls(false) };
 

@@ -9,6 +9,9 @@ const MAIN = join(ROOT, "main.ts");
 const RUN = join(ROOT, "examples/shop/run.ts");
 const PRELOAD = join(ROOT, "proxy-shim/propagate/propagate.js");
 
+/** Of a shim at the end; the longest exchange is a WebSocket of some seconds, which may be cut. */
+const DRAIN_S = 2;
+
 export const SERVER = "the server";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -16,7 +19,9 @@ type Env = Readonly<Record<string, string | undefined>>;
 /** Settings of the person's own telemetry and of another meshscope must not reach the shop. */
 function shopEnv(env: Env): Env {
 	const { PATH, HOME, TMPDIR, NODE_COMPILE_CACHE } = env;
-	return Object.fromEntries(Object.entries({ PATH, HOME, TMPDIR, NODE_COMPILE_CACHE }).filter(([, value]) => value !== undefined));
+	return Object.fromEntries(
+		Object.entries({ PATH, HOME, TMPDIR, NODE_COMPILE_CACHE }).filter(([, value]) => value !== undefined),
+	);
 }
 
 export interface ServerOptions {
@@ -64,10 +69,11 @@ export function shimCommand(workload: PlannedWorkload, options: ShimOptions): Ch
 			...[MAIN, "proxy", "--service", `${NAMESPACE}/${service}`, "--version", version],
 			...inbound,
 			...["--outbound", loopback(shim.outboundPort), ...upstreams],
-			...["--control", options.controlUrl, "--token", options.token, "--state", options.stateDirectory],
-			...["--otlp", options.otlpUrl, "--admin", loopback(shim.adminPort)],
+			...["--control", options.controlUrl, "--state", options.stateDirectory, "--otlp", options.otlpUrl],
+			...["--admin", loopback(shim.adminPort), "--drain-seconds", String(DRAIN_S), "--log-level", "warn"],
 		],
-		env: shopEnv(options.env),
+		// Not among the arguments, which everybody on the machine can read.
+		env: { ...shopEnv(options.env), MESHSCOPE_JOIN_TOKEN: options.token },
 	};
 }
 

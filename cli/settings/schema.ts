@@ -8,7 +8,7 @@ import type { Fault, Layer } from "./sources.ts";
 import { parseAddress, parseBoolean, parseCount, parseDurationMs, parseSize } from "./values.ts";
 import type { Parsed } from "./values.ts";
 
-const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** A zod string that becomes whatever `parse` reads. */

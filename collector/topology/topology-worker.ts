@@ -39,7 +39,9 @@ function log(level: "info" | "warn" | "error", message: string): void {
 }
 
 function metricSource(load: TopologyLoad["counters"]): MetricSource {
-	const metrics = new MetricStage({ load, startMs: Date.now(), maxSeries: MAX_METRIC_SERIES });
+	// The thread begins with the first group; what senders counted since the process began was never told to anybody else.
+	const startMs = Date.now() - process.uptime() * 1_000;
+	const metrics = new MetricStage({ load, startMs, maxSeries: MAX_METRIC_SERIES });
 	let expiredMs = Date.now();
 	return {
 		observe(bytes, arrivedMs, sumsOf) {

@@ -181,7 +181,7 @@ test("an order goes to five services, and the preload forwards what the checkout
 	const traceparent = TRACE.replace("0af7", "0af8");
 	const { status, body } = await get("checkout", "/orders", { method: "POST", headers: { traceparent } });
 	// One card in fifty is declined, and couriers have their waves.
-	assert.ok(status === 200 || status === 502);
+	assert.ok([200, 402, 502].includes(status), String(status));
 	if (status === 200) assert.match(JSON.stringify(body["payment"]), /charge-/);
 	for (const service of ["cart", "shipping", "legacy-billing"]) assert.ok(reached(traceparent).includes(service), service);
 	assert.ok(calls.some((one) => one.service === "payments"));

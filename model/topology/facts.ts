@@ -109,6 +109,8 @@ export interface SpanFacts {
 	readonly flags: string;
 	/** 0 for the first try, n for the n-th retry of the same request. */
 	readonly retry: number;
+	/** Tries that this one span stands for, the first included; 1 where each has a span of its own or nothing says. */
+	readonly attempts: number;
 	/** The leg towards the caller and the leg towards the callee. */
 	readonly downstream: LegTls;
 	readonly upstream: LegTls;

@@ -1,6 +1,5 @@
 /** A request over HTTP/1.1 as {@link Downstream}, over node's strict parser. */
-import { ServerResponse } from "node:http";
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { RequestBody } from "./body.ts";
 import { NO_EVENTS } from "./downstream.ts";
@@ -59,6 +58,8 @@ export class Http1Downstream implements Downstream {
 	readonly #message: IncomingMessage;
 	/** Given with an upgrade: what came behind the head. */
 	readonly #upgradeHead: Buffer | undefined;
+	/** The connection is to end with this response. */
+	readonly #closes: () => boolean;
 	#over = false;
 
 	constructor(
@@ -67,7 +68,9 @@ export class Http1Downstream implements Downstream {
 		head: RequestHead,
 		connection: CallerConnection,
 		upgradeHead: Buffer | undefined,
+		closes: () => boolean,
 	) {
+		this.#closes = closes;
 		this.head = head;
 		this.connection = connection;
 		this.#message = message;
@@ -110,6 +113,7 @@ export class Http1Downstream implements Downstream {
 		if (this.responded) return;
 		this.responded = true;
 		const response = this.#response;
+		if (this.#closes()) response.shouldKeepAlive = false;
 		if (this.head.expectsContinue && this.body !== undefined && !this.body.started) response.shouldKeepAlive = false;
 		response.writeHead(status, reason === "" ? undefined : reason, [...headers]);
 		if (endNow) {

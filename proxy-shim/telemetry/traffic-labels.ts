@@ -1,7 +1,11 @@
 /**
- * Labels of Istio's standard metrics for a hop, and three of our own that say what Istio's cannot: `meshscope_mtls_status`,
- * `meshscope_peer_verified`, and `meshscope_counted_by`, who counts this exchange for the graph (docs/formats/shim-telemetry.md).
+ * Labels of Istio's standard metrics for a hop, and some of our own that say what Istio's cannot: `meshscope_mtls_status`,
+ * `meshscope_peer_verified`, `meshscope_counted_by`, who counts this exchange for the graph, and `meshscope_source_address` of a caller
+ * that has no name, by which spans and metrics mean the same one (docs/formats/shim-telemetry.md).
  */
+import { isPublicAddress } from "../../model/topology/sources/address.ts";
+import { identityEndpoint } from "../../model/topology/sources/identity.ts";
+import { PUBLIC_ADDRESS } from "../../model/topology/sources/keys.ts";
 import type { HttpHop, TcpHop } from "./hop.ts";
 import { isFromProxy } from "./trace-state.ts";
 
@@ -10,15 +14,15 @@ const MAX_CHARACTERS = 256;
 
 /**
  * `metric`: this series. `source`: the caller's proxy, which said so in the trace context over a connection whose certificate was
- * verified, and which knows a request and its retries for one. `span`: of a caller without a name, who may turn out to have one.
+ * verified, and which knows a request and its retries for one.
  */
-export type CountedBy = "metric" | "source" | "span";
+export type CountedBy = "metric" | "source";
 
 export function countedBy(hop: HttpHop | TcpHop): CountedBy {
 	if (hop.direction === "outbound" || hop.kind === "tcp") return "metric";
-	const { trace, tls, peer } = hop;
-	if (tls.peerVerified && tls.status === "mutual_tls" && isFromProxy(trace.traceState, trace.parentSpanId)) return "source";
-	return trace.sampled && peer.service === "" && tls.clientPrincipal === "" ? "span" : "metric";
+	const { trace, tls } = hop;
+	const isVerified = tls.peerVerified && tls.status === "mutual_tls";
+	return isVerified && isFromProxy(trace.traceState, trace.parentSpanId) ? "source" : "metric";
 }
 
 interface End {
@@ -60,6 +64,8 @@ export function trafficLabels(hop: HttpHop | TcpHop, cluster: string, by: Counte
 		["meshscope_peer_verified", String(tls.peerVerified)],
 		["meshscope_counted_by", by],
 	];
+	const address = isSource ? "" : namelessAddress(hop);
+	if (address !== "") pairs.push(["meshscope_source_address", address]);
 	if (hop.kind === "tcp") pairs.push(["request_protocol", "tcp"]);
 	else {
 		pairs.push(
@@ -69,6 +75,13 @@ export function trafficLabels(hop: HttpHop | TcpHop, cluster: string, by: Counte
 		);
 	}
 	return pairs.map(([name, value]) => [name, labelValue(name, value)]);
+}
+
+/** Of a caller that neither names itself nor is named by a certificate; the public ones are as many as the internet has. */
+function namelessAddress({ peer, tls }: HttpHop | TcpHop): string {
+	if (peer.service !== "" || peer.address === "") return "";
+	if (tls.peerVerified && identityEndpoint(tls.clientPrincipal) !== undefined) return "";
+	return isPublicAddress(peer.address) ? PUBLIC_ADDRESS : peer.address;
 }
 
 function endLabels(

@@ -165,6 +165,7 @@ function overflowLabels(pairs: readonly (readonly [string, string])[], other: st
 		const isLost =
 			name.startsWith(`${other}_`) ||
 			name.startsWith("destination_service") ||
+			name === "meshscope_source_address" ||
 			name.endsWith("_principal") ||
 			/^(?:response_code|grpc_response_status|response_flags)$/.test(name);
 		return [name, isLost ? "unknown" : value];
@@ -238,7 +239,7 @@ function isSameEdge(a: HttpHop | TcpHop, b: HttpHop | TcpHop): boolean {
 		a.peer.service === b.peer.service &&
 		a.peer.namespace === b.peer.namespace &&
 		a.peer.workload === b.peer.workload &&
-		(a.kind === "http" || a.peer.address === b.peer.address) &&
+		(b.peer.service !== "" || a.peer.address === b.peer.address) &&
 		(a.tls === b.tls || isSameTls(a.tls, b.tls))
 	);
 }

@@ -22,6 +22,7 @@ export function factsOf(kind: number, service: string, more: Partial<SpanFacts> 
 		code: "200",
 		flags: "",
 		retry: 0,
+		attempts: 1,
 		downstream: NO_TLS_FACTS,
 		upstream: NO_TLS_FACTS,
 		ignored: undefined,

@@ -395,7 +395,7 @@ export class HopFinder {
 	}
 
 	private attemptsOf(half: number): number {
-		let attempts = this.tree.leaves[half]!;
+		let attempts = Math.max(this.tree.leaves[half]!, this.factsAt(this.tree.networkRow[half]!).attempts);
 		const tries = this.triesOf(half);
 		if (tries !== undefined) for (const other of tries.others) attempts += this.tree.leaves[other]!;
 		return attempts;

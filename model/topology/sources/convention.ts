@@ -44,6 +44,7 @@ export function conventionFacts(input: SpanInput, emitter: Emitter): SpanFacts {
 		code,
 		flags: flagsOf(input.attributes.get("response_flags")),
 		retry: retryOf(input),
+		attempts: 1,
 		downstream: kind === SERVER ? conventionLeg(input.attributes, "server") : NO_TLS_FACTS,
 		upstream: kind === CLIENT ? conventionLeg(input.attributes, "client") : NO_TLS_FACTS,
 		ignored: exportReason(input),
@@ -146,7 +147,7 @@ function silentOutcome({ kind, status, attributes }: SpanInput, protocol: Protoc
 
 const MAX_RETRY = 1_000_000;
 
-function retryOf({ attributes }: SpanInput): number {
+export function retryOf({ attributes }: SpanInput): number {
 	const resent =
 		attributes.get("retry.count") ?? attributes.get("http.request.resend_count") ?? attributes.get("http.resend_count");
 	return Math.min(countOf(resent) ?? 0, MAX_RETRY);

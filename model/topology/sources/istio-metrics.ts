@@ -153,15 +153,15 @@ function serviceEnd(label: Label, reporter: Reporter, callerNamespace: string): 
 	return hostEndpoint(label("destination_service") ?? service, callerNamespace) ?? UNKNOWN;
 }
 
-function protocolOf(label: Label, isTcp: boolean): Protocol {
+export function protocolOf(label: Label, isTcp: boolean): Protocol {
 	if (isTcp) return "tcp";
 	return label("request_protocol") === "grpc" ? "grpc" : "http";
 }
 
-function requestEnding(label: Label, flags: string): Ending {
+export function requestEnding(label: Label, flags: string): Ending {
 	return endingOf(countOf(label("response_code")), grpcStatusOf(label("grpc_response_status")), flags, "no_response");
 }
 
-function tcpEnding(flags: string): Ending {
+export function tcpEnding(flags: string): Ending {
 	return { outcome: isUnreached(flags) ? "no_response" : "ok", code: "" };
 }

@@ -37,6 +37,7 @@ export const RESOURCE_KEYS = [
 	"kuma.zone",
 	"kuma.workload",
 	"meshscope.direction",
+	"meshscope.workload",
 ] as const;
 
 /**
@@ -156,6 +157,7 @@ const NAMED_KEYS = [
 	"meshscope.source.principal",
 	"meshscope.destination.principal",
 	"meshscope.peer.verified",
+	"meshscope.response_flags",
 	"tls.established",
 	"tls.protocol.version",
 	"tls.cipher",

@@ -154,10 +154,11 @@ const SHIM_STATUSES: ReadonlyMap<string, MtlsStatus> = new Map([
 /** Our shim says what it found; only where it checked the peer's certificate does it vouch for it. */
 export function shimLeg(attributes: Attributes<SpanKey>, side: "server" | "client"): LegTls {
 	const status = SHIM_STATUSES.get(attributes.get("meshscope.mtls.status") ?? "");
-	if (status === undefined) return NO_TLS_FACTS;
+	const leg = conventionLeg(attributes, side);
+	// It sends `unknown` where no connection was made, also for want of a handshake.
+	if (status === undefined) return leg.failure === "" ? NO_TLS_FACTS : leg;
 	const source = attributes.get("meshscope.source.principal") ?? "";
 	const destination = attributes.get("meshscope.destination.principal") ?? "";
-	const leg = conventionLeg(attributes, side);
 	const unverified = status === "mutual_tls" && attributes.get("meshscope.peer.verified") !== "true";
 	const verifiedBy: Verification = unverified ? "" : side;
 	return {

@@ -1,4 +1,4 @@
-/** Meshes other than Istio: Kuma and Consul (Envoy with names of their own), Linkerd, Dapr, and our shim. */
+/** Meshes other than Istio: Kuma and Consul (Envoy with names of their own), Linkerd, and Dapr. */
 import { type Endpoint, UNKNOWN, serviceEndpoint } from "../endpoint.ts";
 import type { PeerHint, SpanFacts, SpanInput } from "../facts.ts";
 import { CLIENT, INTERNAL, SERVER, type SpanSource, conventionFacts, localEndpoint } from "./convention.ts";
@@ -6,7 +6,6 @@ import { envoyFacts, isEnvoy, upstreamCluster } from "./envoy.ts";
 import { kumaService } from "./envoy-cluster.ts";
 import { identityEndpoint, principalOf } from "./identity.ts";
 import { LINKERD_OWNER_KEYS } from "./keys.ts";
-import { shimLeg } from "./leg-tls.ts";
 
 /** Older versions send no `kuma.*`: their service and cluster names have Kuma's form. */
 export const kumaSource: SpanSource = {
@@ -108,25 +107,4 @@ function daprPeer({ attributes }: SpanInput, { kind, protocol, local }: SpanFact
 	if (kind !== CLIENT || protocol === "database" || protocol === "messaging" || id === null || id[1] === "localhost")
 		return undefined;
 	return { endpoint: serviceEndpoint(id[1]!, id[2] ?? local.namespace), from: "declared" };
-}
-
-/** Our shim: the conventions, and what it found about mTLS in words of its own. */
-export const shimSource: SpanSource = {
-	recognises: ({ attributes }) => attributes.get("meshscope.mtls.status") !== undefined,
-	facts(input) {
-		const base = conventionFacts(input, "shim");
-		const facts: SpanFacts = {
-			...base,
-			proxy: true,
-			downstream: base.kind === SERVER ? shimLeg(input.attributes, "server") : base.downstream,
-			upstream: base.kind === CLIENT ? shimLeg(input.attributes, "client") : base.upstream,
-		};
-		return base.peer?.from === "declared" ? facts : { ...facts, peer: shimPeer(facts) ?? base.peer };
-	},
-};
-
-function shimPeer({ kind, downstream, upstream }: SpanFacts): PeerHint | undefined {
-	const leg = kind === SERVER ? downstream : upstream;
-	const endpoint = leg.verifiedBy === "" ? undefined : identityEndpoint(leg.peerPrincipal);
-	return endpoint === undefined ? undefined : { endpoint, from: "identity" };
 }

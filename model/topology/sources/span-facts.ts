@@ -4,7 +4,8 @@ import { type SpanSource, conventionFacts } from "./convention.ts";
 import { envoySource } from "./envoy.ts";
 import { apisixSource, caddySource, kongSource, nginxSource, traefikSource } from "./gateways.ts";
 import { istioSource, waypointSource } from "./istio.ts";
-import { consulSource, daprSource, kumaSource, linkerdSource, shimSource } from "./other-meshes.ts";
+import { consulSource, daprSource, kumaSource, linkerdSource } from "./other-meshes.ts";
+import { shimSource } from "./shim.ts";
 
 /** Asked in this order: what stands on Envoy before Envoy, and our own words before everything. */
 const SOURCES: readonly SpanSource[] = [
@@ -47,6 +48,7 @@ function inOneForm(facts: SpanFacts): SpanFacts {
 		code: facts.code,
 		flags: facts.flags,
 		retry: facts.retry,
+		attempts: facts.attempts,
 		downstream: facts.downstream,
 		upstream: facts.upstream,
 		ignored: facts.ignored,

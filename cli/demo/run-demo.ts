@@ -1,0 +1,250 @@
+/**
+ * The demo from its first process to its last: starts the server, the shop and a shim beside each app, tells when the graph is alive,
+ * changes something now and then with `--chaos`, and ends everything in order, whatever ends it.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { connectApi } from "../api-client.ts";
+import type { ApiClient } from "../api-client.ts";
+import { CommandError, EXIT_FAILURE, EXIT_OK, EXIT_USAGE } from "../context.ts";
+import type { CliContext } from "../context.ts";
+import { createJoinToken } from "../mesh/join-token.ts";
+import { controlStateDirectory } from "../mesh/state-directory.ts";
+import { superviseChildren } from "./children.ts";
+import type { ChildFailure, Children } from "./children.ts";
+import { appCommands, SERVER, serverCommand, shimCommand } from "./commands.ts";
+import { askGraph, missingServices, shimsReady } from "./liveness.ts";
+import { CHAOS_STEPS, meshText } from "./mesh-text.ts";
+import { findPortBlock } from "./ports.ts";
+import { welcome } from "./screen.ts";
+import { LEGACY_SERVICE, NAMESPACE, planShop } from "./shop-plan.ts";
+import type { PlannedWorkload } from "./shop-plan.ts";
+import { hireUndertaker } from "./undertaker.ts";
+
+export interface DemoSettings {
+	/** Given by the person, and kept; undefined for a temporary one. */
+	readonly dataDirectory: string | undefined;
+	/** Further flags of `serve`. */
+	readonly serverFlags: readonly string[];
+	readonly chaosEveryMs: number | undefined;
+	readonly requestRate: number;
+	readonly python: boolean;
+}
+
+/** Apps end at once, shims drain for two seconds. */
+const SHOP_GRACE_MS = 5_000;
+/** `serve` ends itself after 9.5 s. */
+const SERVER_GRACE_MS = 11_000;
+const SHIMS_LIMIT_MS = 60_000;
+const ALIVE_LIMIT_MS = 60_000;
+const API_TIMEOUT_MS = 2_000;
+const SAME_SIGNAL_MS = 500;
+
+/** As examples/shop/mesh.yaml names its callers. */
+const IDENTITY_PREFIX = `spiffe://cluster.local/ns/${NAMESPACE}/sa/`;
+const EXAMPLE = new URL("../../examples/shop/mesh.yaml", import.meta.url);
+
+/** Resolves with the exit code once every process has ended. */
+export async function runDemo(settings: DemoSettings, context: CliContext): Promise<number> {
+	const startedMs = performance.now();
+	const directory = mkdtempSync(join(tmpdir(), "meshscope-demo-"));
+	const undertaker = hireUndertaker(directory);
+	const say = (line: string): void => void context.stderr.write(`${line}\n`);
+	const children = superviseChildren({
+		onRestart: (failure) => say(`${told(failure)}\nstarting it again`),
+		onGroups: (pids) => undertaker.tell(pids),
+		nowMs: () => performance.now(),
+		maxDeathsPerMinute: 3,
+		restartDelayMs: 500,
+	});
+	const over = new AbortController();
+	const signals = endSignals(children);
+	const failed = children.failed.then((failure) => ({ failure }));
+	const run = runShop({ settings, context, children, directory, say, startedMs, signal: over.signal }).then(
+		() => undefined,
+		(error: unknown) => ({ error }),
+	);
+	try {
+		const outcome = await Promise.race([signals.first.then(() => undefined), failed, run]);
+		if (outcome === undefined) return EXIT_OK;
+		if ("error" in outcome) throw outcome.error;
+		say(`the demo ends: ${told(outcome.failure)}`);
+		return outcome.failure.exitCode === EXIT_USAGE ? EXIT_USAGE : EXIT_FAILURE;
+	} finally {
+		over.abort();
+		await run;
+		await children.end((name) => name !== SERVER, SHOP_GRACE_MS);
+		await children.end(() => true, SERVER_GRACE_MS);
+		await undertaker.bury();
+		rmSync(directory, { recursive: true, force: true });
+		signals.close();
+	}
+}
+
+function told({ name, how, lastLines }: ChildFailure): string {
+	return [`${name} has ended (${how})`, ...lastLines.map((line) => `  | ${line}`)].join("\n");
+}
+
+/** The first signal ends the demo in order, a second one at once. Under npm one Ctrl-C arrives twice. */
+function endSignals(children: Children): { readonly first: Promise<void>; close(): void } {
+	const { promise, resolve } = Promise.withResolvers<void>();
+	let firstMs: number | undefined;
+	const onSignal = (): void => {
+		firstMs ??= performance.now();
+		if (performance.now() - firstMs > SAME_SIGNAL_MS) void children.end(() => true, 0);
+		resolve();
+	};
+	const names = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+	for (const name of names) process.on(name, onSignal);
+	return {
+		first: promise,
+		close: () => {
+			for (const name of names) process.off(name, onSignal);
+		},
+	};
+}
+
+interface Shop {
+	readonly settings: DemoSettings;
+	readonly context: CliContext;
+	readonly children: Children;
+	/** Of the demo's own files. */
+	readonly directory: string;
+	readonly say: (line: string) => void;
+	readonly startedMs: number;
+	readonly signal: AbortSignal;
+}
+
+/** Never resolves before the end of its signal. */
+async function runShop(shop: Shop): Promise<void> {
+	const { settings, context, children, directory, say, signal } = shop;
+	const { env } = context;
+	const hasPython = settings.python && spawnSync("python3", ["--version"], { stdio: "ignore" }).status === 0;
+	const workloads = planShop({ firstPort: await findPortBlock(), hasPython });
+	const legacyPort = workloads.find(({ service }) => service === LEGACY_SERVICE)?.appPort ?? 0;
+	const example = readFileSync(EXAMPLE, "utf8");
+	const meshFile = join(directory, "mesh.yaml");
+	writeFileSync(meshFile, meshText(example, legacyPort));
+	const dataDirectory = settings.dataDirectory ?? join(directory, "data");
+	if (signal.aborted) return;
+
+	const ready = Promise.withResolvers<ReadyLine>();
+	const onLine = (line: string): void => {
+		const addresses = readyLine(line);
+		if (addresses !== undefined) ready.resolve(addresses);
+	};
+	children.start(serverCommand({ dataDirectory, meshFile, flags: settings.serverFlags, env, onLine }));
+	const isTraffic = ({ host }: PlannedWorkload): boolean => host === "traffic";
+	const first = workloads.filter((one) => one.host !== "late" && !isTraffic(one));
+	for (const command of appCommands(first, settings.requestRate, env)) children.start(command);
+
+	const addresses = await until(ready.promise, signal);
+	context.stdout.write(`${addresses.line}\n`);
+	const api = connectApi(`http://${addresses.http}`, env["MESHSCOPE_TOKEN"], API_TIMEOUT_MS);
+	let shims = 0;
+	const stateOfControl = controlStateDirectory(dataDirectory);
+	const startShims = async (some: readonly PlannedWorkload[]): Promise<void> => {
+		for (const workload of some) {
+			const stateDirectory = join(directory, "shims", workload.name.replace(" ", "-"));
+			mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
+			const command = shimCommand(workload, {
+				controlUrl: `https://${addresses.control}`,
+				otlpUrl: `http://${addresses.otlpGrpc}`,
+				token: createJoinToken(stateOfControl, { identity: `${IDENTITY_PREFIX}${workload.service}` }, context.nowMs()),
+				stateDirectory,
+				env,
+			});
+			if (command !== undefined) children.start(command);
+		}
+		shims += some.filter(({ shim }) => shim !== undefined).length;
+		if (!(await shimsReady(api, shims, SHIMS_LIMIT_MS, signal)))
+			throw new CommandError(
+				"not all shims have joined the mesh in time, or the server's answers need a token (MESHSCOPE_TOKEN)",
+			);
+	};
+	await startShims(workloads.filter(({ host }) => host !== "late"));
+	for (const command of appCommands(workloads.filter(isTraffic), settings.requestRate, env)) children.start(command);
+
+	await untilAlive(shop, api, workloads);
+	say(
+		welcome({
+			...{ http: addresses.http, meshFile, dataDirectory, workloads, hasPython },
+			isDataKept: settings.dataDirectory !== undefined,
+			chaosEveryMs: settings.chaosEveryMs,
+		}),
+	);
+	if (settings.chaosEveryMs === undefined) {
+		await until(new Promise(() => undefined), signal);
+		return;
+	}
+	const deployed = new Set<string>();
+	for (let step = 0; ; step = (step + 1) % CHAOS_STEPS.length) {
+		await delay(settings.chaosEveryMs, undefined, { signal });
+		const chaos = CHAOS_STEPS[step]!;
+		const added = workloads.filter(({ name }) => name === chaos.needs && !deployed.has(name));
+		for (const command of appCommands(added, settings.requestRate, env)) children.start(command);
+		await startShims(added);
+		for (const { name } of added) deployed.add(name);
+		// Renamed into its place, so that nobody reads half of it.
+		writeFileSync(`${meshFile}.new`, meshText(example, legacyPort, chaos));
+		renameSync(`${meshFile}.new`, meshFile);
+		say(`${new Date(context.nowMs()).toTimeString().slice(0, 8)} ${chaos.what}`);
+	}
+}
+
+async function untilAlive(
+	{ context, say, signal, startedMs }: Shop,
+	api: ApiClient,
+	workloads: readonly PlannedWorkload[],
+): Promise<void> {
+	for (;;) {
+		const graph = await askGraph(api);
+		const missing = graph === undefined ? undefined : missingServices(graph, workloads);
+		const afterMs = performance.now() - startedMs;
+		if (graph !== undefined && missing?.length === 0) {
+			const seconds = Number((afterMs / 1_000).toFixed(1));
+			context.stdout.write(`${JSON.stringify({ event: "alive", seconds, edges: graph.edges.length })}\n`);
+			return;
+		}
+		if (afterMs > ALIVE_LIMIT_MS) {
+			say(
+				missing === undefined
+					? "the graph cannot be read (a read token goes into MESHSCOPE_TOKEN)"
+					: `the graph still misses what calls ${missing.join(", ")}`,
+			);
+			return;
+		}
+		await delay(250, undefined, { signal });
+	}
+}
+
+interface ReadyLine {
+	readonly line: string;
+	readonly http: string;
+	readonly otlpGrpc: string;
+	readonly control: string;
+}
+
+function readyLine(line: string): ReadyLine | undefined {
+	if (!line.startsWith('{"event":"ready"')) return undefined;
+	const { http, otlpGrpc, control } = JSON.parse(line) as Partial<ReadyLine>;
+	if (http === undefined || otlpGrpc === undefined || control === undefined)
+		throw new CommandError(`the server did not bind what the demo needs: ${line}`);
+	return { line, http, otlpGrpc, control };
+}
+
+/** @throws when the signal ends first */
+async function until<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+	const ended = Promise.withResolvers<never>();
+	const onAbort = (): void => ended.reject(new Error("the demo has ended"));
+	if (signal.aborted) onAbort();
+	signal.addEventListener("abort", onAbort, { once: true });
+	try {
+		return await Promise.race([promise, ended.promise]);
+	} finally {
+		signal.removeEventListener("abort", onAbort);
+	}
+}

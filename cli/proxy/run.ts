@@ -1,0 +1,289 @@
+/**
+ * The running proxy: telemetry, identity, listeners, policy, in this order; one ready line; and on SIGTERM the reverse, with what is
+ * under way given its time.
+ */
+import { createWriteStream, readFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+import type { Registration } from "../../model/mesh/control-protocol.ts";
+import { startControlClient } from "../../proxy-shim/control/control-client.ts";
+import type { ControlClient } from "../../proxy-shim/control/control-client.ts";
+import { createFileSource, NO_ENDPOINTS } from "../../proxy-shim/control/file-source.ts";
+import { startHealthCheck } from "../../proxy-shim/control/health.ts";
+import type { ControlLog, EndpointSource, PolicySource } from "../../proxy-shim/control/sources.ts";
+import { systemTimers } from "../../proxy-shim/control/timers.ts";
+import { startProxy } from "../../proxy-shim/proxy.ts";
+import type { Proxy } from "../../proxy-shim/proxy.ts";
+import type { LogOutput } from "../../proxy-shim/telemetry/access-log.ts";
+import { createTelemetry } from "../../proxy-shim/telemetry/telemetry.ts";
+import type { Telemetry } from "../../proxy-shim/telemetry/telemetry.ts";
+import { createRootSampler } from "../../proxy-shim/telemetry/trace-context.ts";
+import { createIdSource } from "../../proxy-shim/telemetry/trace-ids.ts";
+import { openFileIdentity } from "../../proxy-shim/tls/file-identity.ts";
+import type { IdentitySource } from "../../proxy-shim/tls/identity-source.ts";
+import { createMemoryIdentity } from "../../proxy-shim/tls/memory-identity.ts";
+import { CommandError, EXIT_FAILURE, EXIT_OK, messageOf } from "../context.ts";
+import type { CliContext } from "../context.ts";
+import { watchMeshFiles } from "../mesh/mesh-files.ts";
+import { readPolicy } from "../mesh/read-policy.ts";
+import { openStateFolder } from "../mesh/state-folder.ts";
+import { endSignal } from "../serve/end-signal.ts";
+import { createLog } from "../serve/log.ts";
+import type { Log } from "../serve/log.ts";
+import { formatAddress } from "../settings/values.ts";
+import { CLOSED, runPolicy } from "./policy-runner.ts";
+import type { ProxyRunSettings } from "./settings.ts";
+
+const HEALTH_EVERY_MS = 5_000;
+const HEALTH_TIMEOUT_MS = 2_000;
+const HEALTH_FAILURES = 3;
+/** Beyond the drain time, for telemetry to leave and sockets to close. */
+const FLUSH_MS = 1_000;
+
+/** Resolves with the exit code once the proxy has ended. */
+export async function runProxy(settings: ProxyRunSettings, context: CliContext): Promise<number> {
+	const log = createLog(settings.logLevel, context.stderr);
+	const ending = endSignal(log);
+	const running = await start(settings, context, log);
+	context.stdout.write(`${JSON.stringify({ event: "ready", ...running.addresses })}\n`);
+	log.info({ ...running.addresses, instance: settings.workload.instanceId }, "ready");
+	log.info({ signal: await ending, active: running.proxy.active() }, "draining");
+	const limit = setTimeout(
+		() => {
+			log.error({}, "draining took too long; ending");
+			process.exit(EXIT_FAILURE);
+		},
+		settings.drainMs + 2 * FLUSH_MS,
+	);
+	const isWhole = await running.close();
+	clearTimeout(limit);
+	log.info({ cutOff: !isWhole }, "ended");
+	return EXIT_OK;
+}
+
+/** What is open, to be closed in reverse order. */
+type Opened = (() => unknown)[];
+
+interface Running {
+	readonly proxy: Proxy;
+	readonly addresses: Readonly<Record<string, unknown>>;
+	/** False: something was cut off. */
+	close(): Promise<boolean>;
+}
+
+async function start(settings: ProxyRunSettings, context: CliContext, log: Log): Promise<Running> {
+	const { workload } = settings;
+	/** Undone in reverse order when a later step fails, and at the end. */
+	const opened: Opened = [];
+	const undo = async (): Promise<void> => {
+		for (const close of opened.splice(0).toReversed()) {
+			await Promise.resolve()
+				.then(close)
+				.catch((error: unknown) => log.error({ reason: messageOf(error) }, "could not close"));
+		}
+	};
+	try {
+		const telemetry = openTelemetry(settings, log);
+		opened.push(async () => {
+			await telemetry.flush(FLUSH_MS);
+			telemetry.close();
+		});
+		// Listeners need an identity to follow before there is one: the control plane is told their ports first.
+		const identity = openIdentity(settings, context, log, opened);
+		const proxy = await startProxy(settings, CLOSED, {
+			sink: telemetry,
+			identity: identity.source,
+			tracing: { ids: createIdSource(), sampler: createRootSampler(settings.sampling) },
+			clock: { nowMs: () => performance.now(), epochMs: context.nowMs },
+			random: Math.random,
+		}).catch((error: unknown) => {
+			throw bindFailure(error, settings);
+		});
+		opened.push(() => proxy.drain(0));
+		const sources = openSources(settings, proxy, log, opened);
+		if (sources.control !== undefined) identity.follow(sources.control.identity);
+		const policy = runPolicy(proxy, workload, sources.policy, sources.endpoints, telemetry, log);
+		opened.push(() => policy.close());
+		if (settings.policy.kind === "files" && !policy.isReady) {
+			throw new CommandError(
+				`--mesh ${settings.policy.path}: there is no policy that can be run; the faults are in the log`,
+			);
+		}
+		watchHealth(settings, sources.control, log, opened);
+		return {
+			proxy,
+			addresses: addressesOf(proxy),
+			async close() {
+				// Peers hear of it before the ports are closed, so that they stop calling.
+				await sources.control?.close();
+				const isWhole = await proxy.drain(settings.drainMs);
+				await undo();
+				return isWhole;
+			},
+		};
+	} catch (error) {
+		await undo();
+		throw error;
+	}
+}
+
+function openTelemetry(settings: ProxyRunSettings, log: Log): Telemetry {
+	return createTelemetry({
+		local: settings.workload,
+		version: versionOf(),
+		...(settings.otlp === undefined ? {} : { otlp: settings.otlp }),
+		...(settings.accessLog === undefined ? {} : { accessLog: openAccessLog(settings.accessLog, log) }),
+		log: ({ level, message, fields }) => log[level](fields, message),
+	});
+}
+
+function openAccessLog(path: string, log: Log): LogOutput {
+	if (path === "-") return process.stderr;
+	const file = createWriteStream(path, { flags: "a", mode: 0o640 });
+	file.on("error", (error) => log.error({ reason: error.message }, "the access log cannot be written"));
+	return file;
+}
+
+interface OwnIdentity {
+	readonly source: IdentitySource | undefined;
+	follow(source: IdentitySource): void;
+}
+
+function openIdentity(settings: ProxyRunSettings, context: CliContext, log: Log, opened: Opened): OwnIdentity {
+	if (settings.policy.kind === "control") {
+		const source = createMemoryIdentity();
+		return {
+			source,
+			follow(issued) {
+				const first = issued.current();
+				if (first !== undefined) source.set(first);
+				opened.push(issued.onChange((next) => source.set(next)));
+			},
+		};
+	}
+	const none = { source: undefined, follow: () => {} };
+	if (settings.mtls === undefined) return none;
+	const onFault = (error: Error): void =>
+		log.warn({ reason: error.message }, "the certificate files do not fit; the ones before stay");
+	try {
+		const source = openFileIdentity({ ...settings.mtls, nowMs: context.nowMs, onFault });
+		opened.push(() => source.close());
+		return { source, follow: () => {} };
+	} catch (error) {
+		throw new CommandError(messageOf(error));
+	}
+}
+
+interface Sources {
+	readonly policy: PolicySource;
+	readonly endpoints: EndpointSource;
+	readonly control: ControlClient | undefined;
+}
+
+function openSources(settings: ProxyRunSettings, proxy: Proxy, log: Log, opened: Opened): Sources {
+	const controlLog: ControlLog = (level, message, fields) => log[level](fields, message);
+	if (settings.policy.kind === "files") {
+		const files = watchMeshFiles(settings.policy.path);
+		const policy = createFileSource({ files, readPolicy, log: controlLog });
+		opened.push(() => {
+			policy.close();
+			files.close();
+		});
+		return { policy, endpoints: NO_ENDPOINTS, control: undefined };
+	}
+	const { address, token, tokenFile, stateDirectory } = settings.policy;
+	const control = startControlClient({
+		address,
+		workload: settings.workload,
+		registration: registrationOf(settings, proxy),
+		proxyVersion: versionOf(),
+		token: () => (tokenFile === undefined ? token : readToken(tokenFile)),
+		state: openStateFolder(stateDirectory),
+		log: controlLog,
+	});
+	opened.push(() => control.close());
+	return { policy: control.policy, endpoints: control.endpoints, control };
+}
+
+/** Undefined while it is not there: it may be laid down later. */
+function readToken(path: string): string | undefined {
+	try {
+		return readFileSync(path, "utf8").trim();
+	} catch {
+		return undefined;
+	}
+}
+
+function registrationOf(settings: ProxyRunSettings, proxy: Proxy): Registration | undefined {
+	if (settings.inbound.length === 0) return undefined;
+	const ports = settings.inbound.map(({ servicePort, protocol }, i) => {
+		const bound = proxy.addresses.inbound[i]!;
+		const address = settings.advertise ?? (isEverywhere(bound.host) ? firstAddress() : bound.host);
+		return { servicePort, address, port: bound.port, protocol };
+	});
+	return { ports };
+}
+
+function isEverywhere(host: string): boolean {
+	return host === "::" || host === "0.0.0.0";
+}
+
+/** The first address that other machines may reach. */
+function firstAddress(): string {
+	for (const addresses of Object.values(networkInterfaces())) {
+		for (const { address, family, internal } of addresses ?? []) if (!internal && family === "IPv4") return address;
+	}
+	return "127.0.0.1";
+}
+
+function watchHealth(settings: ProxyRunSettings, control: ControlClient | undefined, log: Log, opened: Opened): void {
+	const [first] = settings.inbound;
+	if (settings.health === undefined || first === undefined) return;
+	const { host, port } = first.app;
+	const check = startHealthCheck({
+		target: settings.health === "tcp" ? { kind: "tcp", host, port } : { kind: "http", host, port, path: settings.health },
+		intervalMs: HEALTH_EVERY_MS,
+		timeoutMs: HEALTH_TIMEOUT_MS,
+		failures: HEALTH_FAILURES,
+		timers: systemTimers(),
+		onChange(healthy, reason) {
+			log[healthy ? "info" : "warn"]({ healthy, reason }, "health of the app");
+			control?.setHealth(healthy, reason);
+		},
+	});
+	opened.push(() => check.close());
+}
+
+function addressesOf(proxy: Proxy): Record<string, unknown> {
+	const { inbound, outbound, upstreams } = proxy.addresses;
+	return {
+		inbound: inbound.map(formatAddress),
+		...(outbound === undefined ? {} : { outbound: formatAddress(outbound) }),
+		upstreams: upstreams.map(formatAddress),
+	};
+}
+
+/** Why an address could not be bound, with the flag that gave it. */
+function bindFailure(error: unknown, settings: ProxyRunSettings): unknown {
+	if (!(error instanceof Error) || !("code" in error)) return error;
+	const port = "port" in error ? Number(error.port) : -1;
+	const listeners = [
+		...settings.inbound.map(({ listen }) => ["--inbound", listen] as const),
+		...(settings.outbound === undefined ? [] : [["--outbound", settings.outbound] as const]),
+		...settings.upstreams.map(({ listen }) => ["--upstream", listen] as const),
+	];
+	const found = listeners.find(([, address]) => address.port === port);
+	const where = found === undefined ? "a listener" : `${found[0]} ${formatAddress(found[1])}`;
+	const reasons: Readonly<Record<string, string>> = {
+		EADDRINUSE: "the port is in use",
+		EADDRNOTAVAIL: "this machine has no such address",
+		EACCES: "not allowed to bind this port; take one above 1023",
+		ENOTFOUND: "no such host name",
+	};
+	const reason = reasons[String(error.code)];
+	return reason === undefined ? error : new CommandError(`${where}: ${reason}`);
+}
+
+function versionOf(): string {
+	const manifest: unknown = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+	return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : "unknown";
+}

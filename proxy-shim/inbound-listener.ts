@@ -5,12 +5,13 @@
 import type { Socket } from "node:net";
 import type { MtlsMode } from "../model/mesh/proxy-config.ts";
 import { authorize } from "./authz/authorize.ts";
-import type { CallerConnection, Downstream } from "./http/downstream.ts";
+import type { CallerConnection } from "./http/downstream.ts";
 import { callerIdentity, callerOf } from "./http/inbound.ts";
 import type { InboundHandler, InboundParts, InboundPort } from "./http/inbound.ts";
+import { tellMalformed } from "./http/malformed.ts";
 import { mtlsModeOf } from "./http/record.ts";
 import { createHttpServer } from "./http/server.ts";
-import type { Tier } from "./http/server.ts";
+import type { HttpServerHandlers, Tier } from "./http/server.ts";
 import { carryTcp } from "./tcp/exchange.ts";
 import { listen } from "./tcp/listener.ts";
 import type { ListenAddress } from "./tcp/listener.ts";
@@ -31,6 +32,11 @@ export interface ProxyListener {
 	close(): void;
 }
 
+export interface InboundListener extends ProxyListener {
+	/** A connection that came through a tunnel: who calls is known, and what comes is plain. */
+	acceptTunnel(socket: Socket, tls: HopTls): void;
+}
+
 export interface InboundListenerParts extends InboundParts {
 	readonly identity: IdentitySource | undefined;
 	readonly onExchange: InboundHandler;
@@ -47,11 +53,17 @@ export async function startInboundListener(
 	address: ListenAddress,
 	port: InboundPort,
 	parts: InboundListenerParts,
-): Promise<ProxyListener> {
+): Promise<InboundListener> {
 	const isTcp = port.protocol === "tcp";
 	const sockets = new Set<Socket>();
 	let tcpActive = 0;
-	const handlers = { onExchange: (down: Downstream) => parts.onExchange(down, port), onMalformed() {} };
+	const handlers: HttpServerHandlers = {
+		onExchange: (down) => parts.onExchange(down, port),
+		onMalformed(connection, status) {
+			const { version, inbound } = parts.config();
+			tellMalformed("inbound", connection, status, { version, mtlsMode: mtlsModeOf(inbound.mtls, port.appPort) }, parts);
+		},
+	};
 	const http = createHttpServer(handlers, parts.tier);
 	const secure = { strict: serverTls(true), permissive: serverTls(false) };
 
@@ -103,9 +115,24 @@ export async function startInboundListener(
 		carryTcp(socket, exchange, parts, () => tcpActive--);
 	}
 
-	function accept(socket: Socket): void {
+	function hold(socket: Socket): void {
 		sockets.add(socket);
 		socket.once("close", () => sockets.delete(socket));
+	}
+
+	function acceptTunnel(socket: Socket, tls: HopTls): void {
+		hold(socket);
+		if (isTcp) return take(socket, tls, "http1");
+		sniffFirstByte(socket, {
+			timeoutMs: SNIFF_TIMEOUT_MS,
+			// TLS within the tunnel is the app's own business, and no HTTP that could be read here.
+			onTls: (hello) => hello.destroy(),
+			onPlain: (ready, protocol) => take(ready, tls, protocol === "http2" ? "http2" : "http1"),
+		});
+	}
+
+	function accept(socket: Socket): void {
+		hold(socket);
 		const mode = mtlsModeOf(parts.config().inbound.mtls, port.appPort);
 		if (mode === "strict") {
 			if (secure.strict !== undefined) secure.strict.accept(socket);
@@ -142,6 +169,7 @@ export async function startInboundListener(
 	const listener = await listen(address, accept);
 	return {
 		address: listener.address,
+		acceptTunnel,
 		get active() {
 			return http.active + tcpActive;
 		},

@@ -2,9 +2,9 @@
 import type { Socket } from "node:net";
 import type { FixedDestination, OutboundHandler, OutboundParts } from "./http/outbound.ts";
 import { clusterLabel } from "./http/outbound.ts";
-import type { Downstream } from "./http/downstream.ts";
+import { tellMalformed } from "./http/malformed.ts";
 import { createHttpServer } from "./http/server.ts";
-import type { Tier } from "./http/server.ts";
+import type { HttpServerHandlers, Tier } from "./http/server.ts";
 import { NO_PEER } from "./http/record.ts";
 import { connectionOf } from "./inbound-listener.ts";
 import type { ProxyListener } from "./inbound-listener.ts";
@@ -33,7 +33,13 @@ export async function startOutboundListener(
 	const sockets = new Set<Socket>();
 	const app = plaintextTls("loopback");
 	let tcpActive = 0;
-	const handlers = { onExchange: (down: Downstream) => parts.onExchange(down, fixed), onMalformed() {} };
+	const handlers: HttpServerHandlers = {
+		onExchange: (down) => parts.onExchange(down, fixed),
+		onMalformed(connection, status) {
+			const { version, inbound } = parts.policy().config;
+			tellMalformed("outbound", connection, status, { version, mtlsMode: inbound.mtls.mode }, parts);
+		},
+	};
 	const http = createHttpServer(handlers, parts.tier);
 
 	/** By the configuration of this moment: `tcp` where the destination has TCP routes or a port of that kind. */

@@ -2,8 +2,11 @@
  * The proxy of one workload, composed from its parts: listeners, policy, clusters, identity, telemetry. Who it is, where its policy
  * comes from and where its telemetry goes are decided by whoever starts it (cli/proxy.ts, the node proxy).
  */
+import type { Socket } from "node:net";
 import type { ServiceEndpoints } from "../model/mesh/control-protocol.ts";
 import type { ProxyConfig, Workload } from "../model/mesh/proxy-config.ts";
+import type { HboneClient } from "./hbone/client.ts";
+import { withTunnels } from "./hbone/tunnelled-tls.ts";
 import { createInbound } from "./http/inbound.ts";
 import type { InboundPort } from "./http/inbound.ts";
 import { createOutbound } from "./http/outbound.ts";
@@ -13,10 +16,10 @@ import type { Clock } from "./http/record.ts";
 import type { Tracing } from "./http/trace.ts";
 import type { Tier } from "./http/server.ts";
 import { startInboundListener } from "./inbound-listener.ts";
-import type { ProxyListener } from "./inbound-listener.ts";
+import type { InboundListener, ProxyListener } from "./inbound-listener.ts";
 import { startOutboundListener } from "./outbound-listener.ts";
 import type { ListenAddress } from "./tcp/listener.ts";
-import type { HopSink } from "./telemetry/hop.ts";
+import type { HopSink, HopTls } from "./telemetry/hop.ts";
 import { createClientTls } from "./tls/client.ts";
 import type { IdentitySource } from "./tls/identity-source.ts";
 import { createClusterSet, passthroughConfig } from "./upstream/cluster-set.ts";
@@ -53,6 +56,8 @@ export interface ProxyParts {
 	readonly resolve?: Resolve;
 	/** Default `fast`. */
 	readonly tier?: Tier;
+	/** To endpoints behind node proxies; without them such endpoints are called directly. */
+	readonly tunnels?: HboneClient;
 }
 
 export interface Proxy {
@@ -68,6 +73,8 @@ export interface Proxy {
 	clusters(): readonly Cluster[];
 	/** Exchanges and connections under way. */
 	active(): number;
+	/** Takes a tunnel's connection for one of the inbound listeners, by their order in `addresses`. */
+	acceptTunnel(inbound: number, socket: Socket, tls: HopTls): void;
 	/** Takes nothing new, waits for what is under way, at most so long; then everything is closed. False: something was cut off. */
 	drain(limitMs: number): Promise<boolean>;
 }
@@ -86,7 +93,10 @@ export async function startProxy(settings: ProxySettings, initial: ProxyConfig, 
 	const clusters = createClusterSet({
 		...clusterParts,
 		...(parts.resolve === undefined ? {} : { resolve: parts.resolve }),
-		clientTlsFor: (cluster) => createClientTls(identity, { cluster, nowMs: epochMs, events: sink }),
+		clientTlsFor(cluster) {
+			const direct = createClientTls(identity, { cluster, nowMs: epochMs, events: sink });
+			return parts.tunnels === undefined ? direct : withTunnels(direct, cluster, parts.tunnels);
+		},
 	});
 	const apps: Cluster[] = [];
 	let policy = outboundPolicy(initial);
@@ -127,7 +137,7 @@ export async function startProxy(settings: ProxySettings, initial: ProxyConfig, 
 		sink,
 	};
 	const onInbound = createInbound(inboundParts);
-	const inbound: ProxyListener[] = [];
+	const inbound: InboundListener[] = [];
 	const outbound: ProxyListener[] = [];
 	const outboundParts = {
 		local,
@@ -196,6 +206,11 @@ export async function startProxy(settings: ProxySettings, initial: ProxyConfig, 
 		config: () => policy.config,
 		clusters: () => clusters.all(),
 		active,
+		acceptTunnel(index, socket, tls) {
+			const listener = inbound[index];
+			if (listener === undefined) socket.destroy();
+			else listener.acceptTunnel(socket, tls);
+		},
 		async drain(limitMs) {
 			const untilMs = clock.nowMs() + limitMs;
 			for (const listener of inbound) listener.drain();

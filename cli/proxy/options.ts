@@ -21,7 +21,11 @@ export const PROXY_OPTIONS: readonly ProxyOption[] = [
 		help: "takes calls of peers at ADDR for the app at APP; PORT is the service's port (default APP's), PROTO http, http2, grpc or tcp",
 		repeatable: true,
 	},
-	{ name: "advertise", placeholder: "HOST", help: "address by which peers reach --inbound (default what is bound, or the host's first)" },
+	{
+		name: "advertise",
+		placeholder: "HOST",
+		help: "address by which peers reach --inbound (default what is bound, or the host's first)",
+	},
 	{ name: "outbound", placeholder: "ADDR", help: "takes the app's HTTP calls for every destination, by Host" },
 	{
 		name: "upstream",
@@ -40,10 +44,22 @@ export const PROXY_OPTIONS: readonly ProxyOption[] = [
 	{ name: "trust-domain", placeholder: "NAME", help: "trust domain of the mesh (default cluster.local)" },
 	{ name: "otlp", placeholder: "URL|off", help: "where spans and metrics go, over gRPC (default off)" },
 	{ name: "otlp-token", placeholder: "TOKEN", help: "bearer token for --otlp" },
-	{ name: "sampling", placeholder: "RATIO", help: "share of the traces that begin here, from 0 to 1 (default 1); metrics count all" },
-	{ name: "access-log", placeholder: "FILE|off", help: "a JSON line for each exchange, to a file or to - for standard error (default off)" },
+	{
+		name: "sampling",
+		placeholder: "RATIO",
+		help: "share of the traces that begin here, from 0 to 1 (default 1); metrics count all",
+	},
+	{
+		name: "access-log",
+		placeholder: "FILE|off",
+		help: "a JSON line for each exchange, to a file or to - for standard error (default off)",
+	},
 	{ name: "admin", placeholder: "ADDR|off", help: "/ready, /stats, /config_dump, /clusters, /certs (default off)" },
-	{ name: "health", placeholder: "PATH|tcp", help: "looks at the app there every few seconds, and tells peers to go elsewhere while it is ill" },
+	{
+		name: "health",
+		placeholder: "PATH|tcp",
+		help: "looks at the app there every few seconds, and tells peers to go elsewhere while it is ill",
+	},
 	{ name: "drain-seconds", placeholder: "N", help: "how long exchanges may go on after SIGTERM (default 9)" },
 	{ name: "log-level", placeholder: "LEVEL", help: "trace, debug, info, warn, error, fatal or silent (default info)" },
 ];

@@ -47,10 +47,13 @@ export async function runProxy(settings: ProxyRunSettings, context: CliContext):
 	context.stdout.write(`${JSON.stringify({ event: "ready", ...running.addresses })}\n`);
 	log.info({ ...running.addresses, instance: settings.workload.instanceId }, "ready");
 	log.info({ signal: await ending, active: running.proxy.active() }, "draining");
-	const limit = setTimeout(() => {
-		log.error({}, "draining took too long; ending");
-		process.exit(EXIT_FAILURE);
-	}, settings.drainMs + 2 * FLUSH_MS);
+	const limit = setTimeout(
+		() => {
+			log.error({}, "draining took too long; ending");
+			process.exit(EXIT_FAILURE);
+		},
+		settings.drainMs + 2 * FLUSH_MS,
+	);
 	const isWhole = await running.close();
 	clearTimeout(limit);
 	log.info({ cutOff: !isWhole }, "ended");
@@ -101,7 +104,9 @@ async function start(settings: ProxyRunSettings, context: CliContext, log: Log):
 		const policy = runPolicy(proxy, workload, sources.policy, sources.endpoints, telemetry, log);
 		opened.push(() => policy.close());
 		if (settings.policy.kind === "files" && !policy.isReady) {
-			throw new CommandError(`--mesh ${settings.policy.path}: there is no policy that can be run; the faults are in the log`);
+			throw new CommandError(
+				`--mesh ${settings.policy.path}: there is no policy that can be run; the faults are in the log`,
+			);
 		}
 		watchHealth(settings, sources.control, log, opened);
 		return {
@@ -157,7 +162,8 @@ function openIdentity(settings: ProxyRunSettings, context: CliContext, log: Log,
 	}
 	const none = { source: undefined, follow: () => {} };
 	if (settings.mtls === undefined) return none;
-	const onFault = (error: Error): void => log.warn({ reason: error.message }, "the certificate files do not fit; the ones before stay");
+	const onFault = (error: Error): void =>
+		log.warn({ reason: error.message }, "the certificate files do not fit; the ones before stay");
 	try {
 		const source = openFileIdentity({ ...settings.mtls, nowMs: context.nowMs, onFault });
 		opened.push(() => source.close());

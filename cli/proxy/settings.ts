@@ -72,7 +72,14 @@ export function loadProxySettings(input: ProxySettingsInput): ProxyRunSettings {
 	if (many("inbound").length + many("upstream").length === 0 && one("outbound") === undefined) {
 		fault("inbound", "there is nothing to do: give --inbound, --outbound or --upstream");
 	}
-	refuseSamePorts([...inbound.map(({ listen }) => listen), ...(outbound === undefined ? [] : [outbound]), ...upstreams.map(({ listen }) => listen)], fault);
+	refuseSamePorts(
+		[
+			...inbound.map(({ listen }) => listen),
+			...(outbound === undefined ? [] : [outbound]),
+			...upstreams.map(({ listen }) => listen),
+		],
+		fault,
+	);
 	const settings: ProxyRunSettings = {
 		workload: { ...workload, instanceId: workload.instanceId === "" ? instanceIdOf(workload, inbound) : workload.instanceId },
 		inbound,
@@ -120,7 +127,8 @@ function readWorkload(one: One, many: Many, fault: Tell): Workload {
 		fault("service-account", `${JSON.stringify(serviceAccount)} is not a name in lower-case letters, digits and dashes`);
 	}
 	const trustDomain = one("trust-domain") ?? "cluster.local";
-	if (!isTrustDomain(trustDomain)) fault("trust-domain", `${JSON.stringify(trustDomain)} is not a trust domain, like cluster.local`);
+	if (!isTrustDomain(trustDomain))
+		fault("trust-domain", `${JSON.stringify(trustDomain)} is not a trust domain, like cluster.local`);
 	const labels: Record<string, string> = { app: service, version };
 	for (const text of many("label")) {
 		const at = text.indexOf("=");
@@ -158,7 +166,8 @@ function readInbound(text: string, fault: Tell): InboundSettings[] {
 	if (!listen.ok) fault("inbound", listen.problem);
 	if (!app.ok) fault("inbound", app.problem);
 	const protocol = PROTOCOLS.find((known) => known === protocolText);
-	if (protocol === undefined) fault("inbound", `${JSON.stringify(protocolText)} is no protocol; write one of ${PROTOCOLS.join(", ")}`);
+	if (protocol === undefined)
+		fault("inbound", `${JSON.stringify(protocolText)} is no protocol; write one of ${PROTOCOLS.join(", ")}`);
 	const servicePort = portText === undefined ? (app.ok ? app.value.port : 0) : Number(portText);
 	if (servicePort < 1 || servicePort > 65_535) fault("inbound", `${servicePort} is not a port from 1 to 65535`);
 	if (!listen.ok || !app.ok || protocol === undefined) return [];
@@ -194,7 +203,8 @@ function refuseSamePorts(addresses: readonly ListenAddress[], fault: Tell): void
 	const seen = new Set<string>();
 	for (const address of addresses) {
 		const text = formatAddress(address);
-		if (address.port !== 0 && seen.has(text)) fault("inbound", `${text} is given twice; each listener needs an address of its own`);
+		if (address.port !== 0 && seen.has(text))
+			fault("inbound", `${text} is given twice; each listener needs an address of its own`);
 		seen.add(text);
 	}
 }
@@ -202,16 +212,19 @@ function refuseSamePorts(addresses: readonly ListenAddress[], fault: Tell): void
 function readPolicySource(one: One, env: ProxySettingsInput["env"], fault: Tell): ProxyRunSettings["policy"] {
 	const mesh = one("mesh");
 	const control = one("control");
-	if (mesh !== undefined && control !== undefined) fault("control", "policy comes from one place: give --mesh or --control, not both");
+	if (mesh !== undefined && control !== undefined)
+		fault("control", "policy comes from one place: give --mesh or --control, not both");
 	if (mesh === undefined && control === undefined) fault("mesh", "is needed, or --control: where does policy come from?");
 	if (control === undefined) {
-		for (const name of ["token", "token-file", "state"]) if (one(name) !== undefined) fault(name, "means something only with --control");
+		for (const name of ["token", "token-file", "state"])
+			if (one(name) !== undefined) fault(name, "means something only with --control");
 		return { kind: "files", path: mesh ?? "" };
 	}
 	const address = parseAddress(control.replace(/^https:\/\//, "").replace(/\/$/, ""));
 	if (!address.ok || address.value.port === 0) fault("control", `${JSON.stringify(control)} is not https://HOST:PORT`);
 	const token = one("token") ?? env["MESHSCOPE_JOIN_TOKEN"]?.trim();
-	if (one("token") !== undefined && one("token-file") !== undefined) fault("token-file", "give --token or --token-file, not both");
+	if (one("token") !== undefined && one("token-file") !== undefined)
+		fault("token-file", "give --token or --token-file, not both");
 	if (token !== undefined && parseJoinToken(token) === undefined) {
 		fault("token", "is not a join token; make one with `meshscope control token`");
 	}

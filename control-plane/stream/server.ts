@@ -55,6 +55,7 @@ export interface StreamServer {
 }
 
 const DEFAULT_TIMEOUTS: StreamTimeouts = { helloMs: 10_000, pingEveryMs: 15_000, deadMs: 60_000 };
+const CLOSE_GRACE_MS = 200;
 const MAX_CONNECTIONS = 10_000;
 /** Connections that have not shown who they are. */
 const MAX_STRANGERS = 256;
@@ -120,7 +121,7 @@ export async function startStreamServer(options: StreamServerOptions): Promise<S
 				stream?.end();
 				http.close();
 				// A proxy that does not end its half is not waited for.
-				setTimeout(() => http.destroy(), 500).unref();
+				setTimeout(() => http.destroy(), CLOSE_GRACE_MS).unref();
 			}
 			await closed;
 		},
@@ -187,7 +188,8 @@ export async function startStreamServer(options: StreamServerOptions): Promise<S
 		stream.respond({ ":status": 200, "content-type": "application/x-ndjson" });
 		try {
 			// Reading waits for the message before, so a proxy that sends faster than it is served is slowed down.
-			for await (const chunk of stream as AsyncIterable<Uint8Array>)
+			// A fault leaves the stream open, so that its reason can be told.
+			for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>)
 				for (const frame of reader.push(chunk)) await session.handle(frame);
 			if (stream.writable) stream.end();
 		} catch (error) {

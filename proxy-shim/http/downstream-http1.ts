@@ -58,6 +58,8 @@ export class Http1Downstream implements Downstream {
 	readonly #message: IncomingMessage;
 	/** Given with an upgrade: what came behind the head. */
 	readonly #upgradeHead: Buffer | undefined;
+	/** The connection is to end with this response. */
+	readonly #closes: () => boolean;
 	#over = false;
 
 	constructor(
@@ -66,7 +68,9 @@ export class Http1Downstream implements Downstream {
 		head: RequestHead,
 		connection: CallerConnection,
 		upgradeHead: Buffer | undefined,
+		closes: () => boolean,
 	) {
+		this.#closes = closes;
 		this.head = head;
 		this.connection = connection;
 		this.#message = message;
@@ -109,6 +113,7 @@ export class Http1Downstream implements Downstream {
 		if (this.responded) return;
 		this.responded = true;
 		const response = this.#response;
+		if (this.#closes()) response.shouldKeepAlive = false;
 		if (this.head.expectsContinue && this.body !== undefined && !this.body.started) response.shouldKeepAlive = false;
 		response.writeHead(status, reason === "" ? undefined : reason, [...headers]);
 		if (endNow) {

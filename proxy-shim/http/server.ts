@@ -26,9 +26,9 @@ export interface HttpServerHandlers {
 export interface HttpServer {
 	/** A connection of which nothing was read, or what was read is unshifted again. */
 	accept(socket: Socket, connection: CallerConnection, protocol: "http1" | "http2"): void;
-	/** Exchanges under way. */
+	/** Exchanges under way; while it drains, also one for idle connections on which a request may be on its way. */
 	readonly active: number;
-	/** Idle connections end now, the others with their next response; HTTP/2 callers are told by GOAWAY. */
+	/** Connections end with their next response, idle ones a little later; HTTP/2 callers are told by GOAWAY. */
 	drain(): void;
 	/** What is still there is cut off. */
 	close(): void;
@@ -37,6 +37,8 @@ export interface HttpServer {
 const MAX_HEAD_BYTES = 64 * 1024;
 /** A head that does not arrive in this time is given up; bodies may take as long as they need. */
 const HEAD_TIMEOUT_MS = 60_000;
+/** A request that crosses the news of our end on an idle connection is answered still. */
+const LINGER_MS = 500;
 /** Envoy's idle time of a connection. */
 const KEEP_ALIVE_MS = 3_600_000;
 const STREAM_WINDOW_BYTES = 1 << 20;
@@ -52,6 +54,7 @@ export function createHttpServer(handlers: HttpServerHandlers, tier: Tier): Http
 	let accepting: CallerConnection | undefined;
 	let active = 0;
 	let draining = false;
+	let lingering: NodeJS.Timeout | undefined;
 
 	const http1 = createHttp1Server({
 		insecureHTTPParser: false,
@@ -80,10 +83,9 @@ export function createHttpServer(handlers: HttpServerHandlers, tier: Tier): Http
 			handlers.onMalformed(connection, 400);
 			return;
 		}
-		if (draining) response.shouldKeepAlive = false;
 		active++;
 		response.once("close", () => active--);
-		handlers.onExchange(new Http1Downstream(message, response, head, connection, upgradeHead));
+		handlers.onExchange(new Http1Downstream(message, response, head, connection, upgradeHead, () => draining));
 	};
 	http1.on("request", (message, response) => takeHttp1(message, response, undefined));
 	// The caller is told to go on when somebody reads its body, not before the request is allowed.
@@ -197,16 +199,22 @@ export function createHttpServer(handlers: HttpServerHandlers, tier: Tier): Http
 			accepting = undefined;
 		},
 		get active() {
-			return active;
+			return active + (lingering !== undefined && sockets.size > 0 ? 1 : 0);
 		},
 		drain() {
+			if (draining) return;
 			draining = true;
-			http1.closeIdleConnections();
-			for (const caller of callers) caller.drain();
 			for (const session of sessions) session.close();
+			lingering = setTimeout(() => {
+				lingering = undefined;
+				http1.closeIdleConnections();
+				for (const caller of callers) caller.drain();
+			}, LINGER_MS);
 		},
 		close() {
 			draining = true;
+			clearTimeout(lingering);
+			lingering = undefined;
 			http1.close();
 			for (const session of sessions) session.destroy();
 			for (const socket of sockets) socket.destroy();

@@ -63,6 +63,7 @@ export interface Telemetry extends HopSink {
 }
 
 const DROPS_TOLD_EVERY_MS = 60_000;
+const HANDSHAKE_LINES_A_MINUTE = 20;
 /** Every so many pushes all series are told, so that nobody takes an idle one for gone. */
 const PUSHES_A_FULL_ONE = 30;
 /** An hour of full pushes. */
@@ -103,6 +104,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
 	let isClosed = false;
 	let toldDrops: Readonly<Record<string, number>> = {};
 	let toldLogDrops = 0;
+	let handshakeLines = 0;
 
 	if (client !== undefined) schedulePush();
 	scheduleDrops();
@@ -159,6 +161,9 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
 	}
 
 	function tellDrops(): void {
+		const silent = handshakeLines - HANDSHAKE_LINES_A_MINUTE;
+		if (silent > 0) log({ level: "warn", message: "more TLS handshakes failed", fields: { count: silent } });
+		handshakeLines = 0;
 		const stats = exporter?.stats();
 		const dropped: Readonly<Record<string, number>> = stats?.dropped ?? {};
 		const fields: Record<string, unknown> = {};
@@ -189,6 +194,8 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
 		tcpOpened: (direction) => own.tcpOpened(direction),
 		event(event) {
 			own.event(event);
+			// Anybody who reaches the port can make a handshake fail.
+			if (event.kind === "handshake_failed" && ++handshakeLines > HANDSHAKE_LINES_A_MINUTE) return;
 			log(lineOfEvent(event));
 		},
 		async flush(limitMs) {

@@ -12,10 +12,10 @@ import type { ClusterConfig, Endpoint } from "../../model/mesh/proxy-config.ts";
 import type { HopSink } from "../telemetry/hop.ts";
 import { isTlsFailure, reasonOfError, TlsFailure } from "./failure.ts";
 import type { CertificateFacts } from "./certificate.ts";
-import { rememberPlaintext, rememberTls } from "./hop-tls.ts";
+import { plaintextTls, rememberHopTls, rememberTls } from "./hop-tls.ts";
 import type { IdentitySource } from "./identity-source.ts";
 import { checkPeer } from "./peer-check.ts";
-import { clientContext } from "./secure-context.ts";
+import { secureContext } from "./secure-context.ts";
 import { readPeer, trustDomainOf } from "./server.ts";
 import { createTlsFiles } from "./tls-files.ts";
 
@@ -69,7 +69,7 @@ export function createClientTls(source: IdentitySource | undefined, options: Cli
 		const expected = expectedPrincipals(cluster, endpoint);
 		const trustDomain = trustDomainOf(identity);
 		return {
-			secureContext: clientContext(identity),
+			secureContext: secureContext(identity),
 			servername: (tls.mode === "istio_mutual" ? tls.sni : undefined) ?? istioSni(cluster),
 			checkServerIdentity: (_name: string, certificate: PeerCertificate) => {
 				try {
@@ -124,7 +124,7 @@ export function createClientTls(source: IdentitySource | undefined, options: Cli
 		socket.on("connect", () => {
 			tcpConnected = true;
 			if (why === undefined || socket === undefined) return;
-			rememberPlaintext(socket, why);
+			rememberHopTls(socket, plaintextTls(why));
 			finish(undefined);
 		});
 		return giveUp;

@@ -1,5 +1,5 @@
 /** What a hop tells of its TLS, taken from the live connection once and remembered for as long as the connection lives. */
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import type { HopTls } from "../telemetry/hop.ts";
 import { readCertificate } from "./certificate.ts";
@@ -23,7 +23,7 @@ const NO_TLS: HopTls = {
 	noTlsReason: "",
 };
 
-const known = new WeakMap<Socket, HopTls>();
+const known = new WeakMap<Duplex, HopTls>();
 const plaintext = new Map<string, HopTls>();
 
 /** One shared record a reason: `permissive_plaintext`, `peer_not_in_mesh`, `disabled`, `external`, `no_identity`. */
@@ -47,16 +47,16 @@ function shared(records: Map<string, HopTls>, reason: string, status: "plaintext
 	return record;
 }
 
-/** Says why a plain connection is plain, for `peerTls` to tell. */
-export function rememberPlaintext(socket: Socket, reason: string): void {
-	known.set(socket, plaintextTls(reason));
+/** For what a connection cannot tell by itself: why it is plain, or what the tunnel around it is. */
+export function rememberHopTls(connection: Duplex, tls: HopTls): void {
+	known.set(connection, tls);
 }
 
 /**
  * Costs a map look-up once it is known. Principals and subjects of the peer are told only where its chain was verified: what a stranger
  * writes into a certificate of its own making is nobody's identity.
  */
-export function peerTls(socket: Socket, role: TlsRole): HopTls {
+export function peerTls(socket: Duplex, role: TlsRole): HopTls {
 	const found = known.get(socket);
 	if (found !== undefined) return found;
 	const facts = socket instanceof TLSSocket ? liveTls(socket, role) : plaintextTls("");

@@ -46,8 +46,8 @@ export function identityOptions(identity: Identity, minVersion: MinTlsVersion): 
 
 const contexts = new WeakMap<Identity, SecureContext>();
 
-/** For outgoing connections; made once an identity. Throws where key and certificate do not match or cannot be read. */
-export function clientContext(identity: Identity): SecureContext {
+/** Made once an identity, for TLS 1.2 and later. Throws where key and certificate do not match or cannot be read. */
+export function secureContext(identity: Identity): SecureContext {
 	let context = contexts.get(identity);
 	if (context === undefined) {
 		context = createSecureContext(identityOptions(identity, "TLSv1.2"));

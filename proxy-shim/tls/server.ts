@@ -7,7 +7,7 @@
  */
 import type { Socket } from "node:net";
 import { createServer } from "node:tls";
-import type { TLSSocket } from "node:tls";
+import type { SecureContext, TLSSocket } from "node:tls";
 import type { HopSink, HopTls } from "../telemetry/hop.ts";
 import { parseSpiffeId } from "../../model/mesh/spiffe-id.ts";
 import { readCertificate } from "./certificate.ts";
@@ -17,7 +17,7 @@ import type { TlsFailureReason } from "./failure.ts";
 import { rememberTls } from "./hop-tls.ts";
 import type { Identity, IdentitySource } from "./identity-source.ts";
 import { checkPeer } from "./peer-check.ts";
-import { identityOptions } from "./secure-context.ts";
+import { identityOptions, PROTOCOL_OPTIONS, secureContext } from "./secure-context.ts";
 import type { MinTlsVersion } from "./secure-context.ts";
 
 export interface ServerTlsOptions {
@@ -25,6 +25,8 @@ export interface ServerTlsOptions {
 	readonly alpn: readonly string[];
 	/** False: a client may show none (`tls` in telemetry); one that it shows is checked all the same. */
 	readonly requireClientCertificate: boolean;
+	/** Identities by the name that a client asks for (SNI), beside `source`, which answers all other names and none. */
+	readonly byServerName?: (serverName: string) => IdentitySource | undefined;
 	/** 1.2 unless given. */
 	readonly minVersion?: MinTlsVersion;
 	/** 10 s unless given. */
@@ -57,12 +59,39 @@ export function createServerTls(source: IdentitySource, options: ServerTlsOption
 	const maxHandshakes = options.maxHandshakes ?? MAX_HANDSHAKES;
 	let identity: Identity | undefined;
 	let handshakes = 0;
+	const { byServerName } = options;
 	const server = createServer({
+		...PROTOCOL_OPTIONS,
+		minVersion,
+		...(byServerName === undefined ? {} : { SNICallback: chooseIdentity }),
 		...(options.alpn.length === 0 ? {} : { ALPNProtocols: [...options.alpn] }),
 		requestCert: true,
 		rejectUnauthorized: options.requireClientCertificate,
 		handshakeTimeout: options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS,
 	});
+
+	function chooseIdentity(serverName: string, choose: (error: Error | null, context?: SecureContext) => void): void {
+		const named = byServerName?.(serverName);
+		if (named === undefined) return choose(null);
+		const own = named.current();
+		if (!isValid(own)) return choose(new TlsFailure("no_own_certificate", `there is no valid certificate for ${serverName}`));
+		try {
+			choose(null, secureContext(own));
+		} catch (error) {
+			choose(new TlsFailure("no_own_certificate", `the certificate for ${serverName} cannot be used`, error));
+		}
+	}
+
+	/** Undefined where a client asked for nobody's name and nobody answers such. */
+	function identityFor(socket: TLSSocket): Identity | undefined {
+		const serverName: unknown = Reflect.get(socket, "servername");
+		const named = typeof serverName === "string" ? byServerName?.(serverName) : undefined;
+		return named === undefined ? identity : named.current();
+	}
+
+	function isValid(own: Identity | undefined): own is Identity {
+		return own !== undefined && own.notAfterMs > options.nowMs();
+	}
 
 	function adopt(next: Identity): void {
 		try {
@@ -85,7 +114,9 @@ export function createServerTls(source: IdentitySource, options: ServerTlsOption
 		socket.on("error", ignore);
 		let peer: CertificateFacts | undefined;
 		try {
-			peer = checkConnection(socket, identity!, options);
+			const own = identityFor(socket);
+			if (own === undefined) throw new TlsFailure("no_own_certificate", "the client named no identity of this proxy");
+			peer = checkConnection(socket, own, options);
 		} catch (error) {
 			const peerAddress = addressOf(socket);
 			socket.destroy();
@@ -113,7 +144,7 @@ export function createServerTls(source: IdentitySource, options: ServerTlsOption
 			const peerAddress = socket.remoteAddress ?? "";
 			socket.on("error", ignore);
 			if (socket.destroyed) return;
-			if (identity === undefined || identity.notAfterMs <= options.nowMs()) {
+			if (byServerName === undefined && !isValid(identity)) {
 				socket.destroy();
 				report("no_own_certificate", peerAddress);
 			} else if (handshakes >= maxHandshakes) {

@@ -141,6 +141,8 @@ function followStream(stream: ClientHttp2Stream, request: UpstreamRequest, sink:
 	let ended = false;
 	let trailers: readonly string[] = [];
 	let reason = "";
+	/** Over a connection that is a stream itself (a tunnel), node:http2 gives the first bytes before the head they came with. */
+	const early: Buffer[] = [];
 	const { body } = request;
 	const reader = body?.open();
 	stream.on("error", (error) => (reason = error.message));
@@ -150,10 +152,15 @@ function followStream(stream: ClientHttp2Stream, request: UpstreamRequest, sink:
 	stream.on("response", (headers, flags, raw: readonly string[] = []) => {
 		answered = true;
 		if (!over) sink.onHead(Number(headers[":status"]), "", sortResponseHeaders(raw), (flags & END_STREAM) !== 0);
+		for (const chunk of early.splice(0)) takeData(chunk);
 	});
 	stream.on("trailers", (_headers, _flags, raw: readonly string[] = []) => (trailers = raw));
-	stream.on("data", (chunk: Buffer) => {
+	const takeData = (chunk: Buffer): void => {
 		if (!over && !sink.onData(chunk)) stream.pause();
+	};
+	stream.on("data", (chunk: Buffer) => {
+		if (answered) takeData(chunk);
+		else early.push(chunk);
 	});
 	stream.on("end", () => (ended = true));
 	stream.on("close", () => {

@@ -2,16 +2,20 @@
 import type { AuthorizationOperation, AuthorizationRule, AuthorizationSource } from "../proxy-config.ts";
 import { list, mapped, object, oneOf, quoted, type Read, required, text, textThat, unsupported, type ValueOf } from "./fields.ts";
 import { isIpBlock } from "./ip-address.ts";
-import { fault, warn } from "./place.ts";
+import { fault, type Place, warn, within } from "./place.ts";
 import { parseSpiffeId } from "./spiffe.ts";
 import { selector } from "./values.ts";
 
 /** `*`, `prefix*`, `*suffix` or the value itself. */
-const pattern: Read<string> = mapped(text(), (value, at) => {
-	if (/^.+\*.+$/s.test(value))
+const pattern: Read<string> = mapped(text(), starred);
+const headerValue: Read<string> = mapped(text({ empty: "allowed" }), starred);
+
+function starred(value: string, at: Place): string {
+	if (/^.+\*.+$/s.test(value)) {
 		warn(at, `${quoted(value)} matches a star literally: * stands for anything only at the beginning or the end`);
+	}
 	return value;
-});
+}
 
 const principal: Read<string> = mapped(pattern, (value, at) => {
 	if (value.startsWith("spiffe://")) return fault(at, "must be written without spiffe://");
@@ -101,21 +105,20 @@ const conditionShape = {
 };
 
 /** Which form values have depends on the key. */
-const condition = (value: unknown, at: Parameters<Read<unknown>>[1]): AuthorizationRule["when"][number] | undefined => {
+const condition = (value: unknown, at: Place): AuthorizationRule["when"][number] | undefined => {
 	const fields = readCondition(value, at);
 	if (fields === undefined) return undefined;
 	const header = HEADER_KEY.exec(fields.key)?.[1];
-	const form = header === undefined ? (Object.hasOwn(PLAIN_KEYS, fields.key) ? PLAIN_KEYS[fields.key] : undefined) : pattern;
-	const keyPlace = { ...at, path: [...at.path, "key"] };
+	const form = header !== undefined ? headerValue : Object.hasOwn(PLAIN_KEYS, fields.key) ? PLAIN_KEYS[fields.key] : undefined;
 	if (form === undefined) {
 		const isIstios = /^(?:request\.auth\.|experimental\.)/.test(fields.key);
 		return fault(
-			keyPlace,
+			within(at, "key"),
 			`${isIstios ? "is Istio's, but is not supported here: use" : "must be"} one of ${KEYS.join(", ")}, not ${quoted(fields.key)}`,
 		);
 	}
 	const take = (name: "values" | "notValues"): readonly string[] => {
-		for (const [index, one] of (fields[name] ?? []).entries()) form(one, { ...at, path: [...at.path, name, index] });
+		for (const [index, one] of (fields[name] ?? []).entries()) form(one, within(within(at, name), index));
 		return fields[name] ?? [];
 	};
 	return {

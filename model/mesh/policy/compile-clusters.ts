@@ -14,8 +14,8 @@ import type { DestinationRule, PortPolicy, TrafficPolicy } from "./destination-r
 import { covers, serviceOfHost } from "./host-names.ts";
 import { isExportedTo, type MeshHost, type MeshHosts } from "./mesh-hosts.ts";
 import { warn } from "./place.ts";
-import { type Policy, ROOT_NAMESPACE } from "./policies.ts";
-import { formatSpiffeId, parseSpiffeId } from "./spiffe.ts";
+import { type Policy, ROOT_NAMESPACE } from "./policy-set.ts";
+import { formatSpiffeId, parseSpiffeId, trustDomainProblem } from "./spiffe.ts";
 import { hasLabels, type Labels } from "./values.ts";
 
 /**
@@ -27,8 +27,9 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const IDLE_TIMEOUT_MS = 3_600_000;
 
 export interface Clusters {
-	/** The name of the cluster, which is made when it is first asked for. */
+	/** The name of the cluster, which is made when it is first asked for; without endpoints where the host has no such subset. */
 	use(host: string, port: number, subset: string | undefined): string;
+	hasSubset(host: string, subset: string): boolean;
 	/** Makes all that DestinationRules and ports know of a host. */
 	useAll(host: MeshHost): void;
 	readonly made: ReadonlyMap<string, ClusterConfig>;
@@ -78,6 +79,7 @@ export function compileClusters(hosts: MeshHosts, rules: readonly Policy<Destina
 	return {
 		made,
 		use,
+		hasSubset: (host, subset) => ruleOf(host).subsets.has(subset),
 		useAll: ({ host, ports }) => {
 			for (const { port } of ports) {
 				use(host, port, undefined);
@@ -152,7 +154,11 @@ function cluster(
 		external: known?.entry !== undefined && known.entry.spec.location !== "MESH_INTERNAL",
 		protocol,
 		labels: Object.fromEntries(labels),
-		discovery: discoveryOf(host, port, known, labels, workload),
+		// Without the subset's labels every endpoint would fit.
+		discovery:
+			subset !== "" && !rule.subsets.has(subset)
+				? { kind: "static", endpoints: [] }
+				: discoveryOf(host, port, known, labels, workload),
 		tls: tlsOf(policy, known),
 		loadBalancer: loadBalancerOf(policy),
 		limits: limitsOf(policy, protocol),
@@ -216,7 +222,8 @@ function principalOf(
 	{ trustDomain }: Workload,
 ): string | undefined {
 	if (spec.location !== "MESH_INTERNAL") return undefined;
-	if (serviceAccount !== undefined) return formatSpiffeId({ trustDomain, namespace, serviceAccount });
+	if (serviceAccount !== undefined && trustDomainProblem(trustDomain) === undefined)
+		return formatSpiffeId({ trustDomain, namespace, serviceAccount });
 	const [only, ...more] = spec.subjectAltNames ?? [];
 	return only !== undefined && more.length === 0 && parseSpiffeId(only).ok ? only : undefined;
 }

@@ -3,7 +3,7 @@ import type { AuthorizationRule, InboundConfig, MtlsMode, Workload } from "../pr
 import { type AuthorizationPolicy, rulesOf } from "./authorization-policy.ts";
 import type { PeerAuthentication } from "./peer-authentication.ts";
 import { warn } from "./place.ts";
-import { type Policies, type Policy, ROOT_NAMESPACE } from "./policies.ts";
+import { type Policies, type Policy, ROOT_NAMESPACE } from "./policy-set.ts";
 import { hasLabels } from "./values.ts";
 
 export function compileInbound(policies: Policies, workload: Workload): InboundConfig {

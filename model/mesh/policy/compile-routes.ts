@@ -14,14 +14,15 @@ import type {
 } from "../proxy-config.ts";
 import type { Clusters } from "./compile-clusters.ts";
 import type { Destination } from "./destination.ts";
+import { placeOf } from "./fields.ts";
 import { covers, namesOf } from "./host-names.ts";
 import type { HttpMatch } from "./http-match.ts";
 import type { HttpRoutePolicy } from "./http-route.ts";
 import { isExportedTo, type MeshHost, type MeshHosts } from "./mesh-hosts.ts";
 import { warn, within } from "./place.ts";
-import type { Policy } from "./policies.ts";
+import type { Policy } from "./policy-set.ts";
 import { hasLabels, NO_HEADER_CHANGES } from "./values.ts";
-import type { TcpRoutePolicy, VirtualService } from "./virtual-service.ts";
+import { destinationsOf, type TcpRoutePolicy, type VirtualService } from "./virtual-service.ts";
 
 /** Istio's, where a route says nothing of retries. */
 const DEFAULT_CONDITIONS: ReadonlySet<RetryCondition> = new Set([
@@ -48,6 +49,7 @@ export function compileRoutes(
 	workload: Workload,
 ): readonly VirtualHost[] {
 	const visible = services.filter(({ spec, namespace }) => isExportedTo(spec.exportTo, namespace, workload.namespace));
+	for (const service of visible) warnOfDestinations(service, hosts, clusters);
 	const named = visible.flatMap((service) =>
 		service.spec.hosts.map((host): Named => ({ service, host: hosts.resolve(host, service.namespace) })),
 	);
@@ -60,6 +62,24 @@ export function compileRoutes(
 		return virtualHost(host, aliases, servicesFor(host, named), hosts, clusters, workload);
 	});
 	return virtualHosts.sort((a, b) => precedence(a.hosts[0]!) - precedence(b.hosts[0]!));
+}
+
+function warnOfDestinations(service: Policy<VirtualService>, hosts: MeshHosts, clusters: Clusters): void {
+	for (const destination of destinationsOf(service.spec)) {
+		const host = hosts.resolve(destination.host, service.namespace);
+		const at = placeOf(destination, service.at);
+		if (hosts.find(host) === undefined) {
+			warn(
+				within(at, "host"),
+				`${host} is neither a registered service nor the host of a ServiceEntry: until it is, requests fail`,
+			);
+		} else if (destination.subset !== undefined && !clusters.hasSubset(host, destination.subset)) {
+			warn(
+				within(at, "subset"),
+				`the DestinationRule that gives ${host} the subset ${destination.subset} is not for callers of this namespace: requests fail`,
+			);
+		}
+	}
 }
 
 /** Exact hosts first, then suffixes, the longest first. */
@@ -92,16 +112,14 @@ function virtualHost(
 	workload: Workload,
 ): VirtualHost {
 	const known = hosts.find(host);
-	const http = services.flatMap((service) =>
-		(service.spec.http ?? []).flatMap((route, index) => httpRoutes(route, index, context(service))),
-	);
+	const http = services.flatMap((service) => (service.spec.http ?? []).flatMap((route) => httpRoutes(route, context(service))));
 	const tcp = services.flatMap((service) => (service.spec.tcp ?? []).flatMap((route) => tcpRoutes(route, context(service))));
-	const hasHttp = services.some(({ spec }) => spec.http !== undefined);
 	const [first] = services;
 	return {
 		name: first === undefined ? host : `${first.namespace}/${first.name}`,
 		hosts: names,
-		http: hasHttp ? http : defaultHttpRoutes(host, known, clusters),
+		// Routes that are all for other sources leave the host as if nobody had named it.
+		http: http.length > 0 ? http : defaultHttpRoutes(host, known, clusters),
 		tcp: [...tcp, ...defaultTcpRoutes(host, known, clusters)],
 	};
 
@@ -197,7 +215,7 @@ function clusterOf(
 
 // ---- HTTP
 
-function httpRoutes(route: HttpRoutePolicy, index: number, context: Context): readonly HttpRoute[] {
+function httpRoutes(route: HttpRoutePolicy, context: Context): readonly HttpRoute[] {
 	const fromHere = (route.match ?? []).filter((match) => isFromHere(match, context.workload));
 	// Matches of other sources only: not a route without matches, which takes everything.
 	if (fromHere.length === 0 && (route.match ?? []).length > 0) return [];
@@ -207,7 +225,6 @@ function httpRoutes(route: HttpRoutePolicy, index: number, context: Context): re
 		"http",
 		context,
 	);
-	warnOfUnknownHosts(route, index, context);
 	if (ports.length === 0) return [httpRoute(route, matches, matches.length === 1 ? matches[0]!.port : undefined, context)];
 	const routes: HttpRoute[] = [];
 	const anyPort = matches.length === 0 ? [MATCH_ALL] : matches.filter(({ port }) => port === undefined);
@@ -327,18 +344,6 @@ function fallbackOf({ meshscope }: HttpRoutePolicy, cluster: (destination: Desti
 		body: fallback.body ?? "",
 		contentType: fallback.contentType ?? "text/plain; charset=utf-8",
 	};
-}
-
-function warnOfUnknownHosts(route: HttpRoutePolicy, index: number, { service, hosts }: Context): void {
-	const at = within(within(within(service.at, "spec"), "http"), index);
-	for (const { destination } of route.route ?? []) {
-		if (hosts.find(hosts.resolve(destination.host, service.namespace)) === undefined) {
-			warn(
-				within(at, "route"),
-				`${destination.host} is neither a registered service nor the host of a ServiceEntry: until it is, requests fail`,
-			);
-		}
-	}
 }
 
 // ---- TCP

@@ -7,7 +7,8 @@ import { compileClusters } from "./compile-clusters.ts";
 import { compileInbound } from "./compile-inbound.ts";
 import { compileRoutes } from "./compile-routes.ts";
 import { meshHosts, type RegisteredService } from "./mesh-hosts.ts";
-import { type Findings, type MeshDocument, readPolicies } from "./policies.ts";
+import { readPolicies } from "./policies.ts";
+import type { Findings, MeshDocument } from "./policy-set.ts";
 
 export interface CompileOptions {
 	/** Of the snapshot. */

@@ -92,7 +92,7 @@ const tls = object(
 		}
 		const allowed = TLS_FIELDS[fields.mode];
 		for (const name of present) {
-			if (name !== "mode" && !allowed.includes(name))
+			if (TLS_FIELDS.MUTUAL.includes(name) && !allowed.includes(name))
 				fault(within(at, name), `has no meaning with mode ${fields.mode}: leave it out`);
 		}
 	},
@@ -108,16 +108,26 @@ const TLS_FIELDS: Readonly<Record<"DISABLE" | "SIMPLE" | "MUTUAL" | "ISTIO_MUTUA
 const retryBudgetOfIstio = object({ percent: decimal(0, 100), minRetryConcurrency: integer(0, MAX_COUNT) });
 
 const ours = object({
-	breaker: object({
-		slidingWindowSize: integer(1, 100_000),
-		minimumNumberOfCalls: integer(1, 100_000),
-		failureRateThreshold: decimal(1, 100),
-		slowCallDurationThreshold: duration(),
-		slowCallRateThreshold: decimal(1, 100),
-		waitDurationInOpenState: duration(),
-		permittedNumberOfCallsInHalfOpenState: integer(1, 100_000),
-		maxWaitDurationInHalfOpenState: duration({ zero: "allowed" }),
-	}),
+	breaker: object(
+		{
+			slidingWindowSize: integer(1, 100_000),
+			minimumNumberOfCalls: integer(1, 100_000),
+			failureRateThreshold: decimal(1, 100),
+			slowCallDurationThreshold: duration(),
+			slowCallRateThreshold: decimal(1, 100),
+			waitDurationInOpenState: duration(),
+			permittedNumberOfCallsInHalfOpenState: integer(1, 100_000),
+			maxWaitDurationInHalfOpenState: duration({ zero: "allowed" }),
+		},
+		(fields, at) => {
+			const window = fields.slidingWindowSize ?? 100;
+			if ((fields.minimumNumberOfCalls ?? 0) > window)
+				fault(
+					within(at, "minimumNumberOfCalls"),
+					`must be at most slidingWindowSize (${window}): the breaker would never open`,
+				);
+		},
+	),
 	retryBudget: object({ percent: decimal(0, 100), minConcurrent: integer(0, MAX_COUNT) }),
 	loadBalancer: oneOf(["PEAK_EWMA"]),
 });
@@ -150,7 +160,7 @@ const portPolicy = object({ port: required(portSelector), ...policyShape }, (fie
 const trafficPolicy = object(
 	{
 		...policyShape,
-		portLevelSettings: list(portPolicy, { unique: ({ port }) => `port ${port}` }),
+		portLevelSettings: list(portPolicy, { unique: ({ port }) => [`port ${port}`] }),
 		tunnel: unsupported(),
 		proxyProtocol: unsupported(),
 	},
@@ -163,7 +173,7 @@ export type TrafficPolicy = ValueOf<typeof trafficPolicy>;
 export const readDestinationRule = object({
 	host: required(hostPattern),
 	trafficPolicy,
-	subsets: list(object({ name: required(dnsLabel), labels, trafficPolicy }), { unique: ({ name }) => `subset ${name}` }),
+	subsets: list(object({ name: required(dnsLabel), labels, trafficPolicy }), { unique: ({ name }) => [`subset ${name}`] }),
 	exportTo,
 	workloadSelector: selector,
 });

@@ -15,8 +15,10 @@ export function sharesOfHundred<T extends { readonly weight: number | undefined 
 ): Read<readonly T[]> {
 	return (value, at) => {
 		const read = items(value, at);
-		// A faulty item has no weight to add.
 		if (read === undefined || !Array.isArray(value) || read.length !== value.length) return read;
+		// A faulty weight cannot be added.
+		if (value.some((item, index) => item.weight !== undefined && item.weight !== null && read[index]!.weight === undefined))
+			return read;
 		let sum = 0;
 		for (const item of read) sum += item.weight ?? 0;
 		if (read.length > 1 && sum !== 100) fault(at, `weights must sum to 100, not ${sum}`);

@@ -41,6 +41,13 @@ export function unsupported(instead = "leave it out"): UnsupportedField {
 /** Which fields somebody wrote, faulty ones included, so that a check of their combination does not follow from another fault. */
 export type Present = ReadonlySet<string>;
 
+const places = new WeakMap<object, Place>();
+
+/** Where an object stood that a reader made; a list's numbers would be off after a faulty item. */
+export function placeOf(value: object, otherwise: Place): Place {
+	return places.get(value) ?? otherwise;
+}
+
 /** Undefined where a required field is missing or faulty; a faulty optional field is left out of the value. */
 export function object<S extends Shape>(
 	shape: S,
@@ -71,6 +78,7 @@ export function object<S extends Shape>(
 			if (!present.has(name)) fault(at, `needs ${name}`);
 		}
 		if (!complete) return undefined;
+		places.set(fields, at);
 		check?.(fields as Fields<S>, at, present);
 		return fields as Fields<S>;
 	};
@@ -89,8 +97,10 @@ const MAX_ITEMS = 4096;
 
 export interface ListOptions<T> {
 	readonly nonEmpty?: boolean;
-	/** Two items for which this is the same are a fault; it completes "… is there already". */
-	readonly unique?: (item: T) => string | undefined;
+	/** What each item has for itself; twice the same is a fault. It completes "… is there already". */
+	readonly unique?: (item: T) => readonly string[];
+	/** What is wrong with an item beside those before it. */
+	readonly beside?: (item: T, earlier: readonly T[]) => string | undefined;
 }
 
 export function list<T>(read: Read<T>, options: ListOptions<T> = {}): Read<readonly T[]> {
@@ -103,26 +113,35 @@ export function list<T>(read: Read<T>, options: ListOptions<T> = {}): Read<reado
 		for (const [index, item] of value.entries()) {
 			const result = read(item, within(at, index));
 			if (result === undefined) continue;
+			for (const key of options.unique?.(result) ?? []) {
+				if (seen.has(key)) fault(within(at, index), `${key} is there already`);
+				seen.add(key);
+			}
+			const problem = options.beside?.(result, items);
+			if (problem !== undefined) fault(within(at, index), problem);
 			items.push(result);
-			const key = options.unique?.(result);
-			if (key === undefined) continue;
-			if (seen.has(key)) fault(within(at, index), `${key} is there already`);
-			seen.add(key);
 		}
 		return items;
 	};
 }
 
-export function mapOf<T>(readKey: Read<string>, readValue: Read<T>): Read<ReadonlyMap<string, T>> {
+export function mapOf<T>(
+	readKey: Read<string>,
+	readValue: Read<T>,
+	options: { readonly nonEmpty?: boolean } = {},
+): Read<ReadonlyMap<string, T>> {
 	return (value, at) => {
 		if (!isObject(value)) return fault(at, `must be an object, not ${described(value)}`);
 		const entries = Object.entries(value);
 		if (entries.length > MAX_ITEMS) return fault(at, `has ${entries.length} entries; ${MAX_ITEMS} is the most`);
+		if (options.nonEmpty === true && entries.length === 0) return fault(at, "must have at least one entry, or be left out");
 		const map = new Map<string, T>();
 		for (const [name, one] of entries) {
 			const key = readKey(name, within(at, name));
 			const result = readValue(one, within(at, name));
-			if (key !== undefined && result !== undefined) map.set(key, result);
+			if (key === undefined || result === undefined) continue;
+			if (map.has(key)) fault(within(at, name), `${key} is there already, in other letters`);
+			map.set(key, result);
 		}
 		return map;
 	};

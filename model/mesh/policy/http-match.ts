@@ -1,7 +1,7 @@
 /** What an HTTP route of a VirtualService matches. */
 import { bool, list, mapOf, object, oneOf, type Read, mapped, text, unsupported, type ValueOf } from "./fields.ts";
 import { fault, within } from "./place.ts";
-import { headerName, labels, namespaceName, portNumber, presenceOrMatch, stringMatch } from "./values.ts";
+import { headerName, labels, dnsLabel, portNumber, presenceOrMatch, stringMatch } from "./values.ts";
 
 /** Bound to a Gateway, a route would never see the traffic that it was written for. */
 export const gateways = list(oneOf(["mesh"], {}), { nonEmpty: true });
@@ -43,7 +43,7 @@ export const readHttpMatch = object(
 		queryParams: mapOf(text(), presenceOrMatch),
 		port: portNumber,
 		sourceLabels: labels,
-		sourceNamespace: namespaceName,
+		sourceNamespace: dnsLabel,
 		ignoreUriCase: bool,
 		gateways,
 		statPrefix: unsupported(),

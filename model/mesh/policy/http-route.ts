@@ -82,16 +82,15 @@ const rewrite = object(
 			object({ match: required(text()), rewrite: required(text({ empty: "allowed" })) }),
 			(fields, at) => {
 				const compiled = compilePattern(fields.match, "part");
-				if (!compiled.ok) return fault(within(at, "match"), compiled.reason);
-				const groups =
-					new RegExp(`${compiled.pattern.source}|`, compiled.pattern.flags.replace("g", "")).exec("")!.length - 1;
+				if (!compiled.ok) return fault(within(at, "match"), `the pattern ${compiled.reason}`);
+				const { pattern, groups } = compiled;
 				const replacement = replacementOf(fields.rewrite, groups);
 				return replacement === undefined
 					? fault(
 							within(at, "rewrite"),
 							`may refer to \\0 to \\${groups} (the groups of match); write \\\\ for a backslash`,
 						)
-					: { pattern: compiled.pattern, replacement };
+					: { pattern, replacement };
 			},
 		),
 	},

@@ -7,11 +7,13 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments, type Pair } from "yaml";
 import type { PolicyFault } from "../control-protocol.ts";
 import { formatPath, type Path } from "./place.ts";
-import { type Findings, type Locate, type MeshDocument, readPolicies } from "./policies.ts";
+import { MAX_FINDINGS, readPolicies } from "./policies.ts";
+import type { Findings, Locate, MeshDocument } from "./policy-set.ts";
 
-const MAX_FILE_CHARS = 4 << 20;
+/** Some 10,000 VirtualServices, and about 10 s of reading on one core. */
+const MAX_FILE_CHARS = 2 << 20;
 /** Far more than a file of that size has of its own; aliases count for what they stand for. */
-const MAX_VALUES = 1_000_000;
+const MAX_VALUES = 300_000;
 /** Of collections inside each other; Istio's kinds need a dozen. */
 const MAX_DEPTH = 64;
 
@@ -44,7 +46,7 @@ export function readMeshFile(text: string, fileName: string): MeshFile {
 		});
 		for (const document of Array.isArray(parsed) ? parsed : []) {
 			for (const problem of [...document.errors, ...document.warnings])
-				faults.push(at(problem.pos[0], "", problem.message));
+				if (faults.length < MAX_FINDINGS) faults.push(at(problem.pos[0], "", problem.message));
 			if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) continue;
 			documents.push(toMeshDocument(document));
 		}
@@ -53,7 +55,7 @@ export function readMeshFile(text: string, fileName: string): MeshFile {
 	}
 	if (faults.length > 0) return { documents, faults, warnings: [] };
 	const { faults: found, warnings } = readPolicies(documents);
-	return { documents, faults: found, warnings };
+	return { documents, faults: inOrder(found), warnings: inOrder(warnings) };
 
 	function at(offset: number, path: string, message: string): PolicyFault {
 		const { line, col } = lines.linePos(offset);
@@ -118,7 +120,7 @@ export function readMeshFile(text: string, fileName: string): MeshFile {
 			const offset =
 				(isScalar(node) || isMap(node) || isSeq(node) || isAlias(node) ? node.range?.[0] : undefined) ??
 				document.range[0];
-			faults.push(at(offset, formatPath(path), message));
+			if (faults.length < MAX_FINDINGS) faults.push(at(offset, formatPath(path), message));
 			return null;
 		}
 	}
@@ -144,4 +146,8 @@ function offsetOf(root: Node | null, path: Path, anchors: ReadonlyMap<string, No
 		node = found;
 	}
 	return offset;
+}
+
+function inOrder(found: readonly PolicyFault[]): readonly PolicyFault[] {
+	return found.toSorted((a, b) => a.line - b.line || a.column - b.column);
 }

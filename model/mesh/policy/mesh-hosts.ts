@@ -2,7 +2,7 @@
 import type { Workload } from "../proxy-config.ts";
 import { covers, resolveHost, serviceHost, serviceOfHost } from "./host-names.ts";
 import { warn } from "./place.ts";
-import type { Policy } from "./policies.ts";
+import type { Policy } from "./policy-set.ts";
 import type { EntryProtocol, ServiceEntry } from "./service-entry.ts";
 
 /** A service as the registry knows it. */

@@ -14,11 +14,10 @@ const portKey: Read<string> = mapped(text(), (value, at) =>
 );
 
 export const readPeerAuthentication = object(
-	{ selector, mtls: mode, portLevelMtls: mapOf(portKey, mode) },
+	{ selector, mtls: mode, portLevelMtls: mapOf(portKey, mode, { nonEmpty: true }) },
 	(fields, at, present) => {
 		if (!present.has("portLevelMtls")) return;
 		const ports = within(at, "portLevelMtls");
-		if (fields.portLevelMtls?.size === 0) fault(ports, "must name at least one port, or be left out");
 		if ((fields.selector?.size ?? 0) === 0) fault(ports, "needs selector.matchLabels beside it: ports belong to a workload");
 	},
 );

@@ -2,47 +2,17 @@
  * The documents of a mesh as policies: the envelope that every kind shares (apiVersion, kind, metadata), which kinds there are, and what
  * holds between documents. Both a control plane that takes a file in and a proxy that takes a snapshot read through here.
  */
-import type { PolicyFault, PolicySnapshot } from "../control-protocol.ts";
+import type { PolicyFault } from "../control-protocol.ts";
 import { type AuthorizationPolicy, readAuthorizationPolicy } from "./authorization-policy.ts";
 import { type DestinationRule, readDestinationRule } from "./destination-rule.ts";
 import { described, isObject, mapOf, object, type Read, required, text } from "./fields.ts";
 import { type PeerAuthentication, readPeerAuthentication } from "./peer-authentication.ts";
-import { fault, formatPath, nearestName, type Path, type Place, within } from "./place.ts";
+import { fault, formatPath, nearestName, type Place, within } from "./place.ts";
+import type { Findings, MeshDocument, Policies, Policy } from "./policy-set.ts";
+import { checkReferences } from "./references.ts";
 import { readServiceEntry, type ServiceEntry } from "./service-entry.ts";
-import { namespaceName, resourceName } from "./values.ts";
+import { dnsLabel, resourceName } from "./values.ts";
 import { readVirtualService, type VirtualService } from "./virtual-service.ts";
-
-/** As a snapshot carries it; a document that was just read also knows where its fields stand. */
-export type MeshDocument = PolicySnapshot["documents"][number] & { readonly locate?: Locate };
-
-/** From 1: the key or item at the path, or the nearest one above it that is there. */
-export type Locate = (path: Path) => { readonly line: number; readonly column: number };
-
-export interface Policy<S> {
-	readonly name: string;
-	readonly namespace: string;
-	readonly spec: S;
-	readonly document: MeshDocument;
-	/** To report what is found wrong later. */
-	readonly at: Place;
-}
-
-export interface Policies {
-	readonly virtualServices: readonly Policy<VirtualService>[];
-	readonly destinationRules: readonly Policy<DestinationRule>[];
-	readonly peerAuthentications: readonly Policy<PeerAuthentication>[];
-	readonly authorizationPolicies: readonly Policy<AuthorizationPolicy>[];
-	readonly serviceEntries: readonly Policy<ServiceEntry>[];
-}
-
-export interface Findings {
-	/** Each one refuses the file. */
-	readonly faults: readonly PolicyFault[];
-	readonly warnings: readonly PolicyFault[];
-}
-
-/** Where policies stand that are for the whole mesh. */
-export const ROOT_NAMESPACE = "istio-system";
 
 const NETWORKING = ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"];
 const SECURITY = ["security.istio.io/v1", "security.istio.io/v1beta1"];
@@ -69,12 +39,15 @@ const ISTIOS_OTHER_KINDS = [
 	"WasmPlugin",
 ];
 
+/** What a person reads of one file; more would only fill memory. */
+export const MAX_FINDINGS = 1000;
+
 const anything: Read<unknown> = (value) => value;
 
 /** What a cluster adds to metadata says nothing about policy. */
 const readMetadata = object({
 	name: required(resourceName),
-	namespace: namespaceName,
+	namespace: dnsLabel,
 	labels: mapOf(text(), text({ empty: "allowed" })),
 	annotations: mapOf(text(), text({ empty: "allowed" })),
 	uid: anything,
@@ -113,32 +86,38 @@ export function readPolicies(documents: readonly MeshDocument[]): Policies & Fin
 		AuthorizationPolicy: Policy<AuthorizationPolicy>[];
 	};
 	const seen = new Map<string, MeshDocument>();
+	let areRulesComplete = true;
 	for (const document of documents) {
+		if (faults.length > MAX_FINDINGS) break;
 		const at = placeOf(document, faults, warnings);
+		const before = faults.length;
 		const kind = kindOf(document.value, at);
 		if (kind === undefined) continue;
-		const before = faults.length;
 		const envelope = readEnvelope(document.value, at);
 		const spec = KINDS[kind].read(envelope?.spec ?? specOf(document.value), within(at, "spec"));
-		if (envelope === undefined) continue;
+		if (envelope === undefined) {
+			if (kind === "DestinationRule") areRulesComplete = false;
+			continue;
+		}
 		const { name, namespace = "default" } = envelope.metadata;
 		const id = `${kind} ${namespace}/${name}`;
 		const first = seen.get(id);
 		if (first !== undefined)
 			fault(within(within(at, "metadata"), "name"), `${id} is there already, in line ${first.line} of ${first.file}`);
 		else seen.set(id, document);
-		if (spec === undefined || faults.length > before) continue;
-		(read[kind] as Policy<unknown>[]).push({ name, namespace, spec, document, at });
+		if (spec !== undefined && faults.length === before)
+			(read[kind] as Policy<unknown>[]).push({ name, namespace, spec, document, at });
+		else if (kind === "DestinationRule") areRulesComplete = false;
 	}
-	return {
+	const policies: Policies = {
 		virtualServices: read.VirtualService,
 		destinationRules: read.DestinationRule,
 		serviceEntries: read.ServiceEntry,
 		peerAuthentications: read.PeerAuthentication,
 		authorizationPolicies: read.AuthorizationPolicy,
-		faults,
-		warnings,
 	};
+	checkReferences(policies, areRulesComplete);
+	return { ...policies, faults, warnings };
 }
 
 function specOf(value: unknown): unknown {
@@ -174,15 +153,17 @@ function placeOf(document: MeshDocument, faults: PolicyFault[], warnings: Policy
 	return {
 		path: [],
 		report: (severity, path, message) => {
+			const list = severity === "fault" ? faults : warnings;
+			if (list.length > MAX_FINDINGS) return;
 			const { line, column } = document.locate?.(path) ?? { line: document.line, column: 1 };
 			const field = formatPath(path);
-			const list = severity === "fault" ? faults : warnings;
+			const isLast = list.length === MAX_FINDINGS;
 			list.push({
 				file: document.file,
 				line,
 				column,
 				path: name === "" || field === "" ? name + field : `${name}: ${field}`,
-				message,
+				message: isLast ? `${message}; and there are more: these are the first ${MAX_FINDINGS}` : message,
 			});
 		},
 	};

@@ -6,6 +6,7 @@ import {
 	mapped,
 	object,
 	oneOf,
+	placeOf,
 	quoted,
 	type Read,
 	required,
@@ -53,8 +54,8 @@ const endpoint = object({
 
 export const readServiceEntry = object(
 	{
-		hosts: required(list(hostPattern, { nonEmpty: true, unique: (host) => host })),
-		ports: required(list(port, { nonEmpty: true, unique: ({ number }) => `port ${number}` })),
+		hosts: required(list(hostPattern, { nonEmpty: true, unique: (host) => [host] })),
+		ports: required(list(port, { nonEmpty: true, unique: ({ number, name }) => [`port ${number}`, `the name ${name}`] })),
 		location: oneOf(["MESH_EXTERNAL", "MESH_INTERNAL"]),
 		resolution: oneOf(["NONE", "STATIC", "DNS"], { DNS_ROUND_ROBIN: "use DNS" }),
 		endpoints: list(endpoint, { nonEmpty: true }),
@@ -66,22 +67,16 @@ export const readServiceEntry = object(
 		workloadSelector: unsupported("list the endpoints"),
 	},
 	(fields, at, present) => {
-		const names = new Set<string>();
-		for (const [index, { name }] of fields.ports.entries()) {
-			if (names.has(name)) fault(within(within(at, "ports"), index), `the name ${name} is there already`);
-			names.add(name);
-		}
-		for (const [index, one] of (fields.endpoints ?? []).entries()) {
+		const names = fields.ports.map(({ name }) => name);
+		for (const one of fields.endpoints ?? []) {
+			const place = placeOf(one, at);
 			for (const name of one.ports?.keys() ?? []) {
-				if (!names.has(name))
-					fault(
-						within(within(within(at, "endpoints"), index), "ports"),
-						`has no port ${name}: the entry's ports are ${[...names].join(", ")}`,
-					);
+				if (!names.includes(name))
+					fault(within(within(place, "ports"), name), `is no port of this entry; its ports are ${names.join(", ")}`);
 			}
 			if (fields.resolution === "STATIC" && !isIpAddress(one.address)) {
 				fault(
-					within(within(within(at, "endpoints"), index), "address"),
+					within(place, "address"),
 					`must be an IP address with resolution STATIC, not ${quoted(one.address)}; names need resolution DNS`,
 				);
 			}
@@ -92,9 +87,9 @@ export const readServiceEntry = object(
 		if (resolution === "NONE" && present.has("endpoints"))
 			fault(within(at, "endpoints"), "has no meaning with resolution NONE: write STATIC or DNS");
 		if (resolution !== "STATIC" && !present.has("endpoints")) {
-			for (const [index, host] of fields.hosts.entries()) {
+			for (const host of fields.hosts) {
 				if (host.startsWith("*"))
-					fault(within(within(at, "hosts"), index), "cannot be looked up: write the hosts one by one, or endpoints");
+					fault(within(at, "hosts"), `${host} cannot be looked up: write the hosts one by one, or endpoints`);
 			}
 		}
 	},

@@ -12,6 +12,7 @@ import {
 	object,
 	quoted,
 	type Read,
+	required,
 	text,
 	textThat,
 } from "./fields.ts";
@@ -54,10 +55,7 @@ export const percentage: Read<number> = mapped(object({ value: decimal(0, 100) }
 export const portNumber = integer(1, 65_535);
 
 /** `{number: 80}`. */
-export const portSelector: Read<number> = mapped(
-	object({ number: portNumber }),
-	(fields, at) => fields.number ?? fault(at, "needs number"),
-);
+export const portSelector: Read<number> = mapped(object({ number: required(portNumber) }), (fields) => fields.number);
 
 // ---- names and hosts
 
@@ -72,12 +70,10 @@ export const resourceName = textThat((value) =>
 	isDnsName(value) ? undefined : "must be lower-case letters, digits, dashes and dots, at most 253 characters",
 );
 
-export const namespaceName = textThat((value) =>
+/** RFC 1123 label: a namespace, a subset, the name of a port. */
+export const dnsLabel = textThat((value) =>
 	LABEL.test(value) ? undefined : "must be lower-case letters, digits and dashes, at most 63 characters",
 );
-
-/** A subset, a port: what Istio takes for a DNS label. */
-export const dnsLabel = namespaceName;
 
 const HOST_FORM = "must be a host such as reviews, reviews.shop.svc.cluster.local or www.example.com";
 
@@ -135,7 +131,7 @@ export function hasLabels(all: Readonly<Record<string, string>>, wanted: Labels 
 
 const regexText = mapped(text(), (value, at): StringMatch | undefined => {
 	const compiled = compilePattern(value, "whole");
-	return compiled.ok ? { kind: "regex", value, pattern: compiled.pattern } : fault(at, compiled.reason);
+	return compiled.ok ? { kind: "regex", value, pattern: compiled.pattern } : fault(at, `the pattern ${compiled.reason}`);
 });
 
 const stringMatchShape = { exact: text({ empty: "allowed" }), prefix: text(), regex: regexText };

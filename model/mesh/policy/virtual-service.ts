@@ -3,16 +3,16 @@ import { list, object, required, unsupported, type ValueOf } from "./fields.ts";
 import { gateways } from "./http-match.ts";
 import { readHttpRoute } from "./http-route.ts";
 import { covers } from "./host-names.ts";
-import { fault, within } from "./place.ts";
-import { exportTo, hostPattern, labels, namespaceName, portNumber } from "./values.ts";
-import { destination, sharesOfHundred, weight } from "./destination.ts";
+import { fault } from "./place.ts";
+import { exportTo, hostPattern, labels, dnsLabel, portNumber } from "./values.ts";
+import { type Destination, destination, sharesOfHundred, weight } from "./destination.ts";
 
 const tcpRoute = object({
 	match: list(
 		object({
 			port: portNumber,
 			sourceLabels: labels,
-			sourceNamespace: namespaceName,
+			sourceNamespace: dnsLabel,
 			gateways,
 			destinationSubnets: unsupported("TCP is told apart by its service and port"),
 			sourceSubnet: unsupported("use sourceLabels or sourceNamespace"),
@@ -23,23 +23,33 @@ const tcpRoute = object({
 
 export const readVirtualService = object(
 	{
-		hosts: required(list(hostPattern, { nonEmpty: true })),
+		hosts: required(list(hostPattern, { nonEmpty: true, beside: overlap })),
 		gateways,
 		http: list(readHttpRoute, { nonEmpty: true }),
 		tcp: list(tcpRoute, { nonEmpty: true }),
 		exportTo,
 		tls: unsupported("TLS that an application speaks itself is taken through by tcp routes"),
 	},
-	(fields, at, present) => {
+	(_fields, at, present) => {
 		if (!present.has("http") && !present.has("tcp") && !present.has("tls")) fault(at, "needs http or tcp");
-		for (const [index, host] of fields.hosts.entries()) {
-			const other = fields.hosts.findIndex(
-				(one, other) => other !== index && covers(one, host) && (one !== host || other < index),
-			);
-			if (other >= 0) fault(within(within(at, "hosts"), index), `${host} is covered by ${fields.hosts[other]} already`);
-		}
 	},
 );
 
 export type VirtualService = ValueOf<typeof readVirtualService>;
 export type TcpRoutePolicy = ValueOf<typeof tcpRoute>;
+
+function overlap(host: string, earlier: readonly string[]): string | undefined {
+	const other = earlier.find((one) => covers(one, host) || covers(host, one));
+	return other === undefined ? undefined : `${host} and ${other} overlap: each host must stand here once`;
+}
+
+/** Every destination that a VirtualService names. */
+export function destinationsOf(spec: VirtualService): readonly Destination[] {
+	const ofHttp = (spec.http ?? []).flatMap((route) => [
+		...(route.route ?? []).map(({ destination }) => destination),
+		...(route.mirror === undefined ? [] : [route.mirror]),
+		...(route.mirrors ?? []).map(({ destination }) => destination),
+		...(route.meshscope?.fallback?.destination === undefined ? [] : [route.meshscope.fallback.destination]),
+	]);
+	return [...ofHttp, ...(spec.tcp ?? []).flatMap(({ route }) => route.map(({ destination }) => destination))];
+}

@@ -85,7 +85,7 @@ export async function runDemo(settings: DemoSettings, context: CliContext): Prom
 }
 
 function told({ name, how, lastLines }: ChildFailure): string {
-	return [`${name} has ended (${how})`, ...lastLines.map((line) => `  | ${line}`)].join("\n");
+	return [`${name}: ended (${how})`, ...lastLines.map((line) => `  | ${line}`)].join("\n");
 }
 
 /** The first signal ends the demo in order, a second one at once. Under npm one Ctrl-C arrives twice. */

@@ -28,6 +28,8 @@ export const define: DefineCommand = (command, context, finish) => {
 		const { loadProxySettings } = await import("./proxy/settings.ts");
 		const { kebabNames } = await import("./settings/flag-names.ts");
 		const settings = loadProxySettings({ flags: kebabNames(values), leftover, env: context.env });
+		const { becomeLean } = await import("./proxy/lean-process.ts");
+		becomeLean(settings, context.env);
 		const { runProxy } = await import("./proxy/run.ts");
 		finish(await runProxy(settings, context));
 	});

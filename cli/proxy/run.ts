@@ -30,9 +30,12 @@ import { endSignal } from "../serve/end-signal.ts";
 import { createLog } from "../serve/log.ts";
 import type { Log } from "../serve/log.ts";
 import { formatAddress } from "../settings/values.ts";
+import { releaseStartupMemory } from "./lean-process.ts";
 import { CLOSED, runPolicy } from "./policy-runner.ts";
 import type { ProxyRunSettings } from "./settings.ts";
 
+/** After the first policy and certificate are there. */
+const SETTLED_MS = 1_000;
 const HEALTH_EVERY_MS = 5_000;
 const HEALTH_TIMEOUT_MS = 2_000;
 const HEALTH_FAILURES = 3;
@@ -46,6 +49,7 @@ export async function runProxy(settings: ProxyRunSettings, context: CliContext):
 	const running = await start(settings, context, log);
 	context.stdout.write(`${JSON.stringify({ event: "ready", ...running.addresses })}\n`);
 	log.info({ ...running.addresses, instance: settings.workload.instanceId }, "ready");
+	setTimeout(releaseStartupMemory, SETTLED_MS).unref();
 	log.info({ signal: await ending, active: running.proxy.active() }, "draining");
 	const limit = setTimeout(
 		() => {

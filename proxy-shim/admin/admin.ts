@@ -4,8 +4,10 @@
  * Reading needs no credentials, so nothing that is read is a secret. Pages of other sites must not read it through a name that they
  * point at this machine, nor drain the proxy through a form: hosts are checked, and so is where a POST comes from.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { isIP, type AddressInfo } from "node:net";
+import { createServer } from "../http/node-http.ts";
+import { PROMETHEUS_CONTENT_TYPE } from "../telemetry/prometheus-text.ts";
 import type { Identity } from "../tls/identity-source.ts";
 import { shownIdentity } from "./certificates.ts";
 import { dumpJson } from "./dump.ts";
@@ -131,7 +133,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
 			{
 				method: "GET",
 				about: "metrics as Prometheus text",
-				answer: () => ({ status: 200, type: "text/plain; version=0.0.4; charset=utf-8", body: options.stats() }),
+				answer: () => ({ status: 200, type: PROMETHEUS_CONTENT_TYPE, body: options.stats() }),
 			},
 		],
 		["/config_dump", { method: "GET", about: "the configuration in force", answer: () => json(options.configDump()) }],

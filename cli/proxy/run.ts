@@ -3,8 +3,6 @@
  * under way given its time.
  */
 import { createWriteStream, readFileSync } from "node:fs";
-import { networkInterfaces } from "node:os";
-import type { Registration } from "../../model/mesh/control-protocol.ts";
 import { startControlClient } from "../../proxy-shim/control/control-client.ts";
 import type { ControlClient } from "../../proxy-shim/control/control-client.ts";
 import { createFileSource, NO_ENDPOINTS } from "../../proxy-shim/control/file-source.ts";
@@ -14,6 +12,7 @@ import { systemTimers } from "../../proxy-shim/control/timers.ts";
 import { startProxy } from "../../proxy-shim/proxy.ts";
 import type { Proxy } from "../../proxy-shim/proxy.ts";
 import type { LogOutput } from "../../proxy-shim/telemetry/access-log.ts";
+import type { Gauge } from "../../proxy-shim/telemetry/proxy-metrics.ts";
 import { createTelemetry } from "../../proxy-shim/telemetry/telemetry.ts";
 import type { Telemetry } from "../../proxy-shim/telemetry/telemetry.ts";
 import { createRootSampler } from "../../proxy-shim/telemetry/trace-context.ts";
@@ -30,8 +29,10 @@ import { endSignal } from "../serve/end-signal.ts";
 import { createLog } from "../serve/log.ts";
 import type { Log } from "../serve/log.ts";
 import { formatAddress } from "../settings/values.ts";
+import { openAdmin, proxyGauges } from "./admin.ts";
 import { releaseStartupMemory } from "./lean-process.ts";
 import { CLOSED, runPolicy } from "./policy-runner.ts";
+import { registrationOf } from "./registration.ts";
 import type { ProxyRunSettings } from "./settings.ts";
 
 /** After the first policy and certificate are there. */
@@ -50,7 +51,8 @@ export async function runProxy(settings: ProxyRunSettings, context: CliContext):
 	context.stdout.write(`${JSON.stringify({ event: "ready", ...running.addresses })}\n`);
 	log.info({ ...running.addresses, instance: settings.workload.instanceId }, "ready");
 	setTimeout(releaseStartupMemory, SETTLED_MS).unref();
-	log.info({ signal: await ending, active: running.proxy.active() }, "draining");
+	const signal = await Promise.race([ending, running.drainAsked]);
+	log.info({ signal, active: running.proxy.active() }, "draining");
 	const limit = setTimeout(
 		() => {
 			log.error({}, "draining took too long; ending");
@@ -70,6 +72,8 @@ type Opened = (() => unknown)[];
 interface Running {
 	readonly proxy: Proxy;
 	readonly addresses: Readonly<Record<string, unknown>>;
+	/** Resolves when the admin port is told to drain. */
+	readonly drainAsked: Promise<string>;
 	/** False: something was cut off. */
 	close(): Promise<boolean>;
 }
@@ -86,7 +90,8 @@ async function start(settings: ProxyRunSettings, context: CliContext, log: Log):
 		}
 	};
 	try {
-		const telemetry = openTelemetry(settings, log);
+		const state: { proxy: Proxy | undefined; isDraining: boolean } = { proxy: undefined, isDraining: false };
+		const telemetry = openTelemetry(settings, () => proxyGauges(state.proxy), log);
 		opened.push(async () => {
 			await telemetry.flush(FLUSH_MS);
 			telemetry.close();
@@ -102,6 +107,7 @@ async function start(settings: ProxyRunSettings, context: CliContext, log: Log):
 		}).catch((error: unknown) => {
 			throw bindFailure(error, settings);
 		});
+		state.proxy = proxy;
 		opened.push(() => proxy.drain(0));
 		const sources = openSources(settings, proxy, log, opened);
 		if (sources.control !== undefined) identity.follow(sources.control.identity);
@@ -113,10 +119,30 @@ async function start(settings: ProxyRunSettings, context: CliContext, log: Log):
 			);
 		}
 		watchHealth(settings, sources.control, log, opened);
+		const drain = Promise.withResolvers<string>();
+		const ready = (): { ready: boolean; reason: string } => {
+			if (state.isDraining) return { ready: false, reason: "draining" };
+			if (!policy.isReady) return { ready: false, reason: "no policy yet" };
+			const needsIdentity = identity.source !== undefined && identity.source.current() === undefined;
+			return needsIdentity ? { ready: false, reason: "no certificate yet" } : { ready: true, reason: "" };
+		};
+		const admin =
+			settings.admin === undefined
+				? undefined
+				: await openAdmin(settings.admin, {
+						...{ proxy, ready, nowMs: context.nowMs, identity: identity.source },
+						stats: () => telemetry.prometheus(),
+						drain: () => drain.resolve("asked at the admin port"),
+					}).catch((error: unknown) => {
+						throw bindFailure(error, settings);
+					});
+		if (admin !== undefined) opened.push(() => admin.close());
 		return {
 			proxy,
-			addresses: addressesOf(proxy),
+			addresses: { ...addressesOf(proxy), ...(admin === undefined ? {} : { admin: formatAddress(admin) }) },
+			drainAsked: drain.promise,
 			async close() {
+				state.isDraining = true;
 				// Peers hear of it before the ports are closed, so that they stop calling.
 				await sources.control?.close();
 				const isWhole = await proxy.drain(settings.drainMs);
@@ -130,10 +156,11 @@ async function start(settings: ProxyRunSettings, context: CliContext, log: Log):
 	}
 }
 
-function openTelemetry(settings: ProxyRunSettings, log: Log): Telemetry {
+function openTelemetry(settings: ProxyRunSettings, gauges: () => Iterable<Gauge>, log: Log): Telemetry {
 	return createTelemetry({
 		local: settings.workload,
 		version: versionOf(),
+		gauges,
 		...(settings.otlp === undefined ? {} : { otlp: settings.otlp }),
 		...(settings.accessLog === undefined ? {} : { accessLog: openAccessLog(settings.accessLog, log) }),
 		log: ({ level, message, fields }) => log[level](fields, message),
@@ -217,28 +244,6 @@ function readToken(path: string): string | undefined {
 	}
 }
 
-function registrationOf(settings: ProxyRunSettings, proxy: Proxy): Registration | undefined {
-	if (settings.inbound.length === 0) return undefined;
-	const ports = settings.inbound.map(({ servicePort, protocol }, i) => {
-		const bound = proxy.addresses.inbound[i]!;
-		const address = settings.advertise ?? (isEverywhere(bound.host) ? firstAddress() : bound.host);
-		return { servicePort, address, port: bound.port, protocol };
-	});
-	return { ports };
-}
-
-function isEverywhere(host: string): boolean {
-	return host === "::" || host === "0.0.0.0";
-}
-
-/** The first address that other machines may reach. */
-function firstAddress(): string {
-	for (const addresses of Object.values(networkInterfaces())) {
-		for (const { address, family, internal } of addresses ?? []) if (!internal && family === "IPv4") return address;
-	}
-	return "127.0.0.1";
-}
-
 function watchHealth(settings: ProxyRunSettings, control: ControlClient | undefined, log: Log, opened: Opened): void {
 	const [first] = settings.inbound;
 	if (settings.health === undefined || first === undefined) return;
@@ -274,6 +279,7 @@ function bindFailure(error: unknown, settings: ProxyRunSettings): unknown {
 		...settings.inbound.map(({ listen }) => ["--inbound", listen] as const),
 		...(settings.outbound === undefined ? [] : [["--outbound", settings.outbound] as const]),
 		...settings.upstreams.map(({ listen }) => ["--upstream", listen] as const),
+		...(settings.admin === undefined ? [] : [["--admin", settings.admin] as const]),
 	];
 	const found = listeners.find(([, address]) => address.port === port);
 	const where = found === undefined ? "a listener" : `${found[0]} ${formatAddress(found[1])}`;

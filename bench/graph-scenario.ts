@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { GraphAnswer } from "../api/contract/topology.ts";
-import { joinRollups } from "../model/topology/rollup.ts";
+import { joinRollups } from "../model/topology/rollup-reader.ts";
 import { openTopologyReader } from "../store/sqlite/topology/reader.ts";
 import { openTopologyWriter } from "../store/sqlite/topology/writer.ts";
 import { measureGraph } from "./graph.ts";

@@ -4,7 +4,7 @@
  */
 import { MeshscopeError } from "../../model/errors.ts";
 import type { TraceId } from "../../model/ids.ts";
-import { DamagedRollupError } from "../../model/topology/rollup.ts";
+import { DamagedRollupError } from "../../model/topology/rollup-layout.ts";
 import type {
 	EdgeQuery,
 	EdgeResult,

@@ -21,34 +21,13 @@ import {
 	SCALARS,
 	TEXT_FIELD,
 } from "./rollup-layout.ts";
-import type { SeriesSums } from "./series.ts";
+import { noSums, type SeriesSums, type Sums } from "./series.ts";
 
-/** As SeriesSums, with histograms made for adding up: what readers gather deltas into. */
-export interface SeriesTotals extends Omit<SeriesSums, "sourceLatency" | "destinationLatency"> {
-	readonly sourceLatency: LatencyHistogram;
-	readonly destinationLatency: LatencyHistogram;
-}
+/** Sums with histograms made for adding up: what deltas are gathered into. */
+export type SeriesTotals = Sums<LatencyHistogram>;
 
 export function emptyTotals(): SeriesTotals {
-	return {
-		observed: 0,
-		count: 0,
-		attempts: 0,
-		bytesSent: 0,
-		bytesReceived: 0,
-		failedHandshakes: 0,
-		appNs: 0,
-		appCount: 0,
-		proxyNs: 0,
-		codes: new Map(),
-		flags: new Map(),
-		sourceLatency: new LatencyHistogram(),
-		destinationLatency: new LatencyHistogram(),
-		firstMs: Infinity,
-		lastMs: -Infinity,
-		sourceLatencyNs: 0,
-		destinationLatencyNs: 0,
-	};
+	return noSums(new LatencyHistogram(), new LatencyHistogram());
 }
 
 /** Whole numbers below it are varints. */

@@ -21,12 +21,14 @@ const SERVER = 2;
 export async function measureGraphQueries(context: BenchContext): Promise<void> {
 	await inDataDirectory(context, async (directory) => {
 		const nowMs = Date.now();
+		// Each bucket is flushed when it ends.
+		let clockMs = nowMs;
 		const writer = openTopologyWriter({
 			directory,
 			maxBytes: 10e9,
 			keptSinceMs: () => 0,
 			join: joinRollups,
-			now: () => nowMs,
+			now: () => clockMs,
 			log: (_level, message) => context.say(message),
 			failpoint: () => {},
 		});
@@ -35,6 +37,7 @@ export async function measureGraphQueries(context: BenchContext): Promise<void> 
 		let commit = 0;
 		try {
 			const write = (flush: Parameters<Parameters<typeof measureGraph>[1]["write"]>[0]): void => {
+				clockMs = Math.min(nowMs, ...flush.rollups.map(({ resolutionMs, bucketMs }) => bucketMs + resolutionMs));
 				writer.flush({ ...rest, ...flush, cursor: { window: "w", commit: ++commit } });
 				while (writer.maintain(nowMs));
 			};

@@ -80,11 +80,9 @@ function* batches(reader: TopologyReader, { pieces }: WindowPlan): Iterable<read
 	let rows: Uint8Array[] = [];
 	let bytes = 0;
 	for (const { resolutionMs, fromMs, toMs } of pieces) {
-		for (const { data } of reader.rollups(resolutionMs, fromMs, toMs)) {
-			for (const row of data) {
-				rows.push(row);
-				bytes += row.length;
-			}
+		for (const row of reader.deltas(resolutionMs, fromMs, toMs)) {
+			rows.push(row);
+			bytes += row.length;
 			if (bytes < BATCH_BYTES) continue;
 			yield rows;
 			rows = [];

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
-const COMMANDS: readonly string[] = ["serve", "control", "proxy", "trace", "sql", "verify", "backup", "bench"];
+const COMMANDS: readonly string[] = ["serve", "control", "proxy", "demo", "trace", "sql", "verify", "backup", "bench"];
 /** Writes every module specifier to stderr as it is resolved. */
 const TELL_IMPORTS =
 	"data:text/javascript,import{registerHooks}from'node:module';registerHooks({resolve(s,c,n){process.stderr.write('import '+s+'\\n');return n(s,c)}})";

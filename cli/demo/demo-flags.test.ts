@@ -37,6 +37,6 @@ test("flags that the demo's own shims could not do with are refused", (t) => {
 test("a flag that the server does not know ends the demo as it ends the server, and nothing is left", (t) => {
 	const { code, stderr, left } = demo(t, "--no-such-flag");
 	assert.equal(code, 2, stderr);
-	assert.match(stderr, /the server has ended \(code 2\)[^]*no-such-flag/);
+	assert.match(stderr, /the server: ended \(code 2\)[^]*no-such-flag/);
 	assert.deepEqual(left, []);
 });

@@ -85,7 +85,7 @@ export async function runDemo(settings: DemoSettings, context: CliContext): Prom
 }
 
 function told({ name, how, lastLines }: ChildFailure): string {
-	return [`${name} has ended (${how})`, ...lastLines.map((line) => `  | ${line}`)].join("\n");
+	return [`${name}: ended (${how})`, ...lastLines.map((line) => `  | ${line}`)].join("\n");
 }
 
 /** The first signal ends the demo in order, a second one at once. Under npm one Ctrl-C arrives twice. */
@@ -120,7 +120,7 @@ interface Shop {
 
 /** Never resolves before the end of its signal. */
 async function runShop(shop: Shop): Promise<void> {
-	const { settings, context, children, directory, say, signal } = shop;
+	const { settings, context, children, directory, say, startedMs, signal } = shop;
 	const { env } = context;
 	const hasPython = settings.python && spawnSync("python3", ["--version"], { stdio: "ignore" }).status === 0;
 	const workloads = planShop({ firstPort: await findPortBlock(), hasPython });
@@ -143,6 +143,7 @@ async function runShop(shop: Shop): Promise<void> {
 
 	const addresses = await until(ready.promise, signal);
 	context.stdout.write(`${addresses.line}\n`);
+	const readySeconds = secondsSince(startedMs);
 	const api = connectApi(`http://${addresses.http}`, env["MESHSCOPE_TOKEN"], API_TIMEOUT_MS);
 	let shims = 0;
 	const stateOfControl = controlStateDirectory(dataDirectory);
@@ -168,7 +169,8 @@ async function runShop(shop: Shop): Promise<void> {
 	await startShims(workloads.filter(({ host }) => host !== "late"));
 	for (const command of appCommands(workloads.filter(isTraffic), settings.requestRate, env)) children.start(command);
 
-	await untilAlive(shop, api, workloads);
+	const shimsSeconds = secondsSince(startedMs);
+	await untilAlive(shop, api, workloads, { readySeconds, shimsSeconds });
 	say(
 		welcome({
 			...{ http: addresses.http, meshFile, dataDirectory, workloads, hasPython },
@@ -199,17 +201,17 @@ async function untilAlive(
 	{ context, say, signal, startedMs }: Shop,
 	api: ApiClient,
 	workloads: readonly PlannedWorkload[],
+	phases: Readonly<Record<string, number>>,
 ): Promise<void> {
 	for (;;) {
 		const graph = await askGraph(api);
 		const missing = graph === undefined ? undefined : missingServices(graph, workloads);
-		const afterMs = performance.now() - startedMs;
 		if (graph !== undefined && missing?.length === 0) {
-			const seconds = Number((afterMs / 1_000).toFixed(1));
-			context.stdout.write(`${JSON.stringify({ event: "alive", seconds, edges: graph.edges.length })}\n`);
+			const seconds = secondsSince(startedMs);
+			context.stdout.write(`${JSON.stringify({ event: "alive", seconds, ...phases, edges: graph.edges.length })}\n`);
 			return;
 		}
-		if (afterMs > ALIVE_LIMIT_MS) {
+		if (performance.now() - startedMs > ALIVE_LIMIT_MS) {
 			say(
 				missing === undefined
 					? "the graph cannot be read (a read token goes into MESHSCOPE_TOKEN)"
@@ -219,6 +221,10 @@ async function untilAlive(
 		}
 		await delay(250, undefined, { signal });
 	}
+}
+
+function secondsSince(startedMs: number): number {
+	return Number(((performance.now() - startedMs) / 1_000).toFixed(1));
 }
 
 interface ReadyLine {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { parseAllDocuments } from "yaml";
+import { readMeshFile } from "../../model/mesh/policy/mesh-file.ts";
 import { CommandError } from "../context.ts";
 import { CHAOS_STEPS, meshText } from "./mesh-text.ts";
 import { findPortBlock } from "./ports.ts";
@@ -60,4 +61,8 @@ test("every step of chaos changes the mesh, and the last one takes everything ba
 	assert.equal(new Set(texts).size, texts.length);
 	assert.equal(texts.at(-1), first);
 	assert.match(texts[0]!, /DISABLE[^]*PERMISSIVE/);
+	for (const text of texts) {
+		const { faults, warnings } = readMeshFile(text, "mesh.yaml");
+		assert.deepEqual([...faults, ...warnings], []);
+	}
 });

@@ -1,0 +1,205 @@
+/** The demo as a person starts it: what its graph says of the shop, and that nothing is left of it, however it ends. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { test } from "node:test";
+import type { TestContext } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { graphAnswer } from "../../api/contract/topology.ts";
+import type { GraphAnswer, GraphEdgeAnswer } from "../../api/contract/topology.ts";
+import { askUntil, getJson, searchTraces } from "../interop/api.ts";
+import { MAIN } from "../interop/server.ts";
+
+/** The wave of the flaky service is 40 s; half a minute more for what only one end reports. */
+const GRAPH_LIMIT_MS = 90_000;
+const ALIVE_LIMIT_MS = 90_000;
+
+interface Demo {
+	readonly process: ChildProcess;
+	readonly exited: Promise<unknown[]>;
+	/** Its temporary files lie here, and nothing else. */
+	readonly temporary: string;
+	readonly said: () => string;
+	/** Resolves with a line of standard output that is this event. */
+	event(name: string): Promise<Readonly<Record<string, unknown>>>;
+}
+
+function startDemo(t: TestContext, flags: readonly string[] = []): Demo {
+	const temporary = mkdtempSync(join(tmpdir(), "meshscope-demo-test-"));
+	const anyPort = ["--http", "--otlp-grpc", "--otlp-http", "--zipkin"].flatMap((flag) => [flag, "127.0.0.1:0"]);
+	const child = spawn(process.execPath, [MAIN, "demo", ...flags, ...anyPort], {
+		stdio: ["ignore", "pipe", "pipe"],
+		env: {
+			PATH: process.env["PATH"],
+			HOME: process.env["HOME"],
+			TMPDIR: temporary,
+			// Shared by all runs on the machine, and no file of the demo's.
+			NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache"),
+		},
+	});
+	let said = "";
+	const exited = once(child, "exit");
+	const waiting = new Map<string, PromiseWithResolvers<Readonly<Record<string, unknown>>>>();
+	const waiterFor = (name: string): PromiseWithResolvers<Readonly<Record<string, unknown>>> => {
+		const waiter = waiting.get(name) ?? Promise.withResolvers<Readonly<Record<string, unknown>>>();
+		waiting.set(name, waiter);
+		return waiter;
+	};
+	child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
+	createInterface({ input: child.stdout }).on("line", (line) => {
+		said += `${line}\n`;
+		const message = JSON.parse(line) as Readonly<Record<string, unknown>>;
+		waiterFor(String(message["event"])).resolve(message);
+	});
+	t.after(async () => {
+		if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
+		await exited;
+		rmSync(temporary, { recursive: true, force: true });
+	});
+	return {
+		process: child,
+		exited,
+		temporary,
+		said: () => said,
+		event: (name) =>
+			Promise.race([
+				waiterFor(name).promise,
+				exited.then((how) => Promise.reject(new Error(`the demo ended (${how.join(" ")}):\n${said}`))),
+				delay(ALIVE_LIMIT_MS, undefined, { ref: false }).then(() =>
+					Promise.reject(new Error(`no ${name} in time:\n${said}`)),
+				),
+			]),
+	};
+}
+
+/** Every process that the demo has started, and theirs. */
+function descendants(pid: number): readonly number[] {
+	const parents = new Map<number, number>();
+	for (const name of readdirSync("/proc")) {
+		if (!/^\d+$/.test(name)) continue;
+		const stat = statOf(Number(name));
+		if (stat !== undefined) parents.set(Number(name), Number(stat[1]));
+	}
+	const isBelow = (one: number): boolean => {
+		for (let at = parents.get(one); at !== undefined && at > 1; at = parents.get(at)) if (at === pid) return true;
+		return false;
+	};
+	return [...parents.keys()].filter(isBelow);
+}
+
+/** State and parent; undefined for a process that is gone. */
+function statOf(pid: number): readonly string[] | undefined {
+	try {
+		// The name before it may hold spaces and parentheses.
+		return readFileSync(`/proc/${pid}/stat`, "utf8")
+			.replace(/^.*\) /s, "")
+			.split(" ");
+	} catch {
+		return undefined;
+	}
+}
+
+function isRunning(pid: number): boolean {
+	const state = statOf(pid)?.[0];
+	// A zombie holds nothing; whoever inherited it has yet to read its exit code.
+	return state !== undefined && state !== "Z";
+}
+
+async function untilGone(pids: readonly number[], limitMs: number): Promise<readonly number[]> {
+	const endMs = performance.now() + limitMs;
+	while (pids.some(isRunning) && performance.now() < endMs) await delay(50);
+	return pids.filter(isRunning);
+}
+
+async function askGraph(http: string, groupBy: string): Promise<GraphAnswer> {
+	return graphAnswer.parse(await getJson(http, `/api/v1/graph?from=now-5m&groupBy=${groupBy}`));
+}
+
+type Edges = ReadonlyMap<string, GraphEdgeAnswer>;
+
+/** By `storefront>cart`, or by `storefront-v1>cart-v1` where the graph is one of workloads (`shop/cart@cart-v1`). */
+function edgesOf(graph: GraphAnswer): Edges {
+	const last = (id: string): string => id.split(/[/@]/).at(-1) ?? id;
+	return new Map(graph.edges.map((edge) => [`${last(edge.source)}>${last(edge.target)}`, edge]));
+}
+
+const SECURED = [
+	...["visitors>storefront", "visitors>notifications", "storefront>catalogue", "storefront>cart", "storefront>reviews"],
+	...["storefront>checkout", "catalogue>inventory", "reviews>catalogue", "cart>store", "reporting>cart"],
+	...["checkout>cart", "checkout>payments", "checkout>shipping", "checkout>notifications"],
+];
+const PLAINTEXT = "checkout>legacy-billing";
+
+/** With how each is secured: an edge whose other end has no shim waits half a minute for that end's word. */
+function isComplete(edges: Edges): boolean {
+	const hasAll = [...SECURED, PLAINTEXT].every((name) => (edges.get(name)?.mtls.status ?? "unknown") !== "unknown");
+	return (
+		hasAll && (edges.get("checkout>shipping")?.errors ?? 0) > 5 && (edges.get("storefront>catalogue")?.requests ?? 0) > 400
+	);
+}
+
+test("the graph of the demo says what is in the shop, and Ctrl-C leaves nothing behind", async (t) => {
+	const demo = startDemo(t);
+	const { http } = (await demo.event("ready")) as { readonly http: string };
+	const alive = await demo.event("alive");
+	t.diagnostic(`the graph was alive after ${String(alive["seconds"])} s`);
+
+	const ask = async (): Promise<Edges> => edgesOf(await askGraph(http, "service"));
+	const edges = await askUntil(ask, isComplete, GRAPH_LIMIT_MS);
+	const statuses = Object.fromEntries([...edges].map(([name, edge]) => [name, edge.mtls.status]));
+	assert.deepEqual(statuses, Object.fromEntries([...SECURED.map((name) => [name, "mutual_tls"]), [PLAINTEXT, "plaintext"]]));
+	const edge = (name: string): GraphEdgeAnswer => edges.get(name)!;
+	assert.equal(edge("checkout>payments").protocol, "grpc");
+	assert.equal(edge("cart>store").protocol, "tcp");
+	assert.ok(edge("cart>store").connections > 0);
+	assert.deepEqual(Object.keys(edge("reporting>cart").codes), ["403"]);
+	assert.deepEqual(edge("storefront>cart").mtls.sourcePrincipals, ["spiffe://cluster.local/ns/shop/sa/storefront"]);
+	assert.ok(edge("checkout>shipping").errors > 5, "the flaky one has failed");
+	assert.ok((edge("checkout>shipping").flags["UO"] ?? 0) > 0, "its open breaker has kept requests from it");
+	assert.ok((edge("catalogue>inventory").latencyMs?.p50 ?? 0) >= 100, "the slow one is slow");
+
+	// One in ten, with what chance does to some hundred requests.
+	const byWorkload = edgesOf(await askGraph(http, "workload"));
+	const requestsTo = (version: string): number =>
+		[...byWorkload].reduce((sum, [name, one]) => sum + (name.endsWith(`>catalogue-${version}`) ? one.requests : 0), 0);
+	const share = requestsTo("v2") / (requestsTo("v1") + requestsTo("v2"));
+	assert.ok(share > 0.04 && share < 0.18, `the canary has ${share}`);
+
+	const opened = await askUntil(
+		() => searchTraces(http, { attr: "meshscope.breaker.state=open", from: "now-5m", limit: "5" }),
+		(traces) => traces.length > 0,
+		GRAPH_LIMIT_MS,
+	);
+	assert.ok(opened.length > 0, "the breaker has opened");
+	// An order is one trace from the visitor to the payment, across an app that forwards nothing but by the preload.
+	const orders = await searchTraces(http, { service: "payments", from: "now-5m", limit: "20" });
+	const whole = ["visitors", "storefront", "checkout", "payments", "cart"];
+	assert.ok(
+		orders.some(({ services }) => whole.every((name) => services.includes(name))),
+		JSON.stringify(orders.map(({ services }) => services)),
+	);
+
+	const pids = descendants(demo.process.pid!);
+	assert.ok(pids.length > 15, `${pids.length} processes`);
+	demo.process.kill("SIGINT");
+	assert.deepEqual(await demo.exited, [0, null], demo.said());
+	assert.deepEqual(await untilGone(pids, 1_000), []);
+	assert.deepEqual(readdirSync(demo.temporary), []);
+});
+
+test("killed outright, the demo leaves neither a process nor a file", async (t) => {
+	const demo = startDemo(t, ["--no-python"]);
+	await demo.event("ready");
+	const pids = descendants(demo.process.pid!);
+	assert.ok(pids.length > 3, `${pids.length} processes`);
+	demo.process.kill("SIGKILL");
+	await demo.exited;
+	assert.deepEqual(await untilGone(pids, 15_000), []);
+	for (let tries = 0; tries < 100 && readdirSync(demo.temporary).length > 0; tries++) await delay(50);
+	assert.deepEqual(readdirSync(demo.temporary), []);
+});

@@ -3,7 +3,7 @@
  * changes something now and then with `--chaos`, and ends everything in order, whatever ends it.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -11,16 +11,15 @@ import { connectApi } from "../api-client.ts";
 import type { ApiClient } from "../api-client.ts";
 import { CommandError, EXIT_FAILURE, EXIT_OK, EXIT_USAGE } from "../context.ts";
 import type { CliContext } from "../context.ts";
-import { createJoinToken } from "../mesh/join-token.ts";
-import { controlStateDirectory } from "../mesh/state-directory.ts";
 import { superviseChildren } from "./children.ts";
 import type { ChildFailure, Children } from "./children.ts";
-import { appCommands, SERVER, serverCommand, shimCommand } from "./commands.ts";
-import { askGraph, missingServices, shimsReady } from "./liveness.ts";
+import { appCommands, SERVER, serverCommand } from "./commands.ts";
+import { askGraph, missingServices } from "./liveness.ts";
 import { CHAOS_STEPS, meshText } from "./mesh-text.ts";
 import { findPortBlock } from "./ports.ts";
 import { welcome } from "./screen.ts";
-import { LEGACY_SERVICE, NAMESPACE, planShop } from "./shop-plan.ts";
+import { createShims } from "./shims.ts";
+import { LEGACY_SERVICE, nodeProxyPorts, planShop } from "./shop-plan.ts";
 import type { PlannedWorkload } from "./shop-plan.ts";
 import { hireUndertaker } from "./undertaker.ts";
 
@@ -32,19 +31,18 @@ export interface DemoSettings {
 	readonly chaosEveryMs: number | undefined;
 	readonly requestRate: number;
 	readonly python: boolean;
+	/** All shims in one process. */
+	readonly nodeProxy: boolean;
 }
 
 /** Apps end at once, shims drain for two seconds. */
 const SHOP_GRACE_MS = 5_000;
 /** `serve` ends itself after 9.5 s. */
 const SERVER_GRACE_MS = 11_000;
-const SHIMS_LIMIT_MS = 60_000;
 const ALIVE_LIMIT_MS = 60_000;
 const API_TIMEOUT_MS = 2_000;
 const SAME_SIGNAL_MS = 500;
 
-/** As examples/shop/mesh.yaml names its callers. */
-const IDENTITY_PREFIX = `spiffe://cluster.local/ns/${NAMESPACE}/sa/`;
 const EXAMPLE = new URL("../../examples/shop/mesh.yaml", import.meta.url);
 
 /** Resolves with the exit code once every process has ended. */
@@ -123,7 +121,8 @@ async function runShop(shop: Shop): Promise<void> {
 	const { settings, context, children, directory, say, startedMs, signal } = shop;
 	const { env } = context;
 	const hasPython = settings.python && spawnSync("python3", ["--version"], { stdio: "ignore" }).status === 0;
-	const workloads = planShop({ firstPort: await findPortBlock(), hasPython });
+	const firstPort = await findPortBlock();
+	const workloads = planShop({ firstPort, hasPython });
 	const legacyPort = workloads.find(({ service }) => service === LEGACY_SERVICE)?.appPort ?? 0;
 	const example = readFileSync(EXAMPLE, "utf8");
 	const meshFile = join(directory, "mesh.yaml");
@@ -145,28 +144,13 @@ async function runShop(shop: Shop): Promise<void> {
 	context.stdout.write(`${addresses.line}\n`);
 	const readySeconds = secondsSince(startedMs);
 	const api = connectApi(`http://${addresses.http}`, env["MESHSCOPE_TOKEN"], API_TIMEOUT_MS);
-	let shims = 0;
-	const stateOfControl = controlStateDirectory(dataDirectory);
-	const startShims = async (some: readonly PlannedWorkload[]): Promise<void> => {
-		for (const workload of some) {
-			const stateDirectory = join(directory, "shims", workload.name.replace(" ", "-"));
-			mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
-			const command = shimCommand(workload, {
-				controlUrl: `https://${addresses.control}`,
-				otlpUrl: `http://${addresses.otlpGrpc}`,
-				token: createJoinToken(stateOfControl, { identity: `${IDENTITY_PREFIX}${workload.service}` }, context.nowMs()),
-				stateDirectory,
-				env,
-			});
-			if (command !== undefined) children.start(command);
-		}
-		shims += some.filter(({ shim }) => shim !== undefined).length;
-		if (!(await shimsReady(api, shims, SHIMS_LIMIT_MS, signal)))
-			throw new CommandError(
-				"not all shims have joined the mesh in time, or the server's answers need a token (MESHSCOPE_TOKEN)",
-			);
-	};
-	await startShims(workloads.filter(({ host }) => host !== "late"));
+	const shims = createShims({
+		...{ children, directory, dataDirectory, api, env, signal, nowMs: context.nowMs },
+		controlUrl: `https://${addresses.control}`,
+		otlpUrl: `http://${addresses.otlpGrpc}`,
+	});
+	const behindShims = workloads.filter(({ host }) => host !== "late");
+	await (settings.nodeProxy ? shims.startTogether(behindShims, nodeProxyPorts(firstPort)) : shims.startEach(behindShims));
 	for (const command of appCommands(workloads.filter(isTraffic), settings.requestRate, env)) children.start(command);
 
 	const shimsSeconds = secondsSince(startedMs);
@@ -174,6 +158,7 @@ async function runShop(shop: Shop): Promise<void> {
 	say(
 		welcome({
 			...{ http: addresses.http, meshFile, dataDirectory, workloads, hasPython },
+			adminOf: ({ shim }) => (settings.nodeProxy ? nodeProxyPorts(firstPort).admin : (shim?.adminPort ?? 0)),
 			isDataKept: settings.dataDirectory !== undefined,
 			chaosEveryMs: settings.chaosEveryMs,
 		}),
@@ -188,7 +173,7 @@ async function runShop(shop: Shop): Promise<void> {
 		const chaos = CHAOS_STEPS[step]!;
 		const added = workloads.filter(({ name }) => name === chaos.needs && !deployed.has(name));
 		for (const command of appCommands(added, settings.requestRate, env)) children.start(command);
-		await startShims(added);
+		await shims.startEach(added);
 		for (const { name } of added) deployed.add(name);
 		// Renamed into its place, so that nobody reads half of it.
 		writeFileSync(`${meshFile}.new`, meshText(example, legacyPort, chaos));

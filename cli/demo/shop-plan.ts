@@ -115,6 +115,10 @@ export function runArgument(workloads: readonly PlannedWorkload[], requestRate: 
 	);
 }
 
+export function nodeProxyPorts(firstPort: number): { readonly hbone: number; readonly admin: number } {
+	return { hbone: firstPort + 90, admin: firstPort + 91 };
+}
+
 export function loopback(port: number): string {
 	return `127.0.0.1:${port}`;
 }

@@ -2,9 +2,10 @@
  * `meshscope control`: the control plane of the own mesh by itself, and the two things that a person asks of one: a join token for a
  * proxy, and a new root. Settings, files and names are those of `serve --mesh`.
  */
+import { existsSync } from "node:fs";
 import type { DefineCommand } from "./command.ts";
 import { collect, withDataOptions } from "./command.ts";
-import { EXIT_OK, UsageError } from "./context.ts";
+import { CommandError, EXIT_OK, UsageError } from "./context.ts";
 import type { CliContext } from "./context.ts";
 import { OPTIONS } from "./settings/options.ts";
 import { helpOf } from "./settings/reference.ts";
@@ -102,6 +103,8 @@ async function requestRotation(flags: Pick<TokenFlags, "data" | "config">, conte
 	const { openStateFolder } = await import("./mesh/state-folder.ts");
 	const { ROTATION_REQUEST } = await import("../control-plane/rotation-request.ts");
 	const directory = await stateDirectory(flags, context);
+	if (!existsSync(directory))
+		throw new CommandError(`no control plane has run with the state ${directory}; name its data directory with --data`);
 	openStateFolder(directory).write(ROTATION_REQUEST, new Date(context.nowMs()).toISOString());
 	context.stdout.write(`asked for in ${directory}; /api/v1/mesh shows the roots\n`);
 	return EXIT_OK;

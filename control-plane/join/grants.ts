@@ -3,6 +3,7 @@
  * made. What one token granted stays granted, since certificates are renewed without tokens.
  */
 import { parseSpiffeId } from "../../model/mesh/policy/spiffe.ts";
+import { readStateJson } from "../../model/mesh/state-folder.ts";
 import type { StateFolder } from "../../model/mesh/state-folder.ts";
 
 export interface Grants {
@@ -14,11 +15,8 @@ export interface Grants {
 const STATE_FILE = "grants.json";
 
 export function openGrants(state: StateFolder): Grants {
-	const text = state.read(STATE_FILE);
-	const granted = new Map<string, ReadonlySet<string>>();
-	if (text !== undefined)
-		for (const [identity, services] of Object.entries(JSON.parse(text) as Record<string, readonly string[]>))
-			granted.set(identity, new Set(services));
+	const stored = (readStateJson(state, STATE_FILE) ?? {}) as Readonly<Record<string, readonly string[]>>;
+	const granted = new Map(Object.entries(stored).map(([identity, services]) => [identity, new Set(services)]));
 	return {
 		allows(identity, service) {
 			const parsed = parseSpiffeId(identity);

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import type { PolicySnapshot } from "../../model/mesh/control-protocol.ts";
 import type { ReadPolicy } from "../../model/mesh/mesh-files.ts";
 import type { RejectedPolicy } from "../../model/mesh/mesh-state.ts";
+import { readStateJson } from "../../model/mesh/state-folder.ts";
 import type { StateFolder } from "../../model/mesh/state-folder.ts";
 
 export interface PolicyBook {
@@ -22,8 +23,7 @@ const STATE_FILE = "policy.json";
 const MAX_REJECTED = 10;
 
 export function openPolicyBook(state: StateFolder): PolicyBook {
-	const text = state.read(STATE_FILE);
-	let stored = text === undefined ? undefined : (JSON.parse(text) as PolicySnapshot & { readonly acceptedAtMs: number });
+	let stored = readStateJson(state, STATE_FILE) as (PolicySnapshot & { readonly acceptedAtMs: number }) | undefined;
 	let rejected: readonly RejectedPolicy[] = [];
 	return {
 		current: () => stored && { version: stored.version, hash: stored.hash, documents: stored.documents },

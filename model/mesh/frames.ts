@@ -23,16 +23,13 @@ export interface FrameReader {
 	 * @throws FrameError when a frame is longer than the limit, is not UTF-8, not JSON, or no object with a kind
 	 */
 	push(chunk: Uint8Array): readonly Frame[];
-	/** For what follows. */
-	setLimit(maxBytes: number): void;
 }
 
 export function frameReader(maxBytes: number): FrameReader {
-	let limit = maxBytes;
 	let waiting: Uint8Array[] = [];
 	let waitingBytes = 0;
 	const take = (part: Uint8Array): void => {
-		if (waitingBytes + part.length > limit) throw new FrameError(`a frame is longer than ${limit} bytes`);
+		if (waitingBytes + part.length > maxBytes) throw new FrameError(`a frame is longer than ${maxBytes} bytes`);
 		if (part.length === 0) return;
 		waiting.push(part);
 		waitingBytes += part.length;
@@ -53,7 +50,6 @@ export function frameReader(maxBytes: number): FrameReader {
 			take(chunk.subarray(start));
 			return frames;
 		},
-		setLimit: (bytes) => void (limit = bytes),
 	};
 }
 

@@ -6,6 +6,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { isIP, type AddressInfo } from "node:net";
+import { PROMETHEUS_CONTENT_TYPE } from "../telemetry/prometheus-text.ts";
 import type { Identity } from "../tls/identity-source.ts";
 import { shownIdentity } from "./certificates.ts";
 import { dumpJson } from "./dump.ts";
@@ -131,7 +132,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
 			{
 				method: "GET",
 				about: "metrics as Prometheus text",
-				answer: () => ({ status: 200, type: "text/plain; version=0.0.4; charset=utf-8", body: options.stats() }),
+				answer: () => ({ status: 200, type: PROMETHEUS_CONTENT_TYPE, body: options.stats() }),
 			},
 		],
 		["/config_dump", { method: "GET", about: "the configuration in force", answer: () => json(options.configDump()) }],

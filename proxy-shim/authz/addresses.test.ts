@@ -69,7 +69,7 @@ test("a block holds what node:net's BlockList holds", () => {
 	);
 });
 
-test("blocks may be single addresses, have bits beyond their prefix, and reach over mapped addresses", () => {
+test("blocks may be single addresses, have bits beyond their prefix, and hold mapped addresses as IPv4", () => {
 	for (const [block, address, expected] of [
 		["10.0.0.0/8", "10.255.0.1", true],
 		["10.0.0.0/8", "11.0.0.1", false],
@@ -78,7 +78,10 @@ test("blocks may be single addresses, have bits beyond their prefix, and reach o
 		["10.1.2.3", "10.1.2.4", false],
 		["0.0.0.0/0", "1.2.3.4", true],
 		["0.0.0.0/0", "fd00::1", false],
-		["::/0", "1.2.3.4", true],
+		["::/0", "1.2.3.4", false],
+		["::/0", "::ffff:1.2.3.4", false],
+		["::/0", "::1.2.3.4", true],
+		["::ffff:0:0/96", "1.2.3.4", true],
 		["10.0.0.0/8", "::ffff:10.0.0.1", true],
 		["::ffff:10.0.0.0/104", "10.0.0.1", true],
 		["fd00::/8", "fdff::1", true],

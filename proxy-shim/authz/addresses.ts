@@ -5,6 +5,9 @@ export interface IpBlock {
 	readonly masks: Uint32Array;
 }
 
+const MAPPED = 0xffff;
+const WHOLE_WORD = 0xffff_ffff;
+
 /** Of `10.0.0.0/8`, `10.1.2.3`, `fd00::/8`; undefined where it is none. Bits beyond the prefix do not count. */
 export function parseIpBlock(text: string): IpBlock | undefined {
 	const slash = text.indexOf("/");
@@ -30,6 +33,9 @@ export function parseIpBlock(text: string): IpBlock | undefined {
 
 export function isInBlock(block: IpBlock, address: Uint32Array): boolean {
 	const { words, masks } = block;
+	// `::/0` is every IPv6 address and no IPv4 one, as in Envoy.
+	const isMapped = address[2] === MAPPED && address[1] === 0 && address[0] === 0;
+	if (isMapped && masks[2] !== WHOLE_WORD) return false;
 	for (let word = 3; word >= 0; word--) {
 		if ((address[word]! & masks[word]!) >>> 0 !== words[word]!) return false;
 	}
@@ -42,7 +48,7 @@ export function parseIp(text: string, words: Uint32Array): boolean {
 		const v4 = parseV4(text, 0);
 		words[0] = 0;
 		words[1] = 0;
-		words[2] = 0xffff;
+		words[2] = MAPPED;
 		words[3] = v4;
 		return v4 >= 0;
 	}

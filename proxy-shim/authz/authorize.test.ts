@@ -227,7 +227,7 @@ test("hosts match without regard to case, with or without the port", () => {
 		[["shop.example"], "SHOP.example", true],
 		[["*.example"], "shop.EXAMPLE", true],
 		[["shop.*"], "Shop.example", true],
-		[["shop.example:8080"], "shop.example", true],
+		[["shop.example:8080"], "Shop.example", true],
 		[["shop.example:*"], "shop.example", true],
 		[["shop.example:9090"], "shop.example", false],
 		[["other"], "shop.example", false],
@@ -265,6 +265,8 @@ test("paths are exact, prefix, suffix, present, or templates", () => {
 		[["/a/{**}/c"], "/a/b/d/c", true],
 		[["/{*}.v1/*"], "/x.v1/y", true],
 		[["/{*}.v1/*"], "/xzv1/y", false],
+		[["{**}"], "/any/path", true],
+		[["{**}"], "", false],
 	] as const) {
 		assert.equal(allows({ to: [{ paths }] }, { path }), expected, `${path} by ${paths.join()}`);
 		assert.equal(allows({ to: [{ notPaths: paths }] }, { path }), !expected, `${path} by not ${paths.join()}`);
@@ -281,6 +283,8 @@ test("another spelling of a path does not slip through", () => {
 		"/public/%2E./admin",
 		"/public\\..\\admin",
 		"/./admin",
+		"/public/..;/admin",
+		"/public/%2e%2e;x/admin",
 		"/%61dmin",
 		"/%61%64%6D%69%6E/x",
 		"/admin?x=/public",

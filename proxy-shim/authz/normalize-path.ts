@@ -49,17 +49,21 @@ function decodeUnreserved(path: string): string {
 	});
 }
 
-/** RFC 3986, section 5.2.4; `..` above the root stays at the root. */
+/**
+ * RFC 3986, section 5.2.4; `..` above the root stays at the root. A dot segment with parameters (`..;x`) is one too, as in Envoy, since
+ * servlet containers take it for one.
+ */
 function collapseDots(path: string): string {
 	if (!path.includes("/.")) return path;
 	const kept: string[] = [];
 	const segments = path.split("/");
 	for (const [index, segment] of segments.entries()) {
-		if (segment !== "." && segment !== "..") {
+		const dots = /^(\.{1,2})(?:;|$)/.exec(segment)?.[1];
+		if (dots === undefined) {
 			kept.push(segment);
 			continue;
 		}
-		if (segment === ".." && kept.length > 1) kept.pop();
+		if (dots === ".." && kept.length > 1) kept.pop();
 		if (index === segments.length - 1) kept.push("");
 	}
 	return kept.join("/");

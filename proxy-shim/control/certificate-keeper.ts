@@ -57,7 +57,7 @@ const ANSWER_TIMEOUT_MS = 10_000;
 export function createCertificateKeeper(options: CertificateKeeperOptions): CertificateKeeper {
 	const { principal, instanceId, saved, timers, log } = options;
 	const listening = listeners<Identity>(log);
-	let bundle = saved.read("bundle");
+	let bundle = soundBundle(saved.read("bundle"));
 	let held = heldOf(saved.read("certificate"));
 	let pending: Pending | undefined;
 	let lastRequestId = 0;
@@ -83,7 +83,7 @@ export function createCertificateKeeper(options: CertificateKeeperOptions): Cert
 		},
 		join(joinSend, tokenId) {
 			const known = saved.read("join-key");
-			const key = known?.tokenId === tokenId ? createPrivateKey(known.keyPem) : newKey();
+			const key = (known?.tokenId === tokenId ? keyOf(known.keyPem) : undefined) ?? newKey();
 			saved.write("join-key", { tokenId, keyPem: pemOf(key) });
 			request(joinSend, key);
 		},
@@ -112,7 +112,8 @@ export function createCertificateKeeper(options: CertificateKeeperOptions): Cert
 			failed(`${code}: ${message}`);
 		},
 		receiveBundle(received) {
-			if (received.rootsPem.length === 0 || received.trustDomain !== bundleDomain()) return;
+			if (received.rootsPem.length === 0 || received.trustDomain !== bundleDomain() || soundBundle(received) === undefined)
+				return;
 			const before = bundle;
 			bundle = { trustDomain: received.trustDomain, sequence: received.sequence, rootsPem: [...received.rootsPem] };
 			if (before?.sequence === bundle.sequence && before.rootsPem.join("") === bundle.rootsPem.join("")) return;
@@ -215,8 +216,27 @@ export function createCertificateKeeper(options: CertificateKeeperOptions): Cert
 	}
 }
 
+/** A damaged one is as good as none: the next connection tells it again. */
+function soundBundle(bundle: SavedBundle | undefined): SavedBundle | undefined {
+	try {
+		bundle?.rootsPem.forEach((pem) => new X509Certificate(pem));
+		return bundle;
+	} catch {
+		return undefined;
+	}
+}
+
 function newKey(): KeyObject {
 	return generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+}
+
+/** Undefined for a damaged one. */
+function keyOf(pem: string): KeyObject | undefined {
+	try {
+		return createPrivateKey(pem);
+	} catch {
+		return undefined;
+	}
 }
 
 function pemOf(key: KeyObject): string {

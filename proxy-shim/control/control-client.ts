@@ -3,7 +3,7 @@
  * its certificate fresh, and comes back after every cut; without a control plane it runs on with what is on its disk. One client speaks
  * for one identity; a node proxy has one a workload.
  */
-import type { ControlMessage, PolicySnapshot, Registration, ServiceEndpoints } from "../../model/mesh/control-protocol.ts";
+import type { ControlMessage, Registration, ServiceEndpoints } from "../../model/mesh/control-protocol.ts";
 import type { Frame } from "../../model/mesh/frames.ts";
 import { parseJoinToken } from "../../model/mesh/join-token.ts";
 import type { JoinToken } from "../../model/mesh/join-token.ts";
@@ -13,7 +13,7 @@ import type { StateFolder } from "../../model/mesh/state-folder.ts";
 import type { IdentitySource } from "../tls/identity-source.ts";
 import { createCertificateKeeper } from "./certificate-keeper.ts";
 import { createEndpointKeeper } from "./endpoint-keeper.ts";
-import { createPolicyKeeper } from "./policy-keeper.ts";
+import { createPolicyKeeper, isSnapshot } from "./policy-keeper.ts";
 import { backoffMs } from "./renewal.ts";
 import { savedState } from "./saved-state.ts";
 import type { ControlLog, EndpointSource, PolicySource } from "./sources.ts";
@@ -116,6 +116,14 @@ export function startControlClient(options: ControlClientOptions): ControlClient
 	async function attempt(): Promise<void> {
 		if (isClosed) return;
 		attempts++;
+		try {
+			await begin();
+		} catch (error) {
+			again(error instanceof Error ? error.message : String(error));
+		}
+	}
+
+	async function begin(): Promise<void> {
 		const credentials = certificates.credentials();
 		const bundle = certificates.bundle();
 		const token = usableToken();
@@ -127,12 +135,8 @@ export function startControlClient(options: ControlClientOptions): ControlClient
 			again("there is no valid certificate and no join token; make one with `meshscope control token`");
 			return;
 		}
-		try {
-			const root = await fetchPinnedRoot(address, token.rootSha256, timings.answerMs);
-			if (!isClosed) join(token, root);
-		} catch (error) {
-			again(error instanceof Error ? error.message : String(error));
-		}
+		const root = await fetchPinnedRoot(address, token.rootSha256, timings.answerMs);
+		if (!isClosed) join(token, root);
 	}
 
 	/** Where the certificate at hand does not do: there is none, it was refused, or a token of another authority was laid down. */
@@ -300,10 +304,4 @@ function messageOf(frame: Frame): ControlMessage | undefined {
 		default:
 			return undefined;
 	}
-}
-
-function isSnapshot(value: unknown): value is PolicySnapshot {
-	if (typeof value !== "object" || value === null) return false;
-	const { version, hash, documents } = value as Readonly<Record<string, unknown>>;
-	return typeof version === "string" && typeof hash === "string" && Array.isArray(documents);
 }

@@ -17,7 +17,8 @@ const SAVE_AFTER_MS = 5_000;
 
 export function createEndpointKeeper(saved: SavedState, timers: Timers, log: ControlLog): EndpointKeeper {
 	const listening = listeners<readonly ServiceEndpoints[]>(log);
-	const services = new Map((saved.read("endpoints") ?? []).map((one) => [keyOf(one), one]));
+	const onDisk = saved.read("endpoints");
+	const services = new Map((Array.isArray(onDisk) ? onDisk : []).map((one: ServiceEndpoints) => [keyOf(one), one]));
 	let cancelSave: (() => void) | undefined;
 
 	return {

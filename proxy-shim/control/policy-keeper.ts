@@ -18,7 +18,8 @@ export interface PolicyKeeper extends PolicySource {
 
 export function createPolicyKeeper(instanceId: string, saved: SavedState, log: ControlLog): PolicyKeeper {
 	const listening = listeners<PolicySnapshot>(log);
-	let good = saved.read("policy");
+	const onDisk: unknown = saved.read("policy");
+	let good = isSnapshot(onDisk) ? onDisk : undefined;
 	let current = good;
 	let refused: { readonly snapshot: PolicySnapshot; readonly faults: readonly PolicyFault[] } | undefined;
 	let send: Send | undefined;
@@ -60,4 +61,10 @@ export function createPolicyKeeper(instanceId: string, saved: SavedState, log: C
 /** A control plane that lost its state counts anew, so the version alone does not tell. */
 function isSame(a: PolicySnapshot, b: PolicySnapshot | undefined): boolean {
 	return a.version === b?.version && a.hash === b.hash;
+}
+
+export function isSnapshot(value: unknown): value is PolicySnapshot {
+	if (typeof value !== "object" || value === null) return false;
+	const { version, hash, documents } = value as Readonly<Record<string, unknown>>;
+	return typeof version === "string" && typeof hash === "string" && Array.isArray(documents);
 }

@@ -71,14 +71,12 @@ export function openStream(options: StreamOptions): ControlStream {
 		if (headers[":status"] !== 200) return finish(`the control plane answers ${String(headers[":status"])}`);
 		clearTimeout(patience);
 		startPings();
-		options.onOpen();
+		guarded(options.onOpen);
 	});
 	stream.on("data", (chunk: Uint8Array) => {
-		try {
+		guarded(() => {
 			for (const frame of reader.push(chunk)) if (!isOver) options.onFrame(frame);
-		} catch (error) {
-			finish(error instanceof Error ? error.message : String(error));
-		}
+		});
 	});
 	stream.on("end", () => finish("the control plane ended the stream"));
 	stream.on("close", () => finish("the stream was closed"));
@@ -94,6 +92,15 @@ export function openStream(options: StreamOptions): ControlStream {
 		},
 		destroy: () => finish("closed"),
 	};
+
+	/** What cannot be understood ends the stream, never the proxy. */
+	function guarded(step: () => void): void {
+		try {
+			step();
+		} catch (error) {
+			finish(error instanceof Error ? error.message : String(error));
+		}
+	}
 
 	/** A peer that is gone without a word is told from a quiet one by its silence to a ping. */
 	function startPings(): void {

@@ -47,6 +47,11 @@ export function isAuthority(text: string): boolean {
 	return /^(?:\[[0-9a-fA-F:.]+\]|[^\s/?#@[\]\\:,]*)(?::\d{0,5})?$/.test(text);
 }
 
+/** A reason is for people; one that is empty or no latin-1 is replaced by the usual one. */
+function isReason(text: string): boolean {
+	return text !== "" && !/[^\t\x20-\x7e\x80-\xff]/.test(text);
+}
+
 export class Http1Downstream implements Downstream {
 	readonly head: RequestHead;
 	readonly connection: CallerConnection;
@@ -102,20 +107,25 @@ export class Http1Downstream implements Downstream {
 
 	informational(status: number, headers: HeaderList): void {
 		if (this.responded || this.head.protocolVersion === "1.0" || this.#upgradeHead !== undefined) return;
-		if (status === 103) {
-			const hints = headerObject(headers);
-			// Node insists on a link here; hints without one say nothing.
-			if (hints["link"] !== undefined) this.#response.writeEarlyHints(hints);
-		} else if (status === 102) this.#response.writeProcessing();
+		if (status === 102) this.#response.writeProcessing();
+		if (status !== 103) return;
+		const hints = headerObject(headers);
+		// Node insists on a link here; hints without one say nothing.
+		if (hints["link"] === undefined) return;
+		try {
+			this.#response.writeEarlyHints(hints);
+		} catch {
+			// And on what a link looks like: what is no hint is left out.
+		}
 	}
 
 	respond(status: number, reason: string, headers: HeaderList, endNow: boolean): void {
 		if (this.responded) return;
-		this.responded = true;
 		const response = this.#response;
 		if (this.#closes()) response.shouldKeepAlive = false;
 		if (this.head.expectsContinue && this.body !== undefined && !this.body.started) response.shouldKeepAlive = false;
-		response.writeHead(status, reason === "" ? undefined : reason, [...headers]);
+		response.writeHead(status, isReason(reason) ? reason : undefined, [...headers]);
+		this.responded = true;
 		if (endNow) {
 			response.end();
 			return;
@@ -135,7 +145,12 @@ export class Http1Downstream implements Downstream {
 		if (trailers.length > 0 && this.#response.chunkedEncoding) {
 			const pairs: [string, string][] = [];
 			for (let i = 0; i < trailers.length; i += 2) pairs.push([trailers[i]!, trailers[i + 1]!]);
-			this.#response.addTrailers(pairs);
+			try {
+				this.#response.addTrailers(pairs);
+			} catch {
+				this.reset();
+				return;
+			}
 		}
 		this.#response.end();
 	}

@@ -76,7 +76,12 @@ export class Http2Downstream implements Downstream {
 		stream.on("error", () => {});
 		stream.on("wantTrailers", () => {
 			// Without any this is an empty frame that ends the stream.
-			if (this.#open) stream.sendTrailers(headerObject(this.#trailers));
+			if (!this.#open) return;
+			try {
+				stream.sendTrailers(headerObject(this.#trailers));
+			} catch {
+				this.reset("error");
+			}
 		});
 		stream.on("close", () => {
 			if (this.#over) return;
@@ -88,15 +93,18 @@ export class Http2Downstream implements Downstream {
 	}
 
 	informational(status: number, headers: HeaderList): void {
-		if (this.responded || !this.#open) return;
-		this.#stream.additionalHeaders({ ":status": status, ...headerObject(headers) });
+		if (this.responded || !this.#open || status === 101) return;
+		try {
+			this.#stream.additionalHeaders({ ":status": status, ...headerObject(headers) });
+		} catch {
+			// What HTTP/2 cannot carry is left out: it was only a hint.
+		}
 	}
 
 	respond(status: number, _reason: string, headers: HeaderList, endNow: boolean): void {
-		if (this.responded) return;
-		this.responded = true;
-		if (!this.#open) return;
+		if (this.responded || !this.#open) return;
 		this.#stream.respond([":status", String(status), ...headers], { endStream: endNow, waitForTrailers: !endNow });
+		this.responded = true;
 		if (endNow) this.body?.discard();
 	}
 

@@ -23,7 +23,10 @@ export interface Downstream {
 	readonly bytesSent: number;
 	/** 103 and its like. */
 	informational(status: number, headers: HeaderList): void;
-	/** Once. `endNow` sends the head alone. */
+	/**
+	 * Once. `endNow` sends the head alone.
+	 * @throws Error when the fields cannot be sent to this caller; nothing was sent then
+	 */
 	respond(status: number, reason: string, headers: HeaderList, endNow: boolean): void;
 	/** False: wait for `onDrain` of {@link DownstreamEvents}. */
 	write(chunk: Buffer): boolean;

@@ -111,7 +111,7 @@ export function forward(down: Downstream, record: HopRecord, plan: ForwardPlan, 
 	}
 
 	function attempt(): void {
-		if (over) return;
+		if (over || committed) return;
 		const started = cluster.begin({ hash: plan.hash, tried });
 		record.breakerState = cluster.breakerState();
 		if (isRefusal(started)) {
@@ -209,15 +209,23 @@ export function forward(down: Downstream, record: HopRecord, plan: ForwardPlan, 
 	}
 
 	function commit(status: number, reason: string, received: HeaderList, isEnd: boolean): void {
-		committed = true;
-		clearTimeout(tryTimer);
-		body?.stopKeeping();
 		let headers = received;
 		for (const changes of plan.responseChanges) headers = applyHeaders(changes, headers);
 		if (plan.responseHeaders.length > 0) headers = [...headers, ...plan.responseHeaders];
 		record.status = status;
 		endedWithHead = isEnd;
-		down.respond(status, reason, headers, isEnd);
+		try {
+			down.respond(status, reason, headers, isEnd);
+		} catch {
+			// The upstream's fields are none that this caller could be sent.
+			endAttempt({ kind: "local", reason: "reset" }, true);
+			record.flag("UPE");
+			giveUp(502, "upstream connect error or disconnect/reset before headers. reset reason: protocol error", true);
+			return;
+		}
+		committed = true;
+		clearTimeout(tryTimer);
+		body?.stopKeeping();
 	}
 
 	/** True when the attempt is over and something else takes its place. */

@@ -112,6 +112,8 @@ export function createHttpServer(handlers: HttpServerHandlers, tier: Tier): Http
 	});
 
 	const http2 = createHttp2Server({
+		// A proxy passes on what it was given, a second Content-Type too.
+		strictSingleValueFields: false,
 		settings: {
 			initialWindowSize: STREAM_WINDOW_BYTES,
 			maxConcurrentStreams: MAX_STREAMS,

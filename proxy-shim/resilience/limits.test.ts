@@ -115,6 +115,14 @@ test("a bucket gives no more in any time than it holds and what is filled in tha
 	);
 });
 
+test("a clock that goes back fills nothing twice", () => {
+	const bucket = createTokenBucket({ maxTokens: 1, tokensPerFill: 1, fillIntervalMs: 100 });
+	assert.equal(bucket.tryConsume(1_000), true);
+	assert.equal(bucket.tryConsume(0), false);
+	assert.equal(bucket.tryConsume(1_000), false);
+	assert.equal(bucket.tryConsume(1_100), true);
+});
+
 test("a bucket that can never hold a token says so", () => {
 	assert.equal(
 		createTokenBucket({ maxTokens: 0, tokensPerFill: 5, fillIntervalMs: 10 }).retryAfterMs(0),

@@ -227,6 +227,7 @@ test("a success rate below mean − factor × deviation ejects", () => {
 		detector.sweep(hosts, 10_000);
 		assert.equal(events.length, expected, `rate ${rate}`);
 		if (expected === 1) assert.equal(hosts[0]!.ejectedUntilMs, 40_000);
+		assert.equal(hosts[0]!.outlier.ejections, expected, "the sweep that ejects forgives nothing");
 	}
 });
 
@@ -238,6 +239,19 @@ test("with a factor above what a single outlier can reach nothing is ejected", (
 	}
 	detector.sweep(hosts, 10_000);
 	assert.equal(ejected(), 0);
+});
+
+test("a host without requests has no success rate, whatever volume is asked", () => {
+	const { hosts, detector, events } = clusterOf(6, { successRateRequestVolume: 0 });
+	for (const [index, host] of hosts.slice(1).entries()) {
+		host.outlier.total = 10;
+		host.outlier.successes = index === 0 ? 1 : 10;
+	}
+	detector.sweep(hosts, 10_000);
+	assert.deepEqual(
+		events.map((event) => "endpoint" in event && event.endpoint),
+		[hosts[1]!.endpoint.id],
+	);
 });
 
 test("the success rate needs hosts enough with requests enough in one interval", () => {

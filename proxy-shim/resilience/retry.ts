@@ -3,12 +3,16 @@ import type { RetryPolicy } from "../../model/mesh/proxy-config.ts";
 import type { AttemptOutcome } from "../upstream/host.ts";
 import { GRPC_CANCELLED, GRPC_DEADLINE_EXCEEDED, GRPC_INTERNAL, GRPC_RESOURCE_EXHAUSTED, GRPC_UNAVAILABLE } from "./grpc.ts";
 
+/** Beyond any cap already, and far from Infinity, which a base of 0 would make NaN. */
+const MAX_DOUBLINGS = 50;
+
 /**
  * How long to wait before the nth retry (from 1): full jitter in [0, (2^n − 1) · base), the interval capped at `maxMs`.
  * Envoy's defaults are 25 ms and ten times that.
  */
 export function backoffMs(attempt: number, baseMs: number, maxMs: number, random: () => number): number {
-	return random() * Math.max(0, Math.min(maxMs, (2 ** attempt - 1) * baseMs));
+	const growth = 2 ** Math.min(attempt, MAX_DOUBLINGS) - 1;
+	return random() * Math.max(0, Math.min(maxMs, growth * baseMs));
 }
 
 /**

@@ -20,7 +20,7 @@ export function pickDestination(
 
 /**
  * The path that goes upstream. `path` may bear its query, which stays as it is. A prefix is replaced by the rewrite with the rest
- * appended; where that would join two slashes (`/` for the prefix `/api`) there is one. Without a match on the path the rewrite
+ * appended; where a prefix without a slash at its end would leave two (`/` for the prefix `/api`) there is one. Without a match on the path the rewrite
  * stands before all of it, as for the prefix `/`.
  */
 export function rewritePath(rewrite: Rewrite | undefined, match: RouteMatch | undefined, path: string): string {
@@ -33,9 +33,10 @@ export function rewritePath(rewrite: Rewrite | undefined, match: RouteMatch | un
 	}
 	if (rewrite.path === undefined) return path;
 	const matched = match?.path;
-	if (matched === undefined) return asPath(join(rewrite.path, bare)) + query;
-	if (matched.kind !== "prefix") return asPath(rewrite.path) + query;
-	return asPath(join(rewrite.path, bare.slice(matched.value.length))) + query;
+	if (matched !== undefined && matched.kind !== "prefix") return asPath(rewrite.path) + query;
+	const prefix = matched?.value ?? "";
+	const rest = bare.slice(prefix.length);
+	return asPath(prefix.endsWith("/") ? rewrite.path + rest : join(rewrite.path, rest)) + query;
 }
 
 function join(start: string, rest: string): string {

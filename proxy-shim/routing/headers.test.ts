@@ -18,6 +18,13 @@ test("a removed header is gone in every case and number", () => {
 	assert.deepEqual(changed({ remove: ["x-old"] }), ["Host", "shop:8080", "Accept", "*/*", "Content-Length", "3"]);
 });
 
+test("names of every length are found", () => {
+	for (let length = 1; length < 80; length++) {
+		const name = "x".repeat(length);
+		assert.deepEqual(changed({ remove: [name] }, ["a", "1", name.toUpperCase(), "2"]), ["a", "1"]);
+	}
+});
+
 test("set replaces all of a name, add keeps them, and removal goes first", () => {
 	assert.deepEqual(changed({ set: [["x-old", "3"]], add: [["accept", "text/html"]] }), [
 		"Host",

@@ -92,7 +92,8 @@ test("paths match as they came: exact, by prefix, or whole by expression", () =>
 		[regex("/v[0-9]+"), "/v12", true],
 		[regex("/v[0-9]+"), "/v12/x", false],
 		[regex("/v[0-9]+"), "/x/v12", false],
-		[regex("/a|/b"), "/bc", false],
+		[regex("/a|/b"), "/ac", false],
+		[regex("/a|/b"), "/b", true],
 		[regex("^/a$"), "/a", true],
 	] as const) {
 		assert.equal(isMatch({ path }, { path: requested }), expected, `${path.kind} ${path.value}: ${requested}`);
@@ -168,6 +169,8 @@ test("the first query parameter of a name counts, undecoded", () => {
 		["v=2&v=1", false],
 		["xv=1", false],
 		["v1=1", false],
+		["vx1", false],
+		["v1&v=1", true],
 		["v", false],
 		["v=%31", false],
 		["v=1=1", false],

@@ -28,6 +28,7 @@ interface Counter {
 
 /** Of all counters together: clusters come from policy, and from passthrough hosts. */
 const MAX_COUNTERS = 4_000;
+const MAX_UPSTREAMS = 1_000;
 
 const HELP: Readonly<Record<string, string>> = {
 	meshscope_upstream_requests_total: "Requests by cluster and class of the answer.",
@@ -47,7 +48,8 @@ export class ProxyMetrics {
 	private readonly startMs: number;
 	private readonly counters = new Map<string, Map<string, Counter>>();
 	private countersMade = 0;
-	private readonly lastUpstream: { cluster: string; byClass: (Counter | undefined)[] } = { cluster: "\n", byClass: [] };
+	/** By cluster, then by the status' first digit. */
+	private readonly upstreams = new Map<string, (Counter | undefined)[]>();
 	private readonly openTcp: Record<Direction, number> = { inbound: 0, outbound: 0 };
 	private readonly certificates = new Map<string, number>();
 	private configVersion = "";
@@ -58,14 +60,14 @@ export class ProxyMetrics {
 	}
 
 	http(hop: HttpHop): void {
-		const { lastUpstream } = this;
 		const { upstreamCluster, status } = hop;
-		if (lastUpstream.cluster !== upstreamCluster) {
-			lastUpstream.cluster = upstreamCluster;
-			lastUpstream.byClass = [];
+		let byClass = this.upstreams.get(upstreamCluster);
+		if (byClass === undefined) {
+			if (this.upstreams.size >= MAX_UPSTREAMS) this.upstreams.clear();
+			this.upstreams.set(upstreamCluster, (byClass = []));
 		}
 		const ofClass = Math.floor(status / 100);
-		const counter = (lastUpstream.byClass[ofClass] ??= this.counter("meshscope_upstream_requests_total", [
+		const counter = (byClass[ofClass] ??= this.counter("meshscope_upstream_requests_total", [
 			["cluster", upstreamCluster],
 			["response_class", ofClass === 0 ? "none" : `${ofClass}xx`],
 		]));

@@ -137,9 +137,13 @@ function isHex(text: string, start: number, end: number): boolean {
 
 /** Lower-case hex that is not all zero. */
 function isId(text: string, start: number, end: number): boolean {
-	let isZero = true;
-	for (let i = start; i < end; i++) if (text.charCodeAt(i) !== 0x30) isZero = false;
-	return !isZero && isHex(text, start, end);
+	let zero = 0x30;
+	for (let i = start; i < end; i++) {
+		const code = text.charCodeAt(i);
+		if (!((code >= 0x30 && code <= 0x39) || (code >= 0x61 && code <= 0x66))) return false;
+		zero |= code;
+	}
+	return zero !== 0x30;
 }
 
 interface B3 {
@@ -219,22 +223,22 @@ export function createRootSampler(ratio: number): RootSampler {
 
 /** One pass over a raw header list (`name, value, …`, names in any case) for what a trace context is read from. */
 export function rawTraceHeaders(raw: readonly string[]): (name: string) => string | undefined {
-	let found: Map<string, string> | undefined;
+	const found: (string | undefined)[] = [];
 	for (let i = 0; i + 1 < raw.length; i += 2) {
 		const name = raw[i]!;
 		const { length } = name;
 		// The names that matter have these lengths; most others do not.
 		if (length !== 2 && length !== 17 && (length < 10 || length > 12)) continue;
-		const lower = name.toLowerCase();
-		if (!NAMES.has(lower)) continue;
-		found ??= new Map();
-		const before = found.get(lower);
-		found.set(lower, before === undefined ? raw[i + 1]! : `${before},${raw[i + 1]!}`);
+		const place = NAMES.indexOf(name.toLowerCase());
+		if (place < 0) continue;
+		const before = found[place];
+		found[place] = before === undefined ? raw[i + 1]! : `${before},${raw[i + 1]!}`;
 	}
-	return (name) => found?.get(name);
+	return (name) => found[NAMES.indexOf(name)];
 }
 
-const NAMES: ReadonlySet<string> = new Set([
+/** The most frequent first. */
+const NAMES: readonly string[] = [
 	"traceparent",
 	"tracestate",
 	"x-request-id",
@@ -244,4 +248,4 @@ const NAMES: ReadonlySet<string> = new Set([
 	"x-b3-parentspanid",
 	"x-b3-sampled",
 	"x-b3-flags",
-]);
+];

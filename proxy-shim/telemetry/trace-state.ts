@@ -9,6 +9,7 @@ const MAX_CHARACTERS = 4096;
 const MAX_MEMBERS = 32;
 const OWN_KEY = "meshscope=";
 const OWN_CHARACTERS = OWN_KEY.length + 16;
+const OWN_MEMBER = /^meshscope=[0-9a-f]{16}$/;
 
 /** A key, perhaps `tenant@system`; a value of printable characters without comma and equals sign that does not end in a space. */
 const MEMBER =
@@ -17,6 +18,8 @@ const MEMBER =
 /** The members as they came, empty ones left out; empty where the header breaks a rule. Duplicate keys are kept as they are. */
 export function readTraceState(header: string | undefined): string {
 	if (header === undefined || header === "" || header.length > MAX_CHARACTERS) return "";
+	// From proxy to proxy it is mostly our member alone.
+	if (header.length === OWN_CHARACTERS && OWN_MEMBER.test(header)) return header;
 	const members: string[] = [];
 	for (const part of header.split(",")) {
 		const member = part.replace(/^[ \t]+|[ \t]+$/g, "");

@@ -11,6 +11,7 @@ import type { ConnectionOptions, PeerCertificate, TLSSocket } from "node:tls";
 import type { ClusterConfig, Endpoint } from "../../model/mesh/proxy-config.ts";
 import type { HopSink } from "../telemetry/hop.ts";
 import { isTlsFailure, reasonOfError, TlsFailure } from "./failure.ts";
+import type { TlsFailureReason } from "./failure.ts";
 import type { CertificateFacts } from "./certificate.ts";
 import { plaintextTls, rememberHopTls, rememberTls } from "./hop-tls.ts";
 import type { IdentitySource } from "./identity-source.ts";
@@ -106,8 +107,7 @@ export function createClientTls(source: IdentitySource | undefined, options: Cli
 			socket?.destroy();
 			const reason = reasonOfError(error);
 			if (why !== undefined || !isTlsFailure(reason)) return callback(error, undefined);
-			const peerAddress = `${endpoint.address}:${endpoint.port}`;
-			options.events.event({ kind: "handshake_failed", direction: "outbound", peerAddress, reason });
+			tell(reason);
 			callback(error instanceof TlsFailure ? error : new TlsFailure(reason, error.message, error), undefined);
 		}
 
@@ -119,7 +119,10 @@ export function createClientTls(source: IdentitySource | undefined, options: Cli
 			queueMicrotask(() => finish(failure));
 			return giveUp;
 		}
-		socket.on("error", finish);
+		socket.on("error", (error) => {
+			if (done) onLateError(error);
+			else finish(error);
+		});
 		socket.on("close", () => finish(new TlsFailure("connection_closed", "the peer closed the connection")));
 		socket.on("connect", () => {
 			tcpConnected = true;
@@ -141,6 +144,19 @@ export function createClientTls(source: IdentitySource | undefined, options: Cli
 				finish(undefined);
 			});
 			return secure;
+		}
+		/**
+		 * In TLS 1.3 a client hears after its handshake that its certificate was refused; and Node leaves a connection with such an error
+		 * open, on which nothing would ever come.
+		 */
+		function onLateError(error: Error): void {
+			socket?.destroy();
+			const reason = reasonOfError(error);
+			if (why === undefined && (reason === "own_certificate_refused" || reason === "refused_by_peer")) tell(reason);
+		}
+		function tell(reason: TlsFailureReason): void {
+			const peerAddress = `${endpoint.address}:${endpoint.port}`;
+			options.events.event({ kind: "handshake_failed", direction: "outbound", peerAddress, reason });
 		}
 		/** No failure of TLS: nothing is reported, and the caller knows. */
 		function giveUp(): void {

@@ -111,7 +111,8 @@ export function createServerTls(source: IdentitySource, options: ServerTlsOption
 
 	server.on("secureConnection", (socket: TLSSocket) => {
 		handshakes--;
-		socket.on("error", ignore);
+		// Node leaves a connection open whose TLS broke.
+		socket.on("error", () => socket.destroy());
 		let peer: CertificateFacts | undefined;
 		try {
 			const own = identityFor(socket);

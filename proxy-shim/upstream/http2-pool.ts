@@ -16,6 +16,12 @@ const SESSION_WINDOW_BYTES = 16 << 20;
 /** NGHTTP2_FLAG_END_STREAM. */
 const END_STREAM = 0x1;
 
+const SESSION_OPTIONS = {
+	settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES },
+	// A proxy passes on what it was given, fields that should stand alone too.
+	strictSingleValueFields: false,
+};
+
 interface PooledSession {
 	readonly session: ClientHttp2Session;
 	readonly facts: UpstreamConnection;
@@ -35,8 +41,8 @@ export function createHttp2Pool(settings: PoolSettings): HttpPool {
 		() => live.size,
 		(facts, counted) => {
 			const session = connect("http://upstream", {
+				...SESSION_OPTIONS,
 				createConnection: () => facts.socket,
-				settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES },
 			});
 			const pooled: PooledSession = { session, facts, streams: 0, requests: 0, draining: false, gone: false };
 			live.add(pooled);
@@ -173,7 +179,12 @@ function followStream(stream: ClientHttp2Stream, request: UpstreamRequest, sink:
 	});
 	if (reader !== undefined && body !== undefined) {
 		stream.on("wantTrailers", () => {
-			if (!stream.destroyed && !stream.closed) stream.sendTrailers(headerObject(body.trailers));
+			if (stream.destroyed || stream.closed) return;
+			try {
+				stream.sendTrailers(headerObject(body.trailers));
+			} catch {
+				stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+			}
 		});
 		reader.on("close", () => {
 			if (!reader.readableEnded && !stream.closed) stream.close(constants.NGHTTP2_CANCEL);

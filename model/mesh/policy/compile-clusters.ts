@@ -11,7 +11,7 @@ import type {
 	Workload,
 } from "../proxy-config.ts";
 import type { DestinationRule, PortPolicy, TrafficPolicy } from "./destination-rule.ts";
-import { covers, serviceOfHost } from "./host-names.ts";
+import { coveringIndex, serviceOfHost } from "./host-names.ts";
 import { isExportedTo, type MeshHost, type MeshHosts } from "./mesh-hosts.ts";
 import { warn } from "./place.ts";
 import { type Policy, ROOT_NAMESPACE } from "./policy-set.ts";
@@ -48,6 +48,8 @@ export function compileClusters(hosts: MeshHosts, rules: readonly Policy<Destina
 		.filter(({ spec }) => hasLabels(workload.labels, spec.workloadSelector))
 		.map((rule) => ({ rule, host: hosts.resolve(rule.spec.host, rule.namespace) }));
 
+	const covering = coveringIndex(visible);
+
 	function ruleOf(host: string): Rule {
 		let rule = ruleOfHost.get(host);
 		if (rule === undefined) {
@@ -62,7 +64,7 @@ export function compileClusters(hosts: MeshHosts, rules: readonly Policy<Destina
 		const known = hosts.find(host);
 		const own = known?.namespace ?? serviceOfHost(host)?.namespace;
 		for (const namespace of [workload.namespace, own, ROOT_NAMESPACE]) {
-			const fitting = visible.filter(({ rule, host: pattern }) => rule.namespace === namespace && covers(pattern, host));
+			const fitting = covering(host).filter(({ rule }) => rule.namespace === namespace);
 			if (fitting.length === 0) continue;
 			const longest = Math.max(...fitting.map((one) => one.host.length));
 			return fitting.filter((one) => one.host.length === longest).map(({ rule }) => rule);

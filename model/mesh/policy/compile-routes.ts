@@ -15,7 +15,7 @@ import type {
 import type { Clusters } from "./compile-clusters.ts";
 import type { Destination } from "./destination.ts";
 import { placeOf } from "./fields.ts";
-import { covers, namesOf } from "./host-names.ts";
+import { coveringIndex, namesOf } from "./host-names.ts";
 import type { HttpMatch } from "./http-match.ts";
 import type { HttpRoutePolicy } from "./http-route.ts";
 import { isExportedTo, type MeshHost, type MeshHosts } from "./mesh-hosts.ts";
@@ -53,13 +53,14 @@ export function compileRoutes(
 	const named = visible.flatMap((service) =>
 		service.spec.hosts.map((host): Named => ({ service, host: hosts.resolve(host, service.namespace) })),
 	);
+	const covering = coveringIndex(named);
 	const names = new Set([...hosts.all.keys(), ...named.map(({ host }) => host)]);
 	// A whole name belongs to its host, whatever the short names of others are.
 	const taken = new Map([...names].map((host) => [host, host]));
 	const virtualHosts = [...names].map((host) => {
 		for (const name of namesOf(host, workload.namespace)) if (!taken.has(name)) taken.set(name, host);
 		const aliases = namesOf(host, workload.namespace).filter((name) => taken.get(name) === host);
-		return virtualHost(host, aliases, servicesFor(host, named), hosts, clusters, workload);
+		return virtualHost(host, aliases, servicesFor(host, covering(host)), hosts, clusters, workload);
 	});
 	return virtualHosts.sort((a, b) => precedence(a.hosts[0]!) - precedence(b.hosts[0]!));
 }
@@ -88,8 +89,7 @@ function precedence(host: string): number {
 }
 
 /** Those that name the host, else those of the longest suffix that covers it. */
-function servicesFor(host: string, named: readonly Named[]): readonly Policy<VirtualService>[] {
-	const covering = named.filter((one) => covers(one.host, host));
+function servicesFor(host: string, covering: readonly Named[]): readonly Policy<VirtualService>[] {
 	const exact = covering.filter((one) => one.host === host);
 	const longest = Math.max(0, ...covering.map((one) => one.host.length));
 	const chosen = exact.length > 0 ? exact : covering.filter((one) => one.host.length === longest);

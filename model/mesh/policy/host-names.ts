@@ -41,3 +41,14 @@ export function namesOf(host: string, namespace: string): readonly string[] {
 	const short = `${service.service}.${service.namespace}`;
 	return [...(service.namespace === namespace ? [service.service] : []), short, `${short}.svc`, host];
 }
+
+/** Which of many items cover a host, its own before suffixes; each has a host or a suffix. Without it a mesh costs the square of its services. */
+export function coveringIndex<T extends { readonly host: string }>(items: readonly T[]): (host: string) => readonly T[] {
+	const exact = Map.groupBy(items, ({ host }) => host);
+	const suffixes = items.filter(({ host }) => host.startsWith("*."));
+	return (host) => {
+		const own = exact.get(host) ?? [];
+		const wider = suffixes.filter((one) => one.host !== host && covers(one.host, host));
+		return wider.length === 0 ? own : [...own, ...wider];
+	};
+}

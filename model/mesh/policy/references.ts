@@ -1,6 +1,6 @@
 /** What holds between the documents of a mesh, whoever reads them: what a route names must be there. */
 import { placeOf } from "./fields.ts";
-import { covers, resolveHost, serviceOfHost } from "./host-names.ts";
+import { coveringIndex, resolveHost, serviceOfHost } from "./host-names.ts";
 import { fault, warn, within } from "./place.ts";
 import { type Policies, ROOT_NAMESPACE } from "./policy-set.ts";
 import { destinationsOf } from "./virtual-service.ts";
@@ -13,11 +13,12 @@ export function checkReferences(policies: Policies, areRulesComplete: boolean): 
 		resolveHost(host, namespace, (name) => entryHosts.has(name) || serviceOfHost(name) !== undefined);
 
 	const rules = policies.destinationRules.map((rule) => ({ rule, host: wholeName(rule.spec.host, rule.namespace) }));
+	const covering = coveringIndex(rules);
 	for (const service of policies.virtualServices) {
 		for (const destination of destinationsOf(service.spec)) {
 			if (destination.subset === undefined || !areRulesComplete) continue;
 			const host = wholeName(destination.host, service.namespace);
-			const fitting = rules.filter((one) => covers(one.host, host));
+			const fitting = covering(host);
 			const subsets = fitting.flatMap(({ rule }) => (rule.spec.subsets ?? []).map(({ name }) => name));
 			if (subsets.includes(destination.subset)) continue;
 			const there =

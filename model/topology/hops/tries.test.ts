@@ -30,6 +30,15 @@ const ROWS: readonly Row[] = [
 		hops: ["a -> b pair x3", "external:external -> a server-only"],
 	},
 	{
+		rule: "a span that stands for its tries is one call with that many, beside another call of the same parent",
+		spans: [
+			span(1, 0, sidecarOf(SERVER, "a")),
+			span(2, 1, sidecarOf(CLIENT, "a", { ...TO_B, attempts: 3 })),
+			span(3, 1, sidecarOf(CLIENT, "a", TO_B)),
+		],
+		hops: ["a -> b client-only", "a -> b client-only x3", "external:external -> a server-only"],
+	},
+	{
 		rule: "each try that reached a server has it accounted for",
 		spans: [
 			span(1, 0, sidecarOf(SERVER, "a")),

@@ -34,7 +34,7 @@ export function createPeakEwmaPicker(defaultRttMs: number, decayMs: number, rand
 			const before = known ? host.ewmaMs : defaultRttMs;
 			// Without history an answer weighs as one that comes a decay after the default.
 			const kept = known ? Math.exp(-Math.max(0, nowMs - host.ewmaAtMs) / decayMs) : Math.exp(-1);
-			host.ewmaAtMs = nowMs === 0 ? Number.MIN_VALUE : nowMs;
+			host.ewmaAtMs = nowMs;
 			const sampleMs = failed ? Math.max(latencyMs, failureMs) : latencyMs;
 			host.ewmaMs = latencyMs > before ? latencyMs : before * kept + sampleMs * (1 - kept);
 		},

@@ -48,6 +48,15 @@ test("a host that comes takes about its share of the keys, and no key moves betw
 	}
 });
 
+test("hosts of unequal weights keep their keys too while the average weight stays near", () => {
+	const hosts = Array.from({ length: 15 }, (_, index) => hostOf(`h${index}`, 5 + (index % 3)));
+	for (const gone of [hosts[0]!, hosts[2]!]) {
+		const before = ownersOf(hosts);
+		const after = ownersOf(hosts.filter((host) => host !== gone));
+		for (const [key, owner] of before.entries()) if (owner !== gone.endpoint.id) assert.equal(after[key], owner);
+	}
+});
+
 test("beyond 64 hosts too a host that leaves takes no key with it but its own", () => {
 	const hosts = hostsOf(150);
 	const before = ownersOf(hosts);

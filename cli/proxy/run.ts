@@ -5,12 +5,15 @@
 import { createWriteStream, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import type { Registration } from "../../model/mesh/control-protocol.ts";
+import { formatSpiffeId } from "../../model/mesh/spiffe-id.ts";
 import { startControlClient } from "../../proxy-shim/control/control-client.ts";
 import type { ControlClient } from "../../proxy-shim/control/control-client.ts";
 import { createFileSource, NO_ENDPOINTS } from "../../proxy-shim/control/file-source.ts";
 import { startHealthCheck } from "../../proxy-shim/control/health.ts";
 import type { ControlLog, EndpointSource, PolicySource } from "../../proxy-shim/control/sources.ts";
 import { systemTimers } from "../../proxy-shim/control/timers.ts";
+import { createHboneClient } from "../../proxy-shim/hbone/client.ts";
+import type { HboneClient } from "../../proxy-shim/hbone/client.ts";
 import { startProxy } from "../../proxy-shim/proxy.ts";
 import type { Proxy } from "../../proxy-shim/proxy.ts";
 import type { LogOutput } from "../../proxy-shim/telemetry/access-log.ts";
@@ -43,16 +46,30 @@ const FLUSH_MS = 1_000;
 export async function runProxy(settings: ProxyRunSettings, context: CliContext): Promise<number> {
 	const log = createLog(settings.logLevel, context.stderr);
 	const ending = endSignal(log);
-	const running = await start(settings, context, log);
+	const running = await startWorkload(settings, context, log);
+	return untilEnded(running, { active: () => running.proxy.active(), drainMs: settings.drainMs, ending, log, context });
+}
+
+export interface Lifetime {
+	readonly active: () => number;
+	readonly drainMs: number;
+	readonly ending: Promise<unknown>;
+	readonly log: Log;
+	readonly context: CliContext;
+}
+
+/** One ready line, then until SIGTERM; what is under way is given its time, and no more. */
+export async function untilEnded(running: Pick<Running, "addresses" | "close">, life: Lifetime): Promise<number> {
+	const { active, drainMs, ending, log, context } = life;
 	context.stdout.write(`${JSON.stringify({ event: "ready", ...running.addresses })}\n`);
-	log.info({ ...running.addresses, instance: settings.workload.instanceId }, "ready");
-	log.info({ signal: await ending, active: running.proxy.active() }, "draining");
+	log.info({ ...running.addresses }, "ready");
+	log.info({ signal: await ending, active: active() }, "draining");
 	const limit = setTimeout(
 		() => {
 			log.error({}, "draining took too long; ending");
 			process.exit(EXIT_FAILURE);
 		},
-		settings.drainMs + 2 * FLUSH_MS,
+		drainMs + 2 * FLUSH_MS,
 	);
 	const isWhole = await running.close();
 	clearTimeout(limit);
@@ -63,14 +80,30 @@ export async function runProxy(settings: ProxyRunSettings, context: CliContext):
 /** What is open, to be closed in reverse order. */
 type Opened = (() => unknown)[];
 
-interface Running {
+export interface Running {
 	readonly proxy: Proxy;
 	readonly addresses: Readonly<Record<string, unknown>>;
+	readonly identity: IdentitySource | undefined;
+	/** Where peers call it, as it was told to the registry; one an inbound listener. */
+	readonly ports: Registration["ports"];
 	/** False: something was cut off. */
 	close(): Promise<boolean>;
 }
 
-async function start(settings: ProxyRunSettings, context: CliContext, log: Log): Promise<Running> {
+/** What workloads of one node proxy have in common; a proxy of one workload has its own. */
+export interface Shared {
+	readonly telemetry: Telemetry;
+	/** Where tunnels to the workload arrive, as peers reach it. */
+	readonly hboneAddress: string;
+	tunnelsFor(principal: string, source: IdentitySource): HboneClient;
+}
+
+export async function startWorkload(
+	settings: ProxyRunSettings,
+	context: CliContext,
+	log: Log,
+	shared?: Shared,
+): Promise<Running> {
 	const { workload } = settings;
 	/** Undone in reverse order when a later step fails, and at the end. */
 	const opened: Opened = [];
@@ -82,15 +115,14 @@ async function start(settings: ProxyRunSettings, context: CliContext, log: Log):
 		}
 	};
 	try {
-		const telemetry = openTelemetry(settings, log);
-		opened.push(async () => {
-			await telemetry.flush(FLUSH_MS);
-			telemetry.close();
-		});
+		const telemetry = shared?.telemetry ?? openTelemetry(settings, log, workload);
+		if (shared === undefined) opened.push(() => closeTelemetry(telemetry));
 		// Listeners need an identity to follow before there is one: the control plane is told their ports first.
 		const identity = openIdentity(settings, context, log, opened);
+		const tunnels = openTunnels(settings, identity.source, telemetry, context, shared, opened);
 		const proxy = await startProxy(settings, CLOSED, {
 			sink: telemetry,
+			...(tunnels === undefined ? {} : { tunnels }),
 			identity: identity.source,
 			tracing: { ids: createIdSource(), sampler: createRootSampler(settings.sampling) },
 			clock: { nowMs: () => performance.now(), epochMs: context.nowMs },
@@ -99,7 +131,10 @@ async function start(settings: ProxyRunSettings, context: CliContext, log: Log):
 			throw bindFailure(error, settings);
 		});
 		opened.push(() => proxy.drain(0));
-		const sources = openSources(settings, proxy, log, opened);
+		const ports = portsOf(settings, proxy);
+		const registration =
+			ports.length === 0 ? undefined : { ports, ...(shared === undefined ? {} : { hboneAddress: shared.hboneAddress }) };
+		const sources = openSources(settings, registration, log, opened);
 		if (sources.control !== undefined) identity.follow(sources.control.identity);
 		const policy = runPolicy(proxy, workload, sources.policy, sources.endpoints, telemetry, log);
 		opened.push(() => policy.close());
@@ -112,6 +147,8 @@ async function start(settings: ProxyRunSettings, context: CliContext, log: Log):
 		return {
 			proxy,
 			addresses: addressesOf(proxy),
+			identity: identity.source,
+			ports,
 			async close() {
 				// Peers hear of it before the ports are closed, so that they stop calling.
 				await sources.control?.close();
@@ -126,9 +163,34 @@ async function start(settings: ProxyRunSettings, context: CliContext, log: Log):
 	}
 }
 
-function openTelemetry(settings: ProxyRunSettings, log: Log): Telemetry {
+/** To workloads behind node proxies; a proxy without an identity cannot make any. */
+function openTunnels(
+	settings: ProxyRunSettings,
+	source: IdentitySource | undefined,
+	events: Telemetry,
+	context: CliContext,
+	shared: Shared | undefined,
+	opened: Opened,
+): HboneClient | undefined {
+	if (source === undefined) return undefined;
+	if (shared !== undefined) return shared.tunnelsFor(formatSpiffeId(settings.workload), source);
+	const tunnels = createHboneClient({ source, nowMs: context.nowMs, events });
+	opened.push(() => tunnels.close());
+	return tunnels;
+}
+
+export async function closeTelemetry(telemetry: Telemetry): Promise<void> {
+	await telemetry.flush(FLUSH_MS);
+	telemetry.close();
+}
+
+export function openTelemetry(
+	settings: Pick<ProxyRunSettings, "otlp" | "accessLog">,
+	log: Log,
+	local: ProxyRunSettings["workload"],
+): Telemetry {
 	return createTelemetry({
-		local: settings.workload,
+		local,
 		version: versionOf(),
 		...(settings.otlp === undefined ? {} : { otlp: settings.otlp }),
 		...(settings.accessLog === undefined ? {} : { accessLog: openAccessLog(settings.accessLog, log) }),
@@ -179,7 +241,7 @@ interface Sources {
 	readonly control: ControlClient | undefined;
 }
 
-function openSources(settings: ProxyRunSettings, proxy: Proxy, log: Log, opened: Opened): Sources {
+function openSources(settings: ProxyRunSettings, registration: Registration | undefined, log: Log, opened: Opened): Sources {
 	const controlLog: ControlLog = (level, message, fields) => log[level](fields, message);
 	if (settings.policy.kind === "files") {
 		const files = watchMeshFiles(settings.policy.path);
@@ -194,7 +256,7 @@ function openSources(settings: ProxyRunSettings, proxy: Proxy, log: Log, opened:
 	const control = startControlClient({
 		address,
 		workload: settings.workload,
-		registration: registrationOf(settings, proxy),
+		registration,
 		proxyVersion: versionOf(),
 		token: () => (tokenFile === undefined ? token : readToken(tokenFile)),
 		state: openStateFolder(stateDirectory),
@@ -213,14 +275,16 @@ function readToken(path: string): string | undefined {
 	}
 }
 
-function registrationOf(settings: ProxyRunSettings, proxy: Proxy): Registration | undefined {
-	if (settings.inbound.length === 0) return undefined;
-	const ports = settings.inbound.map(({ servicePort, protocol }, i) => {
+function portsOf(settings: ProxyRunSettings, proxy: Proxy): Registration["ports"] {
+	return settings.inbound.map(({ servicePort, protocol }, i) => {
 		const bound = proxy.addresses.inbound[i]!;
-		const address = settings.advertise ?? (isEverywhere(bound.host) ? firstAddress() : bound.host);
-		return { servicePort, address, port: bound.port, protocol };
+		return { servicePort, address: settings.advertise ?? reachable(bound.host), port: bound.port, protocol };
 	});
-	return { ports };
+}
+
+/** The address under which a listener bound to `host` is called by others. */
+export function reachable(host: string): string {
+	return isEverywhere(host) ? firstAddress() : host;
 }
 
 function isEverywhere(host: string): boolean {

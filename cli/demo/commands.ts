@@ -132,7 +132,7 @@ export function shimName({ name }: PlannedWorkload): string {
 	return `the shim of ${name}`;
 }
 
-/** One process for all workloads of a host, except that each Python app has its own. */
+/** One process for all workloads of a host, except that each Python app has its own. Traffic begins when it is told to. */
 export function appCommands(workloads: readonly PlannedWorkload[], requestRate: number, env: Env): readonly ChildSpec[] {
 	const hosts = [...new Set(workloads.map(({ host }) => host))];
 	return hosts.flatMap((host) => {
@@ -143,7 +143,7 @@ export function appCommands(workloads: readonly PlannedWorkload[], requestRate: 
 			{
 				name: appName(host, members),
 				command: process.execPath,
-				args: [...flags, RUN, runArgument(members, requestRate)],
+				args: [...flags, RUN, runArgument(members, requestRate), ...(host === "traffic" ? ["--wait"] : [])],
 				env: shopEnv(env),
 			},
 		];

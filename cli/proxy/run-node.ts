@@ -16,8 +16,10 @@ import type { CliContext } from "../context.ts";
 import { endSignal } from "../serve/end-signal.ts";
 import { createLog } from "../serve/log.ts";
 import { formatAddress } from "../settings/values.ts";
+import { proxyGauges } from "./admin.ts";
 import type { NodeSettings } from "./node-settings.ts";
-import { closeTelemetry, openTelemetry, reachable, startWorkload, untilEnded } from "./run.ts";
+import { reachable } from "./registration.ts";
+import { closeTelemetry, openTelemetry, startWorkload, untilEnded } from "./run.ts";
 import type { Running } from "./run.ts";
 
 const DRAIN_POLL_MS = 20;
@@ -27,7 +29,9 @@ export async function runNodeProxy(settings: NodeSettings, context: CliContext):
 	const { drainMs, logLevel } = settings.shared;
 	const log = createLog(logLevel, context.stderr);
 	const ending = endSignal(log);
-	const telemetry = openTelemetry(settings.shared, log, nodeItself(settings));
+	const telemetry = openTelemetry(settings.shared, log, nodeItself(settings), () =>
+		running.flatMap((one, i) => [...proxyGauges(one.proxy, [["workload", settings.workloads[i]!.workload.workload]])]),
+	);
 	const tunnels = new Map<string, HboneClient>();
 	const running: Running[] = [];
 	let node: NodeListener | undefined;

@@ -9,6 +9,7 @@ import { createFileSource, NO_ENDPOINTS } from "../../proxy-shim/control/file-so
 import { startHealthCheck } from "../../proxy-shim/control/health.ts";
 import type { ControlLog, EndpointSource, PolicySource } from "../../proxy-shim/control/sources.ts";
 import { systemTimers } from "../../proxy-shim/control/timers.ts";
+import { createClock } from "../../proxy-shim/clock.ts";
 import { startProxy } from "../../proxy-shim/proxy.ts";
 import type { Proxy } from "../../proxy-shim/proxy.ts";
 import type { LogOutput } from "../../proxy-shim/telemetry/access-log.ts";
@@ -98,7 +99,7 @@ async function start(settings: ProxyRunSettings, context: CliContext, log: Log):
 			sink: telemetry,
 			identity: identity.source,
 			tracing: { ids: createIdSource(), sampler: createRootSampler(settings.sampling) },
-			clock: { nowMs: () => performance.now(), epochMs: context.nowMs },
+			clock: createClock(() => performance.now(), context.nowMs),
 			random: Math.random,
 		}).catch((error: unknown) => {
 			throw bindFailure(error, settings);

@@ -68,11 +68,11 @@ function shownCluster(cluster: Cluster): ShownCluster {
 const BREAKER_VALUES: Readonly<Record<string, number>> = { closed: 0, half_open: 1, open: 2 };
 
 /** Of the moment in which they are asked for. */
-export function* proxyGauges(proxy: Proxy | undefined): Iterable<Gauge> {
+export function* proxyGauges(proxy: Proxy | undefined, own: Gauge["labels"] = []): Iterable<Gauge> {
 	if (proxy === undefined) return;
-	yield { name: "meshscope_active_exchanges", help: "Requests and connections under way.", labels: [], value: proxy.active() };
+	yield { name: "meshscope_active_exchanges", help: "Requests and connections under way.", labels: own, value: proxy.active() };
 	for (const cluster of proxy.clusters()) {
-		const labels = [["cluster", cluster.config.name]] as const;
+		const labels = [...own, ["cluster", cluster.config.name] as const];
 		const { hosts, limits } = cluster;
 		const ejected = hosts.filter((host) => host.ejectedUntilMs > 0).length;
 		const healthy = hosts.filter((host) => host.endpoint.healthy).length - ejected;

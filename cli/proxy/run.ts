@@ -3,6 +3,8 @@
  * under way given its time.
  */
 import { createWriteStream, readFileSync } from "node:fs";
+import type { Registration } from "../../model/mesh/control-protocol.ts";
+import { formatSpiffeId } from "../../model/mesh/spiffe-id.ts";
 import { startControlClient } from "../../proxy-shim/control/control-client.ts";
 import type { ControlClient } from "../../proxy-shim/control/control-client.ts";
 import { createFileSource, NO_ENDPOINTS } from "../../proxy-shim/control/file-source.ts";
@@ -10,6 +12,8 @@ import { startHealthCheck } from "../../proxy-shim/control/health.ts";
 import type { ControlLog, EndpointSource, PolicySource } from "../../proxy-shim/control/sources.ts";
 import { systemTimers } from "../../proxy-shim/control/timers.ts";
 import { createClock } from "../../proxy-shim/clock.ts";
+import { createHboneClient } from "../../proxy-shim/hbone/client.ts";
+import type { HboneClient } from "../../proxy-shim/hbone/client.ts";
 import { startProxy } from "../../proxy-shim/proxy.ts";
 import type { Proxy } from "../../proxy-shim/proxy.ts";
 import type { LogOutput } from "../../proxy-shim/telemetry/access-log.ts";
@@ -31,10 +35,13 @@ import { createLog } from "../serve/log.ts";
 import type { Log } from "../serve/log.ts";
 import { formatAddress } from "../settings/values.ts";
 import { openAdmin, proxyGauges } from "./admin.ts";
+import { releaseStartupMemory } from "./lean-process.ts";
 import { CLOSED, runPolicy } from "./policy-runner.ts";
-import { registrationOf } from "./registration.ts";
+import { portsOf } from "./registration.ts";
 import type { ProxyRunSettings } from "./settings.ts";
 
+/** After the first policy and certificate are there. */
+const SETTLED_MS = 1_000;
 const HEALTH_EVERY_MS = 5_000;
 const HEALTH_TIMEOUT_MS = 2_000;
 const HEALTH_FAILURES = 3;
@@ -45,17 +52,32 @@ const FLUSH_MS = 1_000;
 export async function runProxy(settings: ProxyRunSettings, context: CliContext): Promise<number> {
 	const log = createLog(settings.logLevel, context.stderr);
 	const ending = endSignal(log);
-	const running = await start(settings, context, log);
+	const running = await startWorkload(settings, context, log);
+	return untilEnded(running, { active: () => running.proxy.active(), drainMs: settings.drainMs, ending, log, context });
+}
+
+export interface Lifetime {
+	readonly active: () => number;
+	readonly drainMs: number;
+	readonly ending: Promise<unknown>;
+	readonly log: Log;
+	readonly context: CliContext;
+}
+
+/** One ready line, then until SIGTERM; what is under way is given its time, and no more. */
+export async function untilEnded(running: Pick<Running, "addresses" | "close" | "drainAsked">, life: Lifetime): Promise<number> {
+	const { active, drainMs, ending, log, context } = life;
 	context.stdout.write(`${JSON.stringify({ event: "ready", ...running.addresses })}\n`);
-	log.info({ ...running.addresses, instance: settings.workload.instanceId }, "ready");
-	const signal = await Promise.race([ending, running.drainAsked]);
-	log.info({ signal, active: running.proxy.active() }, "draining");
+	log.info({ ...running.addresses }, "ready");
+	setTimeout(releaseStartupMemory, SETTLED_MS).unref();
+	const signal = await Promise.race([ending, ...(running.drainAsked === undefined ? [] : [running.drainAsked])]);
+	log.info({ signal, active: active() }, "draining");
 	const limit = setTimeout(
 		() => {
 			log.error({}, "draining took too long; ending");
 			process.exit(EXIT_FAILURE);
 		},
-		settings.drainMs + 2 * FLUSH_MS,
+		drainMs + 2 * FLUSH_MS,
 	);
 	const isWhole = await running.close();
 	clearTimeout(limit);
@@ -66,16 +88,32 @@ export async function runProxy(settings: ProxyRunSettings, context: CliContext):
 /** What is open, to be closed in reverse order. */
 type Opened = (() => unknown)[];
 
-interface Running {
+export interface Running {
 	readonly proxy: Proxy;
 	readonly addresses: Readonly<Record<string, unknown>>;
 	/** Resolves when the admin port is told to drain. */
-	readonly drainAsked: Promise<string>;
+	readonly drainAsked?: Promise<string>;
+	readonly identity: IdentitySource | undefined;
+	/** Where peers call it, as it was told to the registry; one an inbound listener. */
+	readonly ports: Registration["ports"];
 	/** False: something was cut off. */
 	close(): Promise<boolean>;
 }
 
-async function start(settings: ProxyRunSettings, context: CliContext, log: Log): Promise<Running> {
+/** What workloads of one node proxy have in common; a proxy of one workload has its own. */
+export interface Shared {
+	readonly telemetry: Telemetry;
+	/** Where tunnels to the workload arrive, as peers reach it. */
+	readonly hboneAddress: string;
+	tunnelsFor(principal: string, source: IdentitySource): HboneClient;
+}
+
+export async function startWorkload(
+	settings: ProxyRunSettings,
+	context: CliContext,
+	log: Log,
+	shared?: Shared,
+): Promise<Running> {
 	const { workload } = settings;
 	/** Undone in reverse order when a later step fails, and at the end. */
 	const opened: Opened = [];
@@ -88,15 +126,14 @@ async function start(settings: ProxyRunSettings, context: CliContext, log: Log):
 	};
 	try {
 		const state: { proxy: Proxy | undefined; isDraining: boolean } = { proxy: undefined, isDraining: false };
-		const telemetry = openTelemetry(settings, () => proxyGauges(state.proxy), log);
-		opened.push(async () => {
-			await telemetry.flush(FLUSH_MS);
-			telemetry.close();
-		});
+		const telemetry = shared?.telemetry ?? openTelemetry(settings, log, workload, () => proxyGauges(state.proxy));
+		if (shared === undefined) opened.push(() => closeTelemetry(telemetry));
 		// Listeners need an identity to follow before there is one: the control plane is told their ports first.
 		const identity = openIdentity(settings, context, log, opened);
+		const tunnels = openTunnels(settings, identity.source, telemetry, context, shared, opened);
 		const proxy = await startProxy(settings, CLOSED, {
 			sink: telemetry,
+			...(tunnels === undefined ? {} : { tunnels }),
 			identity: identity.source,
 			tracing: { ids: createIdSource(), sampler: createRootSampler(settings.sampling) },
 			clock: createClock(() => performance.now(), context.nowMs),
@@ -106,7 +143,10 @@ async function start(settings: ProxyRunSettings, context: CliContext, log: Log):
 		});
 		state.proxy = proxy;
 		opened.push(() => proxy.drain(0));
-		const sources = openSources(settings, proxy, log, opened);
+		const ports = portsOf(settings, proxy);
+		const registration =
+			ports.length === 0 ? undefined : { ports, ...(shared === undefined ? {} : { hboneAddress: shared.hboneAddress }) };
+		const sources = openSources(settings, registration, log, opened);
 		if (sources.control !== undefined) identity.follow(sources.control.identity);
 		const policy = runPolicy(proxy, workload, sources.policy, sources.endpoints, telemetry, log);
 		opened.push(() => policy.close());
@@ -138,6 +178,8 @@ async function start(settings: ProxyRunSettings, context: CliContext, log: Log):
 			proxy,
 			addresses: { ...addressesOf(proxy), ...(admin === undefined ? {} : { admin: formatAddress(admin) }) },
 			drainAsked: drain.promise,
+			identity: identity.source,
+			ports,
 			async close() {
 				state.isDraining = true;
 				// Peers hear of it before the ports are closed, so that they stop calling.
@@ -153,9 +195,35 @@ async function start(settings: ProxyRunSettings, context: CliContext, log: Log):
 	}
 }
 
-function openTelemetry(settings: ProxyRunSettings, gauges: () => Iterable<Gauge>, log: Log): Telemetry {
+/** To workloads behind node proxies; a proxy without an identity cannot make any. */
+function openTunnels(
+	settings: ProxyRunSettings,
+	source: IdentitySource | undefined,
+	events: Telemetry,
+	context: CliContext,
+	shared: Shared | undefined,
+	opened: Opened,
+): HboneClient | undefined {
+	if (source === undefined) return undefined;
+	if (shared !== undefined) return shared.tunnelsFor(formatSpiffeId(settings.workload), source);
+	const tunnels = createHboneClient({ source, nowMs: context.nowMs, events });
+	opened.push(() => tunnels.close());
+	return tunnels;
+}
+
+export async function closeTelemetry(telemetry: Telemetry): Promise<void> {
+	await telemetry.flush(FLUSH_MS);
+	telemetry.close();
+}
+
+export function openTelemetry(
+	settings: Pick<ProxyRunSettings, "otlp" | "accessLog">,
+	log: Log,
+	local: ProxyRunSettings["workload"],
+	gauges: () => Iterable<Gauge>,
+): Telemetry {
 	return createTelemetry({
-		local: settings.workload,
+		local,
 		version: versionOf(),
 		gauges,
 		...(settings.otlp === undefined ? {} : { otlp: settings.otlp }),
@@ -207,7 +275,7 @@ interface Sources {
 	readonly control: ControlClient | undefined;
 }
 
-function openSources(settings: ProxyRunSettings, proxy: Proxy, log: Log, opened: Opened): Sources {
+function openSources(settings: ProxyRunSettings, registration: Registration | undefined, log: Log, opened: Opened): Sources {
 	const controlLog: ControlLog = (level, message, fields) => log[level](fields, message);
 	if (settings.policy.kind === "files") {
 		const files = watchMeshFiles(settings.policy.path);
@@ -222,7 +290,7 @@ function openSources(settings: ProxyRunSettings, proxy: Proxy, log: Log, opened:
 	const control = startControlClient({
 		address,
 		workload: settings.workload,
-		registration: registrationOf(settings, proxy),
+		registration,
 		proxyVersion: versionOf(),
 		token: () => (tokenFile === undefined ? token : readToken(tokenFile)),
 		state: openStateFolder(stateDirectory),

@@ -1,66 +1,13 @@
 /** `meshscope proxy` as a process: with policy from a file, and with a control plane that issues its identity. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
-import { fileURLToPath } from "node:url";
 import { Pool } from "undici";
+import { meshscope, run } from "./command.ts";
 import { startApp, until } from "./rig.ts";
-
-const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
-const START_LIMIT_MS = 40_000;
-
-interface Command {
-	readonly child: ChildProcess;
-	readonly ready: Readonly<Record<string, unknown>>;
-	stderr(): string;
-	readonly exited: Promise<number | null>;
-	/** SIGTERM, and the exit code. */
-	end(): Promise<number | null>;
-}
-
-async function meshscope(t: TestContext, args: readonly string[]): Promise<Command> {
-	const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-	let stdout = "";
-	let stderr = "";
-	child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
-	child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-	const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
-	t.after(async () => {
-		child.kill("SIGKILL");
-		await exited;
-	});
-	const line = await until(
-		() => (stdout.includes("\n") ? stdout : child.exitCode === null ? undefined : `exit ${child.exitCode}\n`),
-		`${args[0]} to be ready`,
-		START_LIMIT_MS,
-	).catch((error: unknown) => assert.fail(`${String(error)}: ${stderr}`));
-	if (line.startsWith("exit")) assert.fail(`${line}${stderr}`);
-	return {
-		child,
-		ready: JSON.parse(line.slice(0, line.indexOf("\n"))) as Record<string, unknown>,
-		stderr: () => stderr,
-		exited,
-		end() {
-			child.kill("SIGTERM");
-			return exited;
-		},
-	};
-}
-
-/** Output of a command that ends by itself. */
-function run(args: readonly string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-	const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-	let stdout = "";
-	let stderr = "";
-	child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
-	child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-	return new Promise((resolve) => child.once("close", (code) => resolve({ code, stdout, stderr })));
-}
 
 function temporary(t: TestContext): string {
 	const directory = mkdtempSync(join(tmpdir(), "proxy-command-"));

@@ -17,7 +17,7 @@ const ISTIO_RETRIES = {
 	backoffMaxMs: 250,
 };
 
-async function replicas(t: TestContext, tier: Tier) {
+async function replicas(t: TestContext, tier: Tier, methods: readonly string[]) {
 	const sink = recordingSink();
 	const apps = await Promise.all(
 		[0, 1].map(() =>
@@ -51,7 +51,7 @@ async function replicas(t: TestContext, tier: Tier) {
 	const workers = Array.from({ length: 8 }, async (_, i) => {
 		while (running) {
 			try {
-				const method = i % 2 === 0 ? "GET" : "POST";
+				const method = methods[i % methods.length]!;
 				const body = method === "POST" ? "x" : null;
 				const response = await pool.request({ method, path: "/", headers: { host: "orders" }, body });
 				const answer = await response.body.text();
@@ -83,12 +83,20 @@ async function replicas(t: TestContext, tier: Tier) {
 
 for (const tier of ["fast", "correct"] as const satisfies readonly Tier[]) {
 	test(`a callee that drains costs no request, whoever knows of it or not (${tier})`, async (t) => {
-		const mesh = await replicas(t, tier);
+		const mesh = await replicas(t, tier, ["GET", "POST"]);
 		await mesh.more(40);
 		assert.equal(await mesh.callees[0]!.drain(5_000), true);
 		await mesh.more(40);
 		mesh.caller.setConfig(config({ routes: [routed("orders", [mesh.endpoints[1]!], mesh.withRetries)] }));
 		await mesh.more(40);
+		assert.deepEqual(await mesh.finish(), []);
+	});
+
+	test(`a callee that dies costs no request that may be made twice (${tier})`, async (t) => {
+		const mesh = await replicas(t, tier, ["GET"]);
+		await mesh.more(80);
+		await mesh.callees[0]!.drain(0);
+		await mesh.more(80);
 		assert.deepEqual(await mesh.finish(), []);
 	});
 }

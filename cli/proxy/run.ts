@@ -11,6 +11,7 @@ import { createFileSource, NO_ENDPOINTS } from "../../proxy-shim/control/file-so
 import { startHealthCheck } from "../../proxy-shim/control/health.ts";
 import type { ControlLog, EndpointSource, PolicySource } from "../../proxy-shim/control/sources.ts";
 import { systemTimers } from "../../proxy-shim/control/timers.ts";
+import { createClock } from "../../proxy-shim/clock.ts";
 import { createHboneClient } from "../../proxy-shim/hbone/client.ts";
 import type { HboneClient } from "../../proxy-shim/hbone/client.ts";
 import { startProxy } from "../../proxy-shim/proxy.ts";
@@ -135,7 +136,7 @@ export async function startWorkload(
 			...(tunnels === undefined ? {} : { tunnels }),
 			identity: identity.source,
 			tracing: { ids: createIdSource(), sampler: createRootSampler(settings.sampling) },
-			clock: { nowMs: () => performance.now(), epochMs: context.nowMs },
+			clock: createClock(() => performance.now(), context.nowMs),
 			random: Math.random,
 		}).catch((error: unknown) => {
 			throw bindFailure(error, settings);

@@ -10,6 +10,16 @@ Examples:
   $ meshscope proxy --service shop/orders --inbound 0.0.0.0:15006=127.0.0.1:8080 --outbound 127.0.0.1:15001 --mesh mesh.yaml
   $ meshscope proxy --service shop/web --upstream 127.0.0.1:9001=orders:8080 --control https://mesh:4320 --token msj1.… --state /var/lib/meshscope-proxy
   $ meshscope proxy --service shop/db --inbound :15432=127.0.0.1:5432@5432/tcp --mesh mesh.yaml --mtls-cert c.pem --mtls-key k.pem --mtls-ca ca.pem
+  $ meshscope proxy --workloads workloads.yaml --control https://mesh:4320 --state /var/lib/meshscope-proxy
+
+A file of workloads:
+  workloads:
+    - service: shop/orders
+      inbound: 0.0.0.0:15101=127.0.0.1:8080
+      outbound: 127.0.0.1:15001
+      token-file: /run/orders.token
+    - service: shop/payments
+      inbound: [0.0.0.0:15102=127.0.0.1:9090@9090/grpc]
 `;
 
 export const define: DefineCommand = (command, context, finish) => {
@@ -27,8 +37,14 @@ export const define: DefineCommand = (command, context, finish) => {
 	command.action(async (leftover: readonly string[], values: Readonly<Record<string, unknown>>) => {
 		const { loadProxySettings } = await import("./proxy/settings.ts");
 		const { kebabNames } = await import("./settings/flag-names.ts");
-		const settings = loadProxySettings({ flags: kebabNames(values), leftover, env: context.env });
-		const { runProxy } = await import("./proxy/run.ts");
-		finish(await runProxy(settings, context));
+		const input = { flags: kebabNames(values), leftover, env: context.env };
+		const { becomeLean, runSettings } = await import("./proxy/lean-process.ts");
+		const { loadNodeSettings } = await import("./proxy/node-settings.ts");
+		const settings =
+			values["workloads"] === undefined
+				? { kind: "workload" as const, settings: loadProxySettings(input) }
+				: { kind: "node" as const, settings: loadNodeSettings(input) };
+		becomeLean(settings, context.env);
+		finish(await runSettings(settings, context));
 	});
 };

@@ -62,4 +62,22 @@ export const PROXY_OPTIONS: readonly ProxyOption[] = [
 	},
 	{ name: "drain-seconds", placeholder: "N", help: "how long exchanges may go on after SIGTERM (default 9)" },
 	{ name: "log-level", placeholder: "LEVEL", help: "trace, debug, info, warn, error, fatal or silent (default info)" },
+	{
+		name: "workloads",
+		placeholder: "FILE",
+		help: "a node proxy: one process for the workloads of a YAML file, each with the settings above by their names",
+	},
+	{ name: "hbone", placeholder: "ADDR", help: "where a node proxy takes tunnels to its workloads (default 0.0.0.0:15008)" },
+];
+
+/** What all workloads of a node proxy have in common; everything else stands with each workload. */
+export const NODE_ONLY_OPTIONS: readonly string[] = [
+	"workloads",
+	"hbone",
+	"otlp",
+	"otlp-token",
+	"access-log",
+	"admin",
+	"drain-seconds",
+	"log-level",
 ];

@@ -3,17 +3,20 @@
  * under way given its time.
  */
 import { createWriteStream, readFileSync } from "node:fs";
-import { networkInterfaces } from "node:os";
 import type { Registration } from "../../model/mesh/control-protocol.ts";
+import { formatSpiffeId } from "../../model/mesh/spiffe-id.ts";
 import { startControlClient } from "../../proxy-shim/control/control-client.ts";
 import type { ControlClient } from "../../proxy-shim/control/control-client.ts";
 import { createFileSource, NO_ENDPOINTS } from "../../proxy-shim/control/file-source.ts";
 import { startHealthCheck } from "../../proxy-shim/control/health.ts";
 import type { ControlLog, EndpointSource, PolicySource } from "../../proxy-shim/control/sources.ts";
 import { systemTimers } from "../../proxy-shim/control/timers.ts";
+import { createHboneClient } from "../../proxy-shim/hbone/client.ts";
+import type { HboneClient } from "../../proxy-shim/hbone/client.ts";
 import { startProxy } from "../../proxy-shim/proxy.ts";
 import type { Proxy } from "../../proxy-shim/proxy.ts";
 import type { LogOutput } from "../../proxy-shim/telemetry/access-log.ts";
+import type { Gauge } from "../../proxy-shim/telemetry/proxy-metrics.ts";
 import { createTelemetry } from "../../proxy-shim/telemetry/telemetry.ts";
 import type { Telemetry } from "../../proxy-shim/telemetry/telemetry.ts";
 import { createRootSampler } from "../../proxy-shim/telemetry/trace-context.ts";
@@ -30,9 +33,14 @@ import { endSignal } from "../serve/end-signal.ts";
 import { createLog } from "../serve/log.ts";
 import type { Log } from "../serve/log.ts";
 import { formatAddress } from "../settings/values.ts";
+import { openAdmin, proxyGauges } from "./admin.ts";
+import { releaseStartupMemory } from "./lean-process.ts";
 import { CLOSED, runPolicy } from "./policy-runner.ts";
+import { portsOf } from "./registration.ts";
 import type { ProxyRunSettings } from "./settings.ts";
 
+/** After the first policy and certificate are there. */
+const SETTLED_MS = 1_000;
 const HEALTH_EVERY_MS = 5_000;
 const HEALTH_TIMEOUT_MS = 2_000;
 const HEALTH_FAILURES = 3;
@@ -43,16 +51,32 @@ const FLUSH_MS = 1_000;
 export async function runProxy(settings: ProxyRunSettings, context: CliContext): Promise<number> {
 	const log = createLog(settings.logLevel, context.stderr);
 	const ending = endSignal(log);
-	const running = await start(settings, context, log);
+	const running = await startWorkload(settings, context, log);
+	return untilEnded(running, { active: () => running.proxy.active(), drainMs: settings.drainMs, ending, log, context });
+}
+
+export interface Lifetime {
+	readonly active: () => number;
+	readonly drainMs: number;
+	readonly ending: Promise<unknown>;
+	readonly log: Log;
+	readonly context: CliContext;
+}
+
+/** One ready line, then until SIGTERM; what is under way is given its time, and no more. */
+export async function untilEnded(running: Pick<Running, "addresses" | "close" | "drainAsked">, life: Lifetime): Promise<number> {
+	const { active, drainMs, ending, log, context } = life;
 	context.stdout.write(`${JSON.stringify({ event: "ready", ...running.addresses })}\n`);
-	log.info({ ...running.addresses, instance: settings.workload.instanceId }, "ready");
-	log.info({ signal: await ending, active: running.proxy.active() }, "draining");
+	log.info({ ...running.addresses }, "ready");
+	setTimeout(releaseStartupMemory, SETTLED_MS).unref();
+	const signal = await Promise.race([ending, ...(running.drainAsked === undefined ? [] : [running.drainAsked])]);
+	log.info({ signal, active: active() }, "draining");
 	const limit = setTimeout(
 		() => {
 			log.error({}, "draining took too long; ending");
 			process.exit(EXIT_FAILURE);
 		},
-		settings.drainMs + 2 * FLUSH_MS,
+		drainMs + 2 * FLUSH_MS,
 	);
 	const isWhole = await running.close();
 	clearTimeout(limit);
@@ -63,14 +87,32 @@ export async function runProxy(settings: ProxyRunSettings, context: CliContext):
 /** What is open, to be closed in reverse order. */
 type Opened = (() => unknown)[];
 
-interface Running {
+export interface Running {
 	readonly proxy: Proxy;
 	readonly addresses: Readonly<Record<string, unknown>>;
+	/** Resolves when the admin port is told to drain. */
+	readonly drainAsked?: Promise<string>;
+	readonly identity: IdentitySource | undefined;
+	/** Where peers call it, as it was told to the registry; one an inbound listener. */
+	readonly ports: Registration["ports"];
 	/** False: something was cut off. */
 	close(): Promise<boolean>;
 }
 
-async function start(settings: ProxyRunSettings, context: CliContext, log: Log): Promise<Running> {
+/** What workloads of one node proxy have in common; a proxy of one workload has its own. */
+export interface Shared {
+	readonly telemetry: Telemetry;
+	/** Where tunnels to the workload arrive, as peers reach it. */
+	readonly hboneAddress: string;
+	tunnelsFor(principal: string, source: IdentitySource): HboneClient;
+}
+
+export async function startWorkload(
+	settings: ProxyRunSettings,
+	context: CliContext,
+	log: Log,
+	shared?: Shared,
+): Promise<Running> {
 	const { workload } = settings;
 	/** Undone in reverse order when a later step fails, and at the end. */
 	const opened: Opened = [];
@@ -82,15 +124,15 @@ async function start(settings: ProxyRunSettings, context: CliContext, log: Log):
 		}
 	};
 	try {
-		const telemetry = openTelemetry(settings, log);
-		opened.push(async () => {
-			await telemetry.flush(FLUSH_MS);
-			telemetry.close();
-		});
+		const state: { proxy: Proxy | undefined; isDraining: boolean } = { proxy: undefined, isDraining: false };
+		const telemetry = shared?.telemetry ?? openTelemetry(settings, log, workload, () => proxyGauges(state.proxy));
+		if (shared === undefined) opened.push(() => closeTelemetry(telemetry));
 		// Listeners need an identity to follow before there is one: the control plane is told their ports first.
 		const identity = openIdentity(settings, context, log, opened);
+		const tunnels = openTunnels(settings, identity.source, telemetry, context, shared, opened);
 		const proxy = await startProxy(settings, CLOSED, {
 			sink: telemetry,
+			...(tunnels === undefined ? {} : { tunnels }),
 			identity: identity.source,
 			tracing: { ids: createIdSource(), sampler: createRootSampler(settings.sampling) },
 			clock: { nowMs: () => performance.now(), epochMs: context.nowMs },
@@ -98,8 +140,12 @@ async function start(settings: ProxyRunSettings, context: CliContext, log: Log):
 		}).catch((error: unknown) => {
 			throw bindFailure(error, settings);
 		});
+		state.proxy = proxy;
 		opened.push(() => proxy.drain(0));
-		const sources = openSources(settings, proxy, log, opened);
+		const ports = portsOf(settings, proxy);
+		const registration =
+			ports.length === 0 ? undefined : { ports, ...(shared === undefined ? {} : { hboneAddress: shared.hboneAddress }) };
+		const sources = openSources(settings, registration, log, opened);
 		if (sources.control !== undefined) identity.follow(sources.control.identity);
 		const policy = runPolicy(proxy, workload, sources.policy, sources.endpoints, telemetry, log);
 		opened.push(() => policy.close());
@@ -109,10 +155,32 @@ async function start(settings: ProxyRunSettings, context: CliContext, log: Log):
 			);
 		}
 		watchHealth(settings, sources.control, log, opened);
+		const drain = Promise.withResolvers<string>();
+		const ready = (): { ready: boolean; reason: string } => {
+			if (state.isDraining) return { ready: false, reason: "draining" };
+			if (!policy.isReady) return { ready: false, reason: "no policy yet" };
+			const needsIdentity = identity.source !== undefined && identity.source.current() === undefined;
+			return needsIdentity ? { ready: false, reason: "no certificate yet" } : { ready: true, reason: "" };
+		};
+		const admin =
+			settings.admin === undefined
+				? undefined
+				: await openAdmin(settings.admin, {
+						...{ proxy, ready, nowMs: context.nowMs, identity: identity.source },
+						stats: () => telemetry.prometheus(),
+						drain: () => drain.resolve("asked at the admin port"),
+					}).catch((error: unknown) => {
+						throw bindFailure(error, settings);
+					});
+		if (admin !== undefined) opened.push(() => admin.close());
 		return {
 			proxy,
-			addresses: addressesOf(proxy),
+			addresses: { ...addressesOf(proxy), ...(admin === undefined ? {} : { admin: formatAddress(admin) }) },
+			drainAsked: drain.promise,
+			identity: identity.source,
+			ports,
 			async close() {
+				state.isDraining = true;
 				// Peers hear of it before the ports are closed, so that they stop calling.
 				await sources.control?.close();
 				const isWhole = await proxy.drain(settings.drainMs);
@@ -126,10 +194,37 @@ async function start(settings: ProxyRunSettings, context: CliContext, log: Log):
 	}
 }
 
-function openTelemetry(settings: ProxyRunSettings, log: Log): Telemetry {
+/** To workloads behind node proxies; a proxy without an identity cannot make any. */
+function openTunnels(
+	settings: ProxyRunSettings,
+	source: IdentitySource | undefined,
+	events: Telemetry,
+	context: CliContext,
+	shared: Shared | undefined,
+	opened: Opened,
+): HboneClient | undefined {
+	if (source === undefined) return undefined;
+	if (shared !== undefined) return shared.tunnelsFor(formatSpiffeId(settings.workload), source);
+	const tunnels = createHboneClient({ source, nowMs: context.nowMs, events });
+	opened.push(() => tunnels.close());
+	return tunnels;
+}
+
+export async function closeTelemetry(telemetry: Telemetry): Promise<void> {
+	await telemetry.flush(FLUSH_MS);
+	telemetry.close();
+}
+
+export function openTelemetry(
+	settings: Pick<ProxyRunSettings, "otlp" | "accessLog">,
+	log: Log,
+	local: ProxyRunSettings["workload"],
+	gauges: () => Iterable<Gauge>,
+): Telemetry {
 	return createTelemetry({
-		local: settings.workload,
+		local,
 		version: versionOf(),
+		gauges,
 		...(settings.otlp === undefined ? {} : { otlp: settings.otlp }),
 		...(settings.accessLog === undefined ? {} : { accessLog: openAccessLog(settings.accessLog, log) }),
 		log: ({ level, message, fields }) => log[level](fields, message),
@@ -179,7 +274,7 @@ interface Sources {
 	readonly control: ControlClient | undefined;
 }
 
-function openSources(settings: ProxyRunSettings, proxy: Proxy, log: Log, opened: Opened): Sources {
+function openSources(settings: ProxyRunSettings, registration: Registration | undefined, log: Log, opened: Opened): Sources {
 	const controlLog: ControlLog = (level, message, fields) => log[level](fields, message);
 	if (settings.policy.kind === "files") {
 		const files = watchMeshFiles(settings.policy.path);
@@ -194,7 +289,7 @@ function openSources(settings: ProxyRunSettings, proxy: Proxy, log: Log, opened:
 	const control = startControlClient({
 		address,
 		workload: settings.workload,
-		registration: registrationOf(settings, proxy),
+		registration,
 		proxyVersion: versionOf(),
 		token: () => (tokenFile === undefined ? token : readToken(tokenFile)),
 		state: openStateFolder(stateDirectory),
@@ -211,28 +306,6 @@ function readToken(path: string): string | undefined {
 	} catch {
 		return undefined;
 	}
-}
-
-function registrationOf(settings: ProxyRunSettings, proxy: Proxy): Registration | undefined {
-	if (settings.inbound.length === 0) return undefined;
-	const ports = settings.inbound.map(({ servicePort, protocol }, i) => {
-		const bound = proxy.addresses.inbound[i]!;
-		const address = settings.advertise ?? (isEverywhere(bound.host) ? firstAddress() : bound.host);
-		return { servicePort, address, port: bound.port, protocol };
-	});
-	return { ports };
-}
-
-function isEverywhere(host: string): boolean {
-	return host === "::" || host === "0.0.0.0";
-}
-
-/** The first address that other machines may reach. */
-function firstAddress(): string {
-	for (const addresses of Object.values(networkInterfaces())) {
-		for (const { address, family, internal } of addresses ?? []) if (!internal && family === "IPv4") return address;
-	}
-	return "127.0.0.1";
 }
 
 function watchHealth(settings: ProxyRunSettings, control: ControlClient | undefined, log: Log, opened: Opened): void {
@@ -270,6 +343,7 @@ function bindFailure(error: unknown, settings: ProxyRunSettings): unknown {
 		...settings.inbound.map(({ listen }) => ["--inbound", listen] as const),
 		...(settings.outbound === undefined ? [] : [["--outbound", settings.outbound] as const]),
 		...settings.upstreams.map(({ listen }) => ["--upstream", listen] as const),
+		...(settings.admin === undefined ? [] : [["--admin", settings.admin] as const]),
 	];
 	const found = listeners.find(([, address]) => address.port === port);
 	const where = found === undefined ? "a listener" : `${found[0]} ${formatAddress(found[1])}`;

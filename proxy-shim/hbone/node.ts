@@ -7,6 +7,7 @@ import { listen } from "../tcp/listener.ts";
 import type { ListenAddress } from "../tcp/listener.ts";
 import type { HopSink, HopTls } from "../telemetry/hop.ts";
 import type { IdentitySource } from "../tls/identity-source.ts";
+import { createMemoryIdentity } from "../tls/memory-identity.ts";
 import { formatTarget, hboneServerName } from "./address.ts";
 import { createHboneServer } from "./server.ts";
 import type { IncomingTunnel, TunnelDecision } from "./server.ts";
@@ -33,9 +34,8 @@ export interface NodeListener {
 	readonly address: ListenAddress;
 	/** Tunnels that are open. */
 	readonly active: number;
-	/** In place of the one of the same principal and ports, if any. */
+	/** Its ports take the place of the same ones, if there are any. */
 	add(workload: LocalWorkload): void;
-	remove(principal: string): void;
 	/** Nothing new is taken; callers are told to go elsewhere. */
 	drain(): void;
 	/** What is still there is cut off. */
@@ -44,21 +44,17 @@ export interface NodeListener {
 
 /** @throws the system's error where the address cannot be bound */
 export async function startNodeListener(address: ListenAddress, parts: NodeParts): Promise<NodeListener> {
-	const workloads = new Map<string, LocalWorkload>();
 	const byServerName = new Map<string, LocalWorkload>();
 	const byTarget = new Map<
 		string,
 		{ readonly workload: LocalWorkload; readonly accept: LocalWorkload["ports"][number]["accept"] }
 	>();
+	/** Answers who asks for nobody by name, as ztunnel and Envoy do: the first workload, which is right where there is but one. */
+	const first = createMemoryIdentity();
 
-	/** Who asks for nobody by name, as ztunnel and Envoy do, can mean one workload only where there is but one. */
-	const only: IdentitySource = {
-		current: () => (workloads.size === 1 ? [...workloads.values()][0]?.identity.current() : undefined),
-		onChange: () => () => {},
-	};
 	const server = createHboneServer({
-		source: only,
-		byServerName: (name) => byServerName.get(name)?.identity ?? (workloads.size === 1 ? only : undefined),
+		source: first,
+		byServerName: (name) => byServerName.get(name)?.identity,
 		route,
 		nowMs: parts.nowMs,
 		events: parts.events,
@@ -72,12 +68,6 @@ export async function startNodeListener(address: ListenAddress, parts: NodeParts
 		return { kind: "accept", onStream: (stream, tunnel) => found.accept(stream, tunnel.tls) };
 	}
 
-	function remove(principal: string): void {
-		workloads.delete(principal);
-		for (const [key, { workload }] of byTarget) if (workload.principal === principal) byTarget.delete(key);
-		for (const [key, workload] of byServerName) if (workload.principal === principal) byServerName.delete(key);
-	}
-
 	const listener = await listen(address, (socket) => server.accept(socket));
 	return {
 		address: listener.address,
@@ -87,11 +77,14 @@ export async function startNodeListener(address: ListenAddress, parts: NodeParts
 		add(workload) {
 			const serverName = hboneServerName(workload.principal);
 			if (serverName === undefined) throw new RangeError(`${workload.principal} is no SPIFFE ID of a workload`);
-			workloads.set(workload.principal, workload);
+			if (byServerName.size === 0) {
+				const current = workload.identity.current();
+				if (current !== undefined) first.set(current);
+				workload.identity.onChange((next) => first.set(next));
+			}
 			byServerName.set(serverName, workload);
 			for (const { host, port, accept } of workload.ports) byTarget.set(formatTarget({ host, port }), { workload, accept });
 		},
-		remove,
 		drain() {
 			void listener.stop();
 			server.drain();

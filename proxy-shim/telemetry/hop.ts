@@ -119,7 +119,15 @@ export interface TcpHop extends HopCommon {
 export type ProxyEvent =
 	| { readonly kind: "ejected" | "returned"; readonly cluster: string; readonly endpoint: string; readonly reason: string }
 	| { readonly kind: "breaker"; readonly cluster: string; readonly from: string; readonly to: string }
-	| { readonly kind: "handshake_failed"; readonly direction: Direction; readonly peerAddress: string; readonly reason: string }
+	| {
+			readonly kind: "handshake_failed";
+			readonly direction: Direction;
+			readonly peerAddress: string;
+			/** Of tls/failure.ts. */
+			readonly reason: string;
+			/** What exactly was wrong, for the log: words of the peer's certificate may be in it. */
+			readonly detail?: string;
+	  }
 	| { readonly kind: "config"; readonly version: string; readonly accepted: boolean; readonly message: string }
 	| { readonly kind: "certificate"; readonly principal: string; readonly notAfterMs: number };
 

@@ -10,7 +10,7 @@ import { connect as connectTls } from "node:tls";
 import type { ConnectionOptions, PeerCertificate, TLSSocket } from "node:tls";
 import type { ClusterConfig, Endpoint } from "../../model/mesh/proxy-config.ts";
 import type { HopSink } from "../telemetry/hop.ts";
-import { isTlsFailure, reasonOfError, TlsFailure } from "./failure.ts";
+import { detailOfError, isTlsFailure, reasonOfError, TlsFailure } from "./failure.ts";
 import type { TlsFailureReason } from "./failure.ts";
 import type { CertificateFacts } from "./certificate.ts";
 import { plaintextTls, rememberHopTls, rememberTls } from "./hop-tls.ts";
@@ -107,7 +107,7 @@ export function createClientTls(source: IdentitySource | undefined, options: Cli
 			socket?.destroy();
 			const reason = reasonOfError(error);
 			if (why !== undefined || !isTlsFailure(reason)) return callback(error, undefined);
-			tell(reason);
+			tell(reason, error);
 			callback(error instanceof TlsFailure ? error : new TlsFailure(reason, error.message, error), undefined);
 		}
 
@@ -152,11 +152,17 @@ export function createClientTls(source: IdentitySource | undefined, options: Cli
 		function onLateError(error: Error): void {
 			socket?.destroy();
 			const reason = reasonOfError(error);
-			if (why === undefined && (reason === "own_certificate_refused" || reason === "refused_by_peer")) tell(reason);
+			if (why === undefined && (reason === "own_certificate_refused" || reason === "refused_by_peer")) tell(reason, error);
 		}
-		function tell(reason: TlsFailureReason): void {
+		function tell(reason: TlsFailureReason, error: Error): void {
 			const peerAddress = `${endpoint.address}:${endpoint.port}`;
-			options.events.event({ kind: "handshake_failed", direction: "outbound", peerAddress, reason });
+			options.events.event({
+				kind: "handshake_failed",
+				direction: "outbound",
+				peerAddress,
+				reason,
+				detail: detailOfError(error),
+			});
 		}
 		/** No failure of TLS: nothing is reported, and the caller knows. */
 		function giveUp(): void {

@@ -28,13 +28,16 @@ export type TlsFailureReason = (typeof TLS_FAILURES)[number];
 
 export class TlsFailure extends Error {
 	readonly reason: TlsFailureReason;
+	/** The message without the reason. */
+	readonly detail: string;
 	/** As Node's errors have it, for code that looks there. */
 	readonly code = "ERR_MESH_TLS";
 
-	constructor(reason: TlsFailureReason, message: string, cause?: unknown) {
-		super(`${reason}: ${message}`, cause === undefined ? undefined : { cause });
+	constructor(reason: TlsFailureReason, detail: string, cause?: unknown) {
+		super(`${reason}: ${detail}`, cause === undefined ? undefined : { cause });
 		this.name = "TlsFailure";
 		this.reason = reason;
+		this.detail = detail;
 	}
 }
 
@@ -84,6 +87,17 @@ export function reasonOfError(error: unknown): TlsFailureReason {
 	if (typeof error !== "object" || error === null || !("code" in error)) return "handshake_failed";
 	const code = String(error.code);
 	return VERIFY_RESULTS.get(code) ?? ERROR_CODES.find(([pattern]) => pattern.test(code))?.[1] ?? "handshake_failed";
+}
+
+const MAX_DETAIL_CHARS = 500;
+
+/** What a reason leaves out, in one line for a log. */
+export function detailOfError(error: unknown): string {
+	if (error instanceof TlsFailure) return error.detail.slice(0, MAX_DETAIL_CHARS);
+	if (!(error instanceof Error)) return "";
+	// OpenSSL's errors have the words alone there; their messages begin with addresses and end with source files.
+	const words = "reason" in error ? String(error.reason) : error.message;
+	return words.slice(0, MAX_DETAIL_CHARS);
 }
 
 /** Some ends of a connection are no attack and no mistake of policy: the peer went away, or was never there. */

@@ -143,6 +143,16 @@ function rawClient(port: number, options: ConnectionOptions): Socket {
 	return socket;
 }
 
+/** It is for people; that there is one is checked. */
+function withoutDetail(event: ProxyEvent): ProxyEvent {
+	assert.ok(
+		event.kind === "handshake_failed" && event.detail !== undefined && /^[^\n]+$/.test(event.detail),
+		JSON.stringify(event),
+	);
+	const { kind, direction, peerAddress, reason } = event;
+	return { kind, direction, peerAddress, reason };
+}
+
 function shown(identity: Identity): ConnectionOptions {
 	return { cert: identity.chainPem, key: identity.keyPem };
 }
@@ -241,7 +251,9 @@ for (const [what, options, reason] of CLIENT_FAULTS) {
 		const client = rawClient(server.port, options());
 		client.write("GET / HTTP/1.1\r\n\r\n");
 		await until(() => server.events.length > 0, "the server said why");
-		assert.deepEqual(server.events, [{ kind: "handshake_failed", direction: "inbound", peerAddress: "127.0.0.1", reason }]);
+		assert.deepEqual(server.events.map(withoutDetail), [
+			{ kind: "handshake_failed", direction: "inbound", peerAddress: "127.0.0.1", reason },
+		]);
 		await until(() => client.destroyed, "the connection is closed");
 		assert.deepEqual(server.received, []);
 		assert.deepEqual(server.secured, []);
@@ -334,7 +346,7 @@ for (const [what, identity, reason] of SERVER_FAULTS) {
 		const outcome = await call(createMemoryIdentity(frontend), endpoint(port, ORDERS));
 		assert.equal(outcome.reason, reason);
 		assert.equal(outcome.socket, undefined);
-		assert.deepEqual(outcome.events, [
+		assert.deepEqual(outcome.events.map(withoutDetail), [
 			{ kind: "handshake_failed", direction: "outbound", peerAddress: `127.0.0.1:${port}`, reason },
 		]);
 		assert.deepEqual(received, []);

@@ -195,9 +195,10 @@ test("a certificate that cannot be used leaves the one before it in force", asyn
 	const source = createMemoryIdentity(makeIdentity(oldRoot, "orders"));
 	const server = await serve(source);
 	const good = source.current()!;
-	const warned = once(process, "warning");
 	source.set({ ...good, keyPem: makeIdentity(oldRoot, "orders").keyPem });
-	await warned;
+	const [event] = server.events;
+	assert.ok(event?.kind === "handshake_failed" && event.reason === "no_own_certificate");
+	assert.match(event.detail ?? "", /sa\/orders cannot be used: key values mismatch/);
 	const tls = clientOf(createMemoryIdentity(makeIdentity(oldRoot, "frontend")));
 	assert.equal(await get(poolOf(tls, server.port, 1)), String(good.notAfterMs));
 });

@@ -12,7 +12,7 @@ import type { HopSink, HopTls } from "../telemetry/hop.ts";
 import { parseSpiffeId } from "../../model/mesh/spiffe-id.ts";
 import { readCertificate } from "./certificate.ts";
 import type { CertificateFacts } from "./certificate.ts";
-import { reasonOfError, reasonOfVerifyResult, TlsFailure } from "./failure.ts";
+import { detailOfError, reasonOfError, reasonOfVerifyResult, TlsFailure } from "./failure.ts";
 import type { TlsFailureReason } from "./failure.ts";
 import { rememberTls } from "./hop-tls.ts";
 import type { Identity, IdentitySource } from "./identity-source.ts";
@@ -99,13 +99,12 @@ export function createServerTls(source: IdentitySource, options: ServerTlsOption
 			identity = next;
 		} catch (error) {
 			// The one before it stays in force for as long as it is valid.
-			report("no_own_certificate", "");
-			process.emitWarning(`the certificate of ${next.principal} cannot be used: ${String(error)}`);
+			report("no_own_certificate", "", `the certificate of ${next.principal} cannot be used: ${detailOfError(error)}`);
 		}
 	}
 
-	function report(reason: TlsFailureReason, peerAddress: string): void {
-		options.events.event({ kind: "handshake_failed", direction: "inbound", peerAddress, reason });
+	function report(reason: TlsFailureReason, peerAddress: string, detail: string): void {
+		options.events.event({ kind: "handshake_failed", direction: "inbound", peerAddress, reason, detail });
 		options.onRefused?.(reason, peerAddress);
 	}
 
@@ -121,7 +120,7 @@ export function createServerTls(source: IdentitySource, options: ServerTlsOption
 		} catch (error) {
 			const peerAddress = addressOf(socket);
 			socket.destroy();
-			report(reasonOfError(error), peerAddress);
+			report(reasonOfError(error), peerAddress, detailOfError(error));
 			return;
 		}
 		options.onSecure(socket, rememberTls(socket, "server", peer));
@@ -132,7 +131,8 @@ export function createServerTls(source: IdentitySource, options: ServerTlsOption
 		socket.destroy();
 		// Node closes without a word where the chain does not hold, and leaves the verdict here.
 		const verdict: unknown = socket.authorizationError;
-		report(typeof verdict === "string" ? reasonOfVerifyResult(verdict) : reasonOfError(error), peerAddress);
+		if (typeof verdict === "string") report(reasonOfVerifyResult(verdict), peerAddress, verdict);
+		else report(reasonOfError(error), peerAddress, detailOfError(error));
 	});
 
 	const first = source.current();
@@ -147,10 +147,10 @@ export function createServerTls(source: IdentitySource, options: ServerTlsOption
 			if (socket.destroyed) return;
 			if (byServerName === undefined && !isValid(identity)) {
 				socket.destroy();
-				report("no_own_certificate", peerAddress);
+				report("no_own_certificate", peerAddress, "there is none, or it has expired");
 			} else if (handshakes >= maxHandshakes) {
 				socket.destroy();
-				report("too_many_handshakes", peerAddress);
+				report("too_many_handshakes", peerAddress, `${handshakes} are under way`);
 			} else {
 				handshakes++;
 				server.emit("connection", socket);

@@ -1,64 +1,13 @@
 /** `meshscope proxy` as a process: with policy from a file, and with a control plane that issues its identity. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
-import { fileURLToPath } from "node:url";
 import { Pool } from "undici";
+import { meshscope, run } from "./command.ts";
 import { startApp, until } from "./rig.ts";
-
-const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
-const START_LIMIT_MS = 40_000;
-
-interface Command {
-	readonly child: ChildProcess;
-	readonly ready: Readonly<Record<string, unknown>>;
-	stderr(): string;
-	/** SIGTERM, and the exit code. */
-	end(): Promise<number | null>;
-}
-
-async function meshscope(t: TestContext, args: readonly string[]): Promise<Command> {
-	const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-	let stdout = "";
-	let stderr = "";
-	child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
-	child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-	const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
-	t.after(async () => {
-		child.kill("SIGKILL");
-		await exited;
-	});
-	const line = await until(
-		() => (stdout.includes("\n") ? stdout : child.exitCode === null ? undefined : `exit ${child.exitCode}\n`),
-		`${args[0]} to be ready`,
-		START_LIMIT_MS,
-	).catch((error: unknown) => assert.fail(`${String(error)}: ${stderr}`));
-	if (line.startsWith("exit")) assert.fail(`${line}${stderr}`);
-	return {
-		child,
-		ready: JSON.parse(line.slice(0, line.indexOf("\n"))) as Record<string, unknown>,
-		stderr: () => stderr,
-		end() {
-			child.kill("SIGTERM");
-			return exited;
-		},
-	};
-}
-
-/** Output of a command that ends by itself. */
-function run(args: readonly string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-	const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-	let stdout = "";
-	let stderr = "";
-	child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
-	child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-	return new Promise((resolve) => child.once("close", (code) => resolve({ code, stdout, stderr })));
-}
 
 function temporary(t: TestContext): string {
 	const directory = mkdtempSync(join(tmpdir(), "proxy-command-"));
@@ -117,9 +66,16 @@ test("a mesh of files: two proxies, a policy that changes, one that is wrong and
 			"127.0.0.1:0=orders:8080",
 			"--mesh",
 			file,
+			"--admin",
+			"127.0.0.1:0",
 		],
 	]);
 	const { outbound } = caller.ready;
+	const admin = async (path: string, method = "GET"): Promise<string> => {
+		const response = await fetch(`http://${String(caller.ready["admin"])}${path}`, { method });
+		return `${response.status} ${await response.text()}`;
+	};
+	assert.equal(await admin("/ready"), "200 ready\n");
 	assert.deepEqual(await askHost(t, outbound, "orders:8080"), { status: 200, body: "app for orders:8080" });
 	const [upstream] = caller.ready["upstreams"] as string[];
 	assert.deepEqual(await askHost(t, upstream, upstream!), { status: 200, body: "app for orders:8080" });
@@ -131,7 +87,12 @@ test("a mesh of files: two proxies, a policy that changes, one that is wrong and
 	writeFileSync(file, `${entry(port, TEAPOT)}\n---\nkind: [`);
 	await until(() => (caller.stderr().includes("the policy has a fault") ? true : undefined), "the fault", 10_000);
 	assert.deepEqual(await askHost(t, outbound, "orders:8080"), { status: 418, body: "teapot" });
-	assert.equal(await caller.end(), 0);
+	assert.match(await admin("/clusters"), /"name": ?"orders\.shop\.svc\.cluster\.local\|8080\|"/);
+	assert.match(await admin("/config_dump"), /teapot/);
+	assert.match(await admin("/stats"), /istio_requests_total\{[^}]*response_code="418"/);
+	assert.match(await admin("/stats"), /meshscope_cluster_hosts\{cluster="orders\.shop/);
+	assert.equal((await fetch(`http://${String(caller.ready["admin"])}/drain`, { method: "POST" })).status < 300, true);
+	assert.equal(await caller.exited, 0);
 	assert.equal(await callee.end(), 0);
 });
 

@@ -5,6 +5,7 @@ import { createServer as createHttp2Server, connect as connectHttp2 } from "node
 import { connect, createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { connect as connectTls } from "node:tls";
 import { Pool } from "undici";
 import type { ClusterConfig, InboundConfig } from "../../model/mesh/proxy-config.ts";
 import { createHboneClient } from "../../proxy-shim/hbone/client.ts";
@@ -241,4 +242,21 @@ test("a node that is gone is a host that cannot be reached: 503, with what hinde
 	assert.equal(answer.statusCode, 503);
 	const [hop] = await sink.hops("outbound", 1);
 	assert.match(hop!.responseFlags, /UF/);
+});
+
+test("who asks a node for nobody by name is answered by its first workload, and gets no other", async (t) => {
+	const app = await startApp(t, (_message, response) => response.end("x"));
+	const { node } = await mesh(t, app);
+	const own = makeIdentity(authority, "web");
+	const socket = connectTls({
+		host: "127.0.0.1",
+		port: node.address.port,
+		cert: own.chainPem,
+		key: own.keyPem,
+		rejectUnauthorized: false,
+		ALPNProtocols: ["h2"],
+	});
+	t.after(() => socket.destroy());
+	await once(socket, "secureConnect");
+	assert.equal(socket.getPeerX509Certificate()?.subjectAltName, `URI:${principalOf("orders")}`);
 });

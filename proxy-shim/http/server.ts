@@ -210,6 +210,8 @@ export function createHttpServer(handlers: HttpServerHandlers, tier: Tier): Http
 				else acceptParsed(socket);
 				return;
 			}
+			// An HTTP/2 caller that ends its side has nothing more to say, GOAWAY or not: as node's own server takes it.
+			socket.allowHalfOpen = false;
 			// The session is made while the event is handled, which is how the two are brought together.
 			accepting = connection;
 			http2.emit("connection", socket);

@@ -70,9 +70,8 @@ export async function freePort(): Promise<number> {
 }
 
 export async function killed(command: Command): Promise<void> {
-	const exited = once(command.child, "exit");
 	command.child.kill("SIGKILL");
-	await exited;
+	await command.exited;
 }
 
 /** Certificates, policy and endpoints take a moment to arrive: asks until there is a 200. */

@@ -108,7 +108,7 @@ export function serveCaller(socket: Socket, parts: CallerParts): CallerHandle {
 			connection: parts.connection,
 			body,
 			closes() {
-				// A caller that was not told so may be sending its next request already.
+				// A caller that was not told of the end may be sending its next request already: that one is answered, and told.
 				if (parts.draining()) keepAlive = false;
 				return !keepAlive;
 			},

@@ -6,10 +6,10 @@
 import { readFileSync } from "node:fs";
 import { enableCompileCache } from "node:module";
 import { Command, CommanderError } from "commander";
-import { CommandError, EXIT_FAILURE, EXIT_OK, EXIT_USAGE, messageOf, processContext, UsageError } from "./cli/context.ts";
+import { EXIT_OK, EXIT_USAGE, processContext } from "./cli/context.ts";
 import type { DefineCommand } from "./cli/command.ts";
 import type { CliContext } from "./cli/context.ts";
-import { MeshscopeError } from "./model/errors.ts";
+import { reportError } from "./cli/report-error.ts";
 
 // Compiled modules are kept in the system's cache: a start is a third quicker, and no thread needs the compiler in its memory
 // (25 MB each). The variable is how threads hear of it.
@@ -71,24 +71,6 @@ function versionOf(): string {
 	return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : "unknown";
 }
 
-/** The exit code of an error, after it was told to the person. */
-function report(error: unknown, context: CliContext): number {
-	// Commander has printed its own message; help and version end here too, with 0.
-	if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
-	if (error instanceof UsageError) {
-		context.stderr.write(`error: ${error.message}\n`);
-		return EXIT_USAGE;
-	}
-	if (error instanceof CommandError || error instanceof MeshscopeError) {
-		context.stderr.write(`error: ${error.message}\n`);
-		return EXIT_FAILURE;
-	}
-	const settingsFaults = error instanceof Error && error.name === "SettingsError";
-	const text = error instanceof Error && !settingsFaults ? (error.stack ?? error.message) : messageOf(error);
-	context.stderr.write(`${text}\n`);
-	return settingsFaults ? EXIT_USAGE : EXIT_FAILURE;
-}
-
 // A reader that goes away early (`| head`) is not a failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 	if (error.code === "EPIPE") process.exit(EXIT_OK);
@@ -98,5 +80,7 @@ const context = processContext();
 try {
 	process.exitCode = await run(process.argv.slice(2), context);
 } catch (error) {
-	process.exitCode = report(error, context);
+	// Commander has printed its own message; help and version end here too, with 0.
+	if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
+	else process.exitCode = reportError(error, context);
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { GraphAnswer } from "../api/contract/topology.ts";
-import { joinRollups } from "../model/topology/rollup.ts";
+import { joinRollups } from "../model/topology/rollup-reader.ts";
 import { openTopologyReader } from "../store/sqlite/topology/reader.ts";
 import { openTopologyWriter } from "../store/sqlite/topology/writer.ts";
 import { measureGraph } from "./graph.ts";
@@ -21,12 +21,14 @@ const SERVER = 2;
 export async function measureGraphQueries(context: BenchContext): Promise<void> {
 	await inDataDirectory(context, async (directory) => {
 		const nowMs = Date.now();
+		// Each bucket is flushed when it ends.
+		let clockMs = nowMs;
 		const writer = openTopologyWriter({
 			directory,
 			maxBytes: 10e9,
 			keptSinceMs: () => 0,
 			join: joinRollups,
-			now: () => nowMs,
+			now: () => clockMs,
 			log: (_level, message) => context.say(message),
 			failpoint: () => {},
 		});
@@ -35,6 +37,7 @@ export async function measureGraphQueries(context: BenchContext): Promise<void> 
 		let commit = 0;
 		try {
 			const write = (flush: Parameters<Parameters<typeof measureGraph>[1]["write"]>[0]): void => {
+				clockMs = Math.min(nowMs, ...flush.rollups.map(({ resolutionMs, bucketMs }) => bucketMs + resolutionMs));
 				writer.flush({ ...rest, ...flush, cursor: { window: "w", commit: ++commit } });
 				while (writer.maintain(nowMs));
 			};

@@ -9,7 +9,8 @@ import type { RecordRows } from "../collector/topology/record-rows.ts";
 import { factsOfProfile, spanExtractor } from "../collector/topology/span-profile.ts";
 import { DEFAULT_STAGE_LIMITS, TopologyStage } from "../collector/topology/stage.ts";
 import { RecordColumns, SPAN_SHAPE } from "../model/columns.ts";
-import { addRollup, type SeriesTotals } from "../model/topology/rollup.ts";
+import type { SeriesTotals } from "../model/topology/rollup.ts";
+import { addRollups } from "../model/topology/rollup-reader.ts";
 import { BlockBuilder } from "../store/block/builder.ts";
 import { GRPC_PREFIX_BYTES, PayloadFiller, createPayload } from "./payload.ts";
 
@@ -31,7 +32,7 @@ const stage = new TopologyStage({
 		flush: (flush) => {
 			for (const delta of flush.rollups) {
 				flushedBytes += delta.data.length;
-				if (delta.resolutionMs === 10_000) addRollup(totals, delta.data);
+				if (delta.resolutionMs === 10_000) addRollups(totals, [delta.data]);
 			}
 		},
 		maintain: () => false,

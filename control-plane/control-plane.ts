@@ -60,8 +60,9 @@ export interface ControlPlane extends MeshStateSource {
 }
 
 const MAX_LOGGED_FAULTS = 20;
+const MAX_KEPT_FRAMES = 16;
 const ENDPOINT_DEBOUNCE_MS = 50;
-const MEMBERS_DEBOUNCE_MS = 500;
+const MEMBERS_DEBOUNCE_MS = 2_000;
 const DEFAULT_LOST_GRACE_MS = 30_000;
 const DEFAULT_ROTATION_GRACE_MS = 300_000;
 
@@ -98,11 +99,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 		...{ known: members.instances, nowMs },
 		lostGraceMs: options.lostGraceMs ?? DEFAULT_LOST_GRACE_MS,
 		onChange(services) {
+			endpointFrames.clear();
 			telling.add(services);
 			saving.add(["instances"]);
 		},
 	});
 	let policyFrame: Uint8Array | undefined;
+	/** By the services that they tell of: most streams are told the same, and encoding costs more than sending. */
+	const endpointFrames = new Map<string, Uint8Array>();
 	takePolicy();
 
 	const server = await startStreamServer({
@@ -111,12 +115,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 		sources: {
 			policyFrame: () => (policyFrame ??= encodePolicy()),
 			bundleFrame: () => encodeFrame({ kind: "bundle", ...authority.bundle() } satisfies ControlMessage),
-			endpointsFrame: (services) =>
-				encodeFrame({
-					kind: "endpoints",
-					services: (services ?? registry.services()).map(registry.endpoints),
-					complete: services === undefined,
-				} satisfies ControlMessage),
+			endpointsFrame,
 		},
 		deps: { state, authority, grants: openGrants(state), registry, proxies, owners: new Map(), nowMs, log },
 		...(options.timeouts === undefined ? {} : { timeouts: options.timeouts }),
@@ -178,6 +177,20 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 	function encodePolicy(): Uint8Array | undefined {
 		const snapshot = policy.current();
 		return snapshot && encodeFrame({ kind: "policy", snapshot } satisfies ControlMessage);
+	}
+
+	function endpointsFrame(services: readonly string[] | undefined): Uint8Array {
+		const key = services?.join() ?? "";
+		const known = endpointFrames.get(key);
+		if (known !== undefined) return known;
+		const frame = encodeFrame({
+			kind: "endpoints",
+			services: (services ?? registry.services()).map(registry.endpoints),
+			complete: services === undefined,
+		} satisfies ControlMessage);
+		if (endpointFrames.size >= MAX_KEPT_FRAMES) endpointFrames.clear();
+		endpointFrames.set(key, frame);
+		return frame;
 	}
 
 	async function rotateRoot(): Promise<boolean> {

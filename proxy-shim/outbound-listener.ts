@@ -1,7 +1,6 @@
 /** A port that the app calls: for every destination by its Host, or for one that the port names. */
 import type { Socket } from "node:net";
 import type { FixedDestination, OutboundHandler, OutboundParts } from "./http/outbound.ts";
-import { clusterLabel } from "./http/outbound.ts";
 import { tellMalformed } from "./http/malformed.ts";
 import { createHttpServer } from "./http/server.ts";
 import type { HttpServerHandlers, Tier } from "./http/server.ts";
@@ -14,6 +13,7 @@ import { listen } from "./tcp/listener.ts";
 import type { ListenAddress } from "./tcp/listener.ts";
 import { plaintextTls } from "./tls/hop-tls.ts";
 import { sniffFirstByte } from "./tls/sniff.ts";
+import { clusterLabel } from "./upstream/cluster.ts";
 import type { Cluster } from "./upstream/cluster.ts";
 
 export interface OutboundListenerParts extends OutboundParts {

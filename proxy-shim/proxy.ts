@@ -21,7 +21,7 @@ import { startOutboundListener } from "./outbound-listener.ts";
 import type { ListenAddress } from "./tcp/listener.ts";
 import type { HopSink, HopTls } from "./telemetry/hop.ts";
 import { createClientTls } from "./tls/client.ts";
-import type { IdentitySource } from "./tls/identity-source.ts";
+import type { Identity, IdentitySource } from "./tls/identity-source.ts";
 import { createClusterSet, passthroughConfig } from "./upstream/cluster-set.ts";
 import { createCluster } from "./upstream/cluster.ts";
 import type { Cluster } from "./upstream/cluster.ts";
@@ -101,7 +101,14 @@ export async function startProxy(settings: ProxySettings, initial: ProxyConfig, 
 	const apps: Cluster[] = [];
 	let policy = outboundPolicy(initial);
 	clusters.setConfig(initial);
-	const endFollowing = identity?.onChange(() => clusters.renewConnections());
+	const tellCertificate = ({ principal, notAfterMs }: Identity): void =>
+		sink.event({ kind: "certificate", principal, notAfterMs });
+	const first = identity?.current();
+	if (first !== undefined) tellCertificate(first);
+	const endFollowing = identity?.onChange((next) => {
+		clusters.renewConnections();
+		tellCertificate(next);
+	});
 
 	function appCluster(address: ListenAddress): Cluster {
 		const base = passthroughConfig(address.host, address.port, "http1");

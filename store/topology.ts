@@ -97,6 +97,11 @@ export interface RollupBucket {
 export interface TopologyReader {
 	/** Buckets of that width that begin in `[fromMs, toMs)`, in order. */
 	rollups(resolutionMs: ResolutionMs, fromMs: number, toMs: number): Iterable<RollupBucket>;
+	/**
+	 * What was counted in buckets of that width that begin in `[fromMs, toMs)`, for adding up: deltas MAY be joined across buckets,
+	 * and the fewer the better.
+	 */
+	deltas(resolutionMs: ResolutionMs, fromMs: number, toMs: number): Iterable<Uint8Array>;
 	/** Changes with every flush: what was computed from roll-ups holds while it stays the same. */
 	version(): number;
 	/** Start of the oldest bucket of that width; undefined when there is none. */
@@ -137,6 +142,7 @@ export interface CommittedTraces {
 /** What a store answers that has no topology yet. */
 export const NO_TOPOLOGY: TopologyReader = {
 	rollups: () => [],
+	deltas: () => [],
 	version: () => 0,
 	oldest: () => undefined,
 	series: () => new Map(),

@@ -31,6 +31,12 @@ const IDLE_RSS_BAR_MIB = 64;
 const LOADED_RSS_BAR_MIB = 110;
 const MIB = 2 ** 20;
 
+const PERMISSIVE = `apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: { name: default, namespace: shop }
+spec: { mtls: { mode: PERMISSIVE } }
+`;
+
 const { values } = parseArgs({
 	options: {
 		help: { type: "boolean", default: false },
@@ -98,7 +104,18 @@ async function runOnce(proxy: RunningProxy, options: Partial<LoadOptions> = {}):
 async function measureCost(app: RunningProxy, otlp: string): Promise<void> {
 	const shimFolder = mkFolder("shim");
 	const mesh = meshFile(shimFolder, app.port);
-	const base = ["--service", "shop/client", "--outbound", "127.0.0.1:0", "--mesh", mesh, "--admin", "127.0.0.1:0"];
+	const base = [
+		"--service",
+		"shop/client",
+		"--outbound",
+		"127.0.0.1:0",
+		"--mesh",
+		mesh,
+		"--admin",
+		"127.0.0.1:0",
+		"--log-level",
+		"warn",
+	];
 	const proxies = {
 		bare: await keep(startBareProxy(app.port)),
 		nginx: await keep(startNginx(await fetchDebianProgram("nginx"), mkFolder("nginx"), app.port)),
@@ -153,7 +170,7 @@ async function measureTls(app: RunningProxy, otlp: string): Promise<void> {
 		startShim({
 			name: "shim inbound",
 			listener: "inbound",
-			args: [...args, ...files, "--otlp", otlp, "--admin", "127.0.0.1:0"],
+			args: [...args, ...files, "--otlp", otlp, "--admin", "127.0.0.1:0", "--log-level", "warn"],
 		}),
 	);
 	const tls = { cert: certificates.clientCert, key: certificates.clientKey, ca: certificates.ca };
@@ -269,12 +286,6 @@ spec:
 	);
 	return file;
 }
-
-const PERMISSIVE = `apiVersion: security.istio.io/v1
-kind: PeerAuthentication
-metadata: { name: default, namespace: shop }
-spec: { mtls: { mode: PERMISSIVE } }
-`;
 
 function writeCertificates(into: string): {
 	serverCert: string;

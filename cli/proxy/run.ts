@@ -3,8 +3,8 @@
  * under way given its time.
  */
 import { createWriteStream, readFileSync } from "node:fs";
-import { networkInterfaces } from "node:os";
 import type { Registration } from "../../model/mesh/control-protocol.ts";
+import type { Workload } from "../../model/mesh/proxy-config.ts";
 import { formatSpiffeId } from "../../model/mesh/spiffe-id.ts";
 import { startControlClient } from "../../proxy-shim/control/control-client.ts";
 import type { ControlClient } from "../../proxy-shim/control/control-client.ts";
@@ -17,6 +17,7 @@ import type { HboneClient } from "../../proxy-shim/hbone/client.ts";
 import { startProxy } from "../../proxy-shim/proxy.ts";
 import type { Proxy } from "../../proxy-shim/proxy.ts";
 import type { LogOutput } from "../../proxy-shim/telemetry/access-log.ts";
+import type { Gauge } from "../../proxy-shim/telemetry/proxy-metrics.ts";
 import { createTelemetry } from "../../proxy-shim/telemetry/telemetry.ts";
 import type { Telemetry } from "../../proxy-shim/telemetry/telemetry.ts";
 import { createRootSampler } from "../../proxy-shim/telemetry/trace-context.ts";
@@ -33,9 +34,14 @@ import { endSignal } from "../serve/end-signal.ts";
 import { createLog } from "../serve/log.ts";
 import type { Log } from "../serve/log.ts";
 import { formatAddress } from "../settings/values.ts";
+import { openAdmin, proxyGauges } from "./admin.ts";
+import { releaseStartupMemory } from "./lean-process.ts";
 import { CLOSED, runPolicy } from "./policy-runner.ts";
+import { registrationOf } from "./registration.ts";
 import type { ProxyRunSettings } from "./settings.ts";
 
+/** After the first policy and certificate are there. */
+const SETTLED_MS = 1_000;
 const HEALTH_EVERY_MS = 5_000;
 const HEALTH_TIMEOUT_MS = 2_000;
 const HEALTH_FAILURES = 3;
@@ -47,10 +53,12 @@ export async function runProxy(settings: ProxyRunSettings, context: CliContext):
 	const log = createLog(settings.logLevel, context.stderr);
 	const ending = endSignal(log);
 	const running = await startWorkload(settings, context, log);
-	return untilEnded(running, { active: () => running.proxy.active(), drainMs: settings.drainMs, ending, log, context });
+	const active = (): number => running.proxy.active();
+	return untilEnded(running, { active, drainMs: settings.drainMs, ending, log, context });
 }
 
 export interface Lifetime {
+	/** Exchanges under way. */
 	readonly active: () => number;
 	readonly drainMs: number;
 	readonly ending: Promise<unknown>;
@@ -58,12 +66,16 @@ export interface Lifetime {
 	readonly context: CliContext;
 }
 
-/** One ready line, then until SIGTERM; what is under way is given its time, and no more. */
-export async function untilEnded(running: Pick<Running, "addresses" | "close">, life: Lifetime): Promise<number> {
-	const { active, drainMs, ending, log, context } = life;
+/** One ready line, then until somebody asks for the end; what is under way is given its time, and no more. */
+export async function untilEnded(
+	running: Pick<Running, "addresses" | "drainAsked" | "close">,
+	{ active, drainMs, ending, log, context }: Lifetime,
+): Promise<number> {
 	context.stdout.write(`${JSON.stringify({ event: "ready", ...running.addresses })}\n`);
 	log.info({ ...running.addresses }, "ready");
-	log.info({ signal: await ending, active: active() }, "draining");
+	setTimeout(releaseStartupMemory, SETTLED_MS).unref();
+	const signal = await Promise.race([ending, running.drainAsked]);
+	log.info({ signal, active: active() }, "draining");
 	const limit = setTimeout(
 		() => {
 			log.error({}, "draining took too long; ending");
@@ -86,6 +98,9 @@ export interface Running {
 	readonly identity: IdentitySource | undefined;
 	/** Where peers call it, as it was told to the registry; one an inbound listener. */
 	readonly ports: Registration["ports"];
+	readonly isReady: () => { readonly ready: boolean; readonly reason: string };
+	/** Resolves when the admin port is told to drain. */
+	readonly drainAsked: Promise<string>;
 	/** False: something was cut off. */
 	close(): Promise<boolean>;
 }
@@ -115,7 +130,8 @@ export async function startWorkload(
 		}
 	};
 	try {
-		const telemetry = shared?.telemetry ?? openTelemetry(settings, log, workload);
+		const state: { proxy: Proxy | undefined; isDraining: boolean } = { proxy: undefined, isDraining: false };
+		const telemetry = shared?.telemetry ?? openTelemetry(settings, workload, () => proxyGauges(state.proxy), log);
 		if (shared === undefined) opened.push(() => closeTelemetry(telemetry));
 		// Listeners need an identity to follow before there is one: the control plane is told their ports first.
 		const identity = openIdentity(settings, context, log, opened);
@@ -130,10 +146,9 @@ export async function startWorkload(
 		}).catch((error: unknown) => {
 			throw bindFailure(error, settings);
 		});
+		state.proxy = proxy;
 		opened.push(() => proxy.drain(0));
-		const ports = portsOf(settings, proxy);
-		const registration =
-			ports.length === 0 ? undefined : { ports, ...(shared === undefined ? {} : { hboneAddress: shared.hboneAddress }) };
+		const registration = registrationOf(settings, proxy, shared?.hboneAddress);
 		const sources = openSources(settings, registration, log, opened);
 		if (sources.control !== undefined) identity.follow(sources.control.identity);
 		const policy = runPolicy(proxy, workload, sources.policy, sources.endpoints, telemetry, log);
@@ -144,12 +159,33 @@ export async function startWorkload(
 			);
 		}
 		watchHealth(settings, sources.control, log, opened);
+		const drain = Promise.withResolvers<string>();
+		const ready = (): { ready: boolean; reason: string } => {
+			if (state.isDraining) return { ready: false, reason: "draining" };
+			if (!policy.isReady) return { ready: false, reason: "no policy yet" };
+			const needsIdentity = identity.source !== undefined && identity.source.current() === undefined;
+			return needsIdentity ? { ready: false, reason: "no certificate yet" } : { ready: true, reason: "" };
+		};
+		const admin =
+			settings.admin === undefined
+				? undefined
+				: await openAdmin(settings.admin, {
+						...{ ready, nowMs: context.nowMs, proxies: [{ service: "", proxy, identity: identity.source }] },
+						stats: () => telemetry.prometheus(),
+						drain: () => drain.resolve("asked at the admin port"),
+					}).catch((error: unknown) => {
+						throw bindFailure(error, settings);
+					});
+		if (admin !== undefined) opened.push(() => admin.close());
 		return {
 			proxy,
-			addresses: addressesOf(proxy),
+			addresses: { ...addressesOf(proxy), ...(admin === undefined ? {} : { admin: formatAddress(admin) }) },
 			identity: identity.source,
-			ports,
+			ports: registration?.ports ?? [],
+			isReady: ready,
+			drainAsked: drain.promise,
 			async close() {
+				state.isDraining = true;
 				// Peers hear of it before the ports are closed, so that they stop calling.
 				await sources.control?.close();
 				const isWhole = await proxy.drain(settings.drainMs);
@@ -186,12 +222,14 @@ export async function closeTelemetry(telemetry: Telemetry): Promise<void> {
 
 export function openTelemetry(
 	settings: Pick<ProxyRunSettings, "otlp" | "accessLog">,
+	local: Workload,
+	gauges: () => Iterable<Gauge>,
 	log: Log,
-	local: ProxyRunSettings["workload"],
 ): Telemetry {
 	return createTelemetry({
 		local,
 		version: versionOf(),
+		gauges,
 		...(settings.otlp === undefined ? {} : { otlp: settings.otlp }),
 		...(settings.accessLog === undefined ? {} : { accessLog: openAccessLog(settings.accessLog, log) }),
 		log: ({ level, message, fields }) => log[level](fields, message),
@@ -275,30 +313,6 @@ function readToken(path: string): string | undefined {
 	}
 }
 
-function portsOf(settings: ProxyRunSettings, proxy: Proxy): Registration["ports"] {
-	return settings.inbound.map(({ servicePort, protocol }, i) => {
-		const bound = proxy.addresses.inbound[i]!;
-		return { servicePort, address: settings.advertise ?? reachable(bound.host), port: bound.port, protocol };
-	});
-}
-
-/** The address under which a listener bound to `host` is called by others. */
-export function reachable(host: string): string {
-	return isEverywhere(host) ? firstAddress() : host;
-}
-
-function isEverywhere(host: string): boolean {
-	return host === "::" || host === "0.0.0.0";
-}
-
-/** The first address that other machines may reach. */
-function firstAddress(): string {
-	for (const addresses of Object.values(networkInterfaces())) {
-		for (const { address, family, internal } of addresses ?? []) if (!internal && family === "IPv4") return address;
-	}
-	return "127.0.0.1";
-}
-
 function watchHealth(settings: ProxyRunSettings, control: ControlClient | undefined, log: Log, opened: Opened): void {
 	const [first] = settings.inbound;
 	if (settings.health === undefined || first === undefined) return;
@@ -334,6 +348,7 @@ function bindFailure(error: unknown, settings: ProxyRunSettings): unknown {
 		...settings.inbound.map(({ listen }) => ["--inbound", listen] as const),
 		...(settings.outbound === undefined ? [] : [["--outbound", settings.outbound] as const]),
 		...settings.upstreams.map(({ listen }) => ["--upstream", listen] as const),
+		...(settings.admin === undefined ? [] : [["--admin", settings.admin] as const]),
 	];
 	const found = listeners.find(([, address]) => address.port === port);
 	const where = found === undefined ? "a listener" : `${found[0]} ${formatAddress(found[1])}`;

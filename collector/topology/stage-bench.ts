@@ -3,7 +3,8 @@
  */
 import type { SpanFacts } from "../../model/topology/facts.ts";
 import { MeshscopeError } from "../../model/errors.ts";
-import { addRollup, type SeriesTotals } from "../../model/topology/rollup.ts";
+import type { SeriesTotals } from "../../model/topology/rollup.ts";
+import { addRollups } from "../../model/topology/rollup-reader.ts";
 import type { CommitRef, CommittedTraces, SeriesRow, TopologyFlush, TopologyWriter } from "../../store/topology.ts";
 import { isAfter } from "../../store/topology.ts";
 import { NUMBER, NUMBERS_A_ROW, type Profile, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
@@ -93,7 +94,10 @@ export class StageBench {
 		const dims = new Map<number, string>();
 		for (const flush of this.flushes) {
 			for (const row of flush.series) dims.set(row.id, row.dims);
-			for (const delta of flush.rollups) if (delta.resolutionMs === resolutionMs) addRollup(byId, delta.data);
+			addRollups(
+				byId,
+				flush.rollups.filter((delta) => delta.resolutionMs === resolutionMs).map(({ data }) => data),
+			);
 		}
 		return new Map([...byId].filter(([, sums]) => sums.observed !== 0).map(([id, sums]) => [dims.get(id)!, sums]));
 	}

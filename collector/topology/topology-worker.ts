@@ -2,7 +2,7 @@
 import { randomInt } from "node:crypto";
 import { parentPort, workerData } from "node:worker_threads";
 import { RecordColumns, SPAN_SHAPE } from "../../model/columns.ts";
-import { joinRollups } from "../../model/topology/rollup.ts";
+import { joinRollups } from "../../model/topology/rollup-reader.ts";
 import { createFailpoint } from "../../store/sqlite/failpoint.ts";
 import { openCommittedTraces } from "../../store/sqlite/topology/committed-traces.ts";
 import { topologyBudget } from "../../store/sqlite/topology/file.ts";

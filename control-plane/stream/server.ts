@@ -4,7 +4,7 @@
  */
 import { createSecureServer, constants } from "node:http2";
 import type { Http2SecureServer, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { createSecureContext } from "node:tls";
 import type { SecureContext, TLSSocket } from "node:tls";
 import { ERRORS, MeshscopeError } from "../../model/errors.ts";
@@ -24,7 +24,7 @@ import { peerOf } from "./peer.ts";
 import { rate } from "./rate.ts";
 import type { Rate } from "./rate.ts";
 import { createSession } from "./session.ts";
-import type { ProxySession, SessionDeps } from "./session.ts";
+import type { ProxySession, SessionDeps, SessionPeer } from "./session.ts";
 
 export interface StreamServerOptions {
 	readonly listen: { readonly host: string; readonly port: number };
@@ -65,7 +65,8 @@ interface Connection {
 	readonly opened: Rate;
 	session: ProxySession | undefined;
 	stream: ServerHttp2Stream | undefined;
-	isStranger: boolean;
+	/** It has shown no certificate that counts. */
+	readonly isStranger: boolean;
 	/** Since when it has neither a stream nor a hello. */
 	idleSinceMs: number;
 	pingedAtMs: number;
@@ -78,6 +79,7 @@ export async function startStreamServer(options: StreamServerOptions): Promise<S
 	const { nowMs, log } = deps;
 	const timeouts: StreamTimeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
 	const connections = new Map<ServerHttp2Session, Connection>();
+	const sockets = new Set<Socket>();
 	let contexts = contextsOf(authority);
 	const server = createSecureServer({
 		...defaultCredentials(authority),
@@ -95,6 +97,10 @@ export async function startStreamServer(options: StreamServerOptions): Promise<S
 		maxOutstandingPings: 4,
 	});
 	server.maxConnections = MAX_CONNECTIONS;
+	server.on("connection", (socket: Socket) => {
+		sockets.add(socket);
+		socket.once("close", () => sockets.delete(socket));
+	});
 	server.on("session", accept);
 	server.on("sessionError", () => undefined);
 	server.on("tlsClientError", (error: Error) => log("debug", "handshake failed", { reason: error.message }));
@@ -116,26 +122,31 @@ export async function startStreamServer(options: StreamServerOptions): Promise<S
 			for (const connection of connections.values()) look(connection);
 		},
 		async close() {
-			const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
+			const ended = new Promise<void>((resolve) => void server.close(() => resolve()));
 			for (const { http, stream } of connections.values()) {
 				stream?.end();
 				http.close();
-				// A proxy that does not end its half is not waited for.
-				setTimeout(() => http.destroy(), CLOSE_GRACE_MS).unref();
 			}
-			await closed;
+			// Neither a proxy that does not end its half nor one that is still in its handshake is waited for.
+			const cutOff = setTimeout(() => {
+				for (const socket of sockets) socket.destroy();
+			}, CLOSE_GRACE_MS);
+			await ended;
+			clearTimeout(cutOff);
 		},
 	};
 
 	function accept(http: ServerHttp2Session): void {
 		const now = nowMs();
 		http.on("error", (error: Error) => log("debug", "connection failed", { reason: error.message }));
-		if (countStrangers() >= MAX_STRANGERS) {
+		const isStranger = peerNow(http).principal === undefined;
+		// A flood of them keeps nobody out who has a certificate.
+		if (isStranger && countStrangers() >= MAX_STRANGERS) {
 			http.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
 			return;
 		}
 		const connection: Connection = {
-			...{ http, opened: rate(20, 2), session: undefined, stream: undefined, isStranger: true },
+			...{ http, opened: rate(20, 2), session: undefined, stream: undefined, isStranger },
 			...{ idleSinceMs: now, pingedAtMs: now, isPingOpen: false },
 		};
 		connections.set(http, connection);
@@ -148,6 +159,11 @@ export async function startStreamServer(options: StreamServerOptions): Promise<S
 			if (!connection.opened.take(nowMs())) http.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
 			else route(connection, stream, headers);
 		});
+	}
+
+	function peerNow(http: ServerHttp2Session): SessionPeer {
+		const { trustDomain, rootsPem } = authority.bundle();
+		return peerOf(http.socket as TLSSocket, trustDomain, rootsPem, nowMs());
 	}
 
 	function countStrangers(): number {
@@ -175,15 +191,13 @@ export async function startStreamServer(options: StreamServerOptions): Promise<S
 	}
 
 	async function converse(connection: Connection, stream: ServerHttp2Stream): Promise<void> {
-		const socket = connection.http.socket as TLSSocket;
-		const { trustDomain, rootsPem } = authority.bundle();
-		const peer = peerOf(socket, trustDomain, rootsPem, nowMs());
+		// Asked again: a certificate may have ended since the connection was made.
+		const peer = peerNow(connection.http);
 		const outbox = createOutbox(sources, (frame) => !stream.writable || stream.write(frame), nowMs);
 		const session = createSession(deps, peer, outbox);
 		const reader = frameReader(peer.principal === undefined ? MAX_JOIN_FRAME_BYTES : MAX_PROXY_FRAME_BYTES);
 		connection.session = session;
 		connection.stream = stream;
-		connection.isStranger = peer.principal === undefined;
 		stream.on("drain", () => outbox.drained());
 		stream.respond({ ":status": 200, "content-type": "application/x-ndjson" });
 		try {
@@ -198,7 +212,6 @@ export async function startStreamServer(options: StreamServerOptions): Promise<S
 			session.ended();
 			connection.session = undefined;
 			connection.stream = undefined;
-			connection.isStranger = true;
 			connection.idleSinceMs = nowMs();
 		}
 	}

@@ -119,6 +119,7 @@ export function createSession(deps: SessionDeps, peer: SessionPeer, outbox: Outb
 				`instance ${said.instanceId} belongs to another identity; choose another ID`,
 			);
 		if (arrived === "full") throw new MeshscopeError("overloaded", "there are more instances than a control plane holds");
+		const isFirst = hellos.size === 0;
 		hellos.set(said.instanceId, said);
 		owners.set(said.instanceId, session);
 		const before = proxies.get(said.instanceId);
@@ -134,6 +135,8 @@ export function createSession(deps: SessionDeps, peer: SessionPeer, outbox: Outb
 			certificate: peer.certificate,
 		});
 		deps.log("info", "proxy connected", { instanceId: said.instanceId, principal: peer.principal });
+		// What is told belongs to the stream: more instances on it, or the same one again, make it no longer.
+		if (!isFirst) return;
 		outbox.bundleChanged();
 		outbox.policyChanged();
 		outbox.endpointsChanged(undefined);

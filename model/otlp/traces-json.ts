@@ -4,18 +4,29 @@
  */
 import { WIRE_LENGTH, WireReader } from "../protobuf/reader.ts";
 import { decodeResourceGroup, decodeScopeGroup, decodeSpan } from "./decode.ts";
+import type { OtlpResource, OtlpScope, OtlpSpan } from "./types.ts";
+
+/** Told of each span as it is written: decoding takes longer than most of what is made of it. */
+export type OnSpan = (span: OtlpSpan, resource: OtlpResource, scope: OtlpScope) => void;
 
 /** The text is that of `JSON.stringify(decodeTracesData(…))`. */
 export class TracesJsonWriter {
+	private readonly onSpan: OnSpan | undefined;
 	private readonly pieces = new TextPieces();
 	private resources = 0;
 	private scopes = 0;
 	private resourceSchemaUrl = "";
+	private resource: OtlpResource = {};
+
+	constructor(onSpan?: OnSpan) {
+		this.onSpan = onSpan;
+	}
 
 	/** @param bytes a ResourceSpans, but for its scope groups; each `beginResource` takes an `endResource` */
 	beginResource(bytes: Uint8Array): void {
 		const { resource, schemaUrl } = decodeResourceGroup(bytes, 0, bytes.length);
 		this.pieces.add(`${this.resources++ === 0 ? '{"resourceSpans":[' : ","}{"resource":${JSON.stringify(resource)}`);
+		this.resource = resource;
 		this.resourceSchemaUrl = schemaUrl;
 		this.scopes = 0;
 	}
@@ -35,6 +46,7 @@ export class TracesJsonWriter {
 				const end = reader.lengthEnd();
 				const span = decodeSpan(piece, reader.position, end);
 				reader.position = end;
+				this.onSpan?.(span, this.resource, scope);
 				this.pieces.add((count++ === 0 ? ',"spans":[' : ",") + JSON.stringify(span));
 			}
 		}

@@ -4,7 +4,7 @@
  * Arrays instead of objects: a store holds tens of thousands of them, and each is read again at every start.
  */
 import { type Endpoint, NODE_KINDS } from "./endpoint.ts";
-import { DamagedRollupError } from "./rollup.ts";
+import { DamagedRollupError } from "./rollup-layout.ts";
 import {
 	EVIDENCES,
 	MTLS_STATUSES,

@@ -165,12 +165,19 @@ export class LatencyHistogram implements BucketCounts {
 			return;
 		}
 		if (from.far !== undefined) for (const [index, count] of from.far) this.addOne(index, count);
-		const { length } = from.counts;
-		if (length === 0) return;
-		this.reserve(from.first, from.first + length - 1);
-		const { counts } = this;
-		const offset = from.first - this.first;
-		for (let i = 0; i < length; i++) counts[offset + i]! += from.counts[i]!;
+		if (from.counts.length > 0) this.addCounts(from.first, from.counts);
+	}
+
+	/** Adds counts of as many buckets, beginning with `first`; copies them. */
+	addCounts(first: number, counts: Float64Array<ArrayBuffer>): void {
+		if (this.counts.length === 0 && this.far === undefined) {
+			this.first = first;
+			this.counts = counts.slice();
+			return;
+		}
+		this.reserve(first, first + counts.length - 1);
+		const offset = first - this.first;
+		for (let i = 0; i < counts.length; i++) this.counts[offset + i]! += counts[i]!;
 	}
 
 	/** In rising order but for what lies far from the others; empty buckets are left out. */

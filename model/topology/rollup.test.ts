@@ -4,7 +4,9 @@ import fc from "fast-check";
 import { serviceEndpoint } from "./endpoint.ts";
 import { canonicalDims, parseDims } from "./dims.ts";
 import { addBuckets, histogramIndex } from "./histogram.ts";
-import { addRollup, addSums, addTotals, DamagedRollupError, emptyTotals, encodeRollup, joinRollups } from "./rollup.ts";
+import { addSums, addTotals, emptyTotals, encodeRollup } from "./rollup.ts";
+import { DamagedRollupError } from "./rollup-layout.ts";
+import { addRollups, joinRollups } from "./rollup-reader.ts";
 import type { SeriesTotals } from "./rollup.ts";
 import { emptySums, type SeriesDims, type SeriesSums } from "./series.ts";
 
@@ -76,7 +78,7 @@ function plain(all: ReadonlyMap<number, SeriesSums | SeriesTotals>): unknown {
 
 function decoded(...datas: readonly Uint8Array[]): Map<number, SeriesTotals> {
 	const into = new Map<number, SeriesTotals>();
-	for (const data of datas) addRollup(into, data);
+	addRollups(into, datas);
 	return into;
 }
 
@@ -145,7 +147,7 @@ test("series that are not wanted are skipped", () => {
 		fc.property(fc.array(observation), fc.array(fc.integer({ min: 1, max: 400 })), (observations, ids) => {
 			const wanted = new Set(ids);
 			const into = new Map<number, SeriesTotals>();
-			addRollup(into, encodeRollup(sumsOf(observations)), wanted);
+			addRollups(into, [encodeRollup(sumsOf(observations))], wanted);
 			assert.deepEqual(plain(into), plain(sumsOf(observations.filter(({ series }) => wanted.has(series)))));
 		}),
 	);
@@ -160,7 +162,7 @@ test("damaged bytes are told, never read beyond and never looped on", () => {
 			torn[place % data.length] = value;
 			for (const bytes of [cut, torn, Uint8Array.from(observations, ({ bytes }) => bytes)]) {
 				try {
-					addRollup(new Map(), bytes);
+					addRollups(new Map(), [bytes]);
 				} catch (error) {
 					assert.ok(error instanceof DamagedRollupError, String(error));
 				}
@@ -168,8 +170,8 @@ test("damaged bytes are told, never read beyond and never looped on", () => {
 		}),
 		{ numRuns: 500 },
 	);
-	assert.throws(() => addRollup(new Map(), Uint8Array.of(0x0a, 5, 1)), DamagedRollupError);
-	assert.throws(() => addRollup(new Map(), Uint8Array.of(0x12, 0)), DamagedRollupError);
+	assert.throws(() => addRollups(new Map(), [Uint8Array.of(0x0a, 5, 1)]), DamagedRollupError);
+	assert.throws(() => addRollups(new Map(), [Uint8Array.of(0x12, 0)]), DamagedRollupError);
 });
 
 const endpoint = fc.record(

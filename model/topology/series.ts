@@ -82,7 +82,7 @@ export interface SeriesDims {
  * Sums of one series in one bucket of time. They add up: a correction subtracts what was said and adds what is true, so that fields of
  * a difference may be negative.
  */
-export interface SeriesSums {
+export interface Sums<Buckets> {
 	/** Observations as they came. */
 	observed: number;
 	/** Observations scaled up by their sampling probability; equal to `observed` where there is none. */
@@ -102,8 +102,8 @@ export interface SeriesSums {
 	readonly codes: Map<string, number>;
 	readonly flags: Map<string, number>;
 	/** Latency in ns at the caller and at the callee, as histogram buckets (histogram.ts), weighted like `count`. */
-	readonly sourceLatency: Map<number, number>;
-	readonly destinationLatency: Map<number, number>;
+	readonly sourceLatency: Buckets;
+	readonly destinationLatency: Buckets;
 	/** Earliest and latest observation, epoch ms; kept when a correction takes observations back. */
 	firstMs: number;
 	lastMs: number;
@@ -112,7 +112,13 @@ export interface SeriesSums {
 	destinationLatencyNs: number;
 }
 
+export type SeriesSums = Sums<Map<number, number>>;
+
 export function emptySums(): SeriesSums {
+	return noSums(new Map(), new Map());
+}
+
+export function noSums<Buckets>(sourceLatency: Buckets, destinationLatency: Buckets): Sums<Buckets> {
 	return {
 		observed: 0,
 		count: 0,
@@ -125,8 +131,8 @@ export function emptySums(): SeriesSums {
 		proxyNs: 0,
 		codes: new Map(),
 		flags: new Map(),
-		sourceLatency: new Map(),
-		destinationLatency: new Map(),
+		sourceLatency,
+		destinationLatency,
 		firstMs: Infinity,
 		lastMs: -Infinity,
 		sourceLatencyNs: 0,

@@ -4,8 +4,9 @@
  * Reading needs no credentials, so nothing that is read is a secret. Pages of other sites must not read it through a name that they
  * point at this machine, nor drain the proxy through a form: hosts are checked, and so is where a POST comes from.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { isIP, type AddressInfo } from "node:net";
+import { createServer } from "../http/node-http.ts";
 import { PROMETHEUS_CONTENT_TYPE } from "../telemetry/prometheus-text.ts";
 import type { Identity } from "../tls/identity-source.ts";
 import { shownIdentity } from "./certificates.ts";

@@ -271,6 +271,8 @@ export function startControlClient(options: ControlClientOptions): ControlClient
 	function again(reason: string): void {
 		problem = reason;
 		if (isClosed) return;
+		// One attempt at a time, also when a stream fails in two ways.
+		cancelRetry?.();
 		const waitMs = backoffMs(Math.max(0, attempts - 1), timers.random(), {
 			baseMs: timings.backoffBaseMs,
 			maxMs: timings.backoffMaxMs,

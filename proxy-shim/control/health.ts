@@ -2,8 +2,8 @@
  * Whether the app behind the proxy answers: a TCP connection, or an HTTP path. Told only when it changes, and unhealthy only after
  * several failures in a row, so that one slow answer takes no instance out.
  */
-import { get } from "node:http";
 import { connect } from "node:net";
+import { get } from "../http/node-http.ts";
 import type { Timers } from "./timers.ts";
 
 export type HealthTarget =

@@ -2,16 +2,14 @@
  * One exchange with a cluster: attempts, retries, time limits, the answer on its way back. Nothing is retried once the caller has the
  * head of a response, and an answer that breaks off breaks the caller's off too: it never looks whole.
  */
-import type { Fallback, HeaderChanges, RetryPolicy } from "../../model/mesh/proxy-config.ts";
 import { formatGrpcTimeout } from "../resilience/grpc.ts";
 import { backoffMs, shouldRetry } from "../resilience/retry.ts";
 import { applyHeaders } from "../routing/headers.ts";
-import type { HopSink } from "../telemetry/hop.ts";
 import { unknownTls } from "../tls/hop-tls.ts";
 import { splice } from "../tcp/splice.ts";
 import type { UpstreamCall, UpstreamFailure, UpstreamRequest } from "../upstream/call.ts";
-import { isRefusal } from "../upstream/cluster.ts";
-import type { Attempt, Cluster } from "../upstream/cluster.ts";
+import { clusterLabel, isRefusal } from "../upstream/cluster.ts";
+import type { Attempt } from "../upstream/cluster.ts";
 import { dedicatedCall } from "../upstream/dedicated-call.ts";
 import type { UpgradeSink } from "../upstream/dedicated-call.ts";
 import type { AttemptOutcome, Host } from "../upstream/host.ts";
@@ -21,38 +19,9 @@ import { sortResponseHeaders } from "./hop-headers.ts";
 import { replyLocally } from "./local-reply.ts";
 import { headerValue, withHeader } from "./message.ts";
 import type { HeaderList } from "./message.ts";
+import type { ForwardParts, ForwardPlan } from "./forward-plan.ts";
 import type { HopRecord, ResponseFlag } from "./record.ts";
-
-export interface ForwardPlan {
-	readonly cluster: Cluster;
-	readonly protocol: "http1" | "http2";
-	readonly path: string;
-	readonly authority: string;
-	readonly scheme: string;
-	/** As they go upstream, but for what is different with each attempt. */
-	readonly headers: HeaderList;
-	readonly responseChanges: readonly HeaderChanges[];
-	/** Added to the response. */
-	readonly responseHeaders: HeaderList;
-	readonly retries: RetryPolicy;
-	/** 0: off. */
-	readonly timeoutMs: number;
-	/** Of the caller; undefined for none. */
-	readonly grpcTimeoutMs: number | undefined;
-	readonly fallback: Fallback | undefined;
-	readonly hash: number;
-	/** Names the cluster in telemetry. */
-	readonly clusterLabel: string;
-}
-
-export interface ForwardParts {
-	readonly random: () => number;
-	readonly nowMs: () => number;
-	readonly sink: Pick<HopSink, "http">;
-	readonly clusterNamed: (name: string) => Cluster | undefined;
-	/** Of the peer that the attempt goes to. */
-	readonly onAttempt: (host: Host, cluster: Cluster) => void;
-}
+import { verdictOf } from "./verdict.ts";
 
 /** A connection that died idle costs no retry of the policy's, but it does not go on for ever. */
 const MAX_STALE_RETRIES = 2;
@@ -283,13 +252,11 @@ export function forward(down: Downstream, record: HopRecord, plan: ForwardPlan, 
 			setImmediate(attempt);
 			return;
 		}
-		const reason = failure.reason === "protocol" || failure.reason === "cancelled" ? "reset" : failure.reason;
-		const outcome: AttemptOutcome = { kind: "local", reason };
-		if (retriesInsteadOf(outcome)) return;
-		endAttempt(outcome, true);
-		const connected = reason === "reset" || reason === "refused_stream";
-		record.flag(failure.reason === "protocol" ? "UPE" : reason === "refused_stream" ? "UR" : connected ? "UC" : "UF");
-		giveUp(failure.reason === "protocol" ? 502 : 503, messageOf(failure), true);
+		const verdict = verdictOf(failure);
+		if (retriesInsteadOf(verdict.outcome)) return;
+		endAttempt(verdict.outcome, true);
+		record.flag(verdict.flag);
+		giveUp(verdict.status, verdict.message, true);
 	}
 
 	function onTryTimeout(): void {
@@ -334,7 +301,7 @@ export function forward(down: Downstream, record: HopRecord, plan: ForwardPlan, 
 				isRetrying = false;
 				cluster = next;
 				retries = plan.retries.attempts;
-				record.upstreamCluster = next.config.name;
+				record.upstreamCluster = clusterLabel(next);
 				record.subset = next.config.subset;
 				attempt();
 				return;
@@ -388,10 +355,4 @@ export function forward(down: Downstream, record: HopRecord, plan: ForwardPlan, 
 	function isReplaySafe(): boolean {
 		return IDEMPOTENT.has(head.method);
 	}
-}
-
-/** Envoy's sentence, with the reason that we know. */
-function messageOf(failure: UpstreamFailure): string {
-	const reason = failure.reason === "reset" ? "connection termination" : failure.reason.replaceAll("_", " ");
-	return `upstream connect error or disconnect/reset before headers. reset reason: ${reason}`;
 }

@@ -1,11 +1,12 @@
 /** What others ask of the app: allowed or not, then forwarded to it on loopback. */
-import type { InboundConfig, ProxyConfig, RetryPolicy, Workload } from "../../model/mesh/proxy-config.ts";
+import type { InboundConfig, ProxyConfig, Workload } from "../../model/mesh/proxy-config.ts";
 import { parseSpiffeId } from "../../model/mesh/spiffe-id.ts";
 import { authorize } from "../authz/authorize.ts";
 import { parseGrpcTimeout } from "../resilience/grpc.ts";
 import type { HopSink, HopTls, Peer } from "../telemetry/hop.ts";
 import type { Cluster } from "../upstream/cluster.ts";
 import type { CallerConnection, Downstream } from "./downstream.ts";
+import { NO_RETRIES } from "./forward-plan.ts";
 import { forward } from "./forward.ts";
 import { CLIENT_CERT_HEADER, clientCertHeader } from "./hop-headers.ts";
 import { replyLocally } from "./local-reply.ts";
@@ -39,16 +40,6 @@ export interface InboundParts {
 }
 
 export type InboundHandler = (down: Downstream, port: InboundPort) => void;
-
-/** A connection to the app that died idle is replaced (forward.ts); beyond that nothing is asked of the app twice. */
-const NO_RETRIES: RetryPolicy = {
-	attempts: 0,
-	on: new Set(),
-	onStatus: new Set(),
-	perTryTimeoutMs: 0,
-	backoffBaseMs: 25,
-	backoffMaxMs: 250,
-};
 
 export function createInbound(parts: InboundParts): InboundHandler {
 	const { local, clock, sink } = parts;
@@ -97,6 +88,7 @@ export function createInbound(parts: InboundParts): InboundHandler {
 				headers,
 				responseChanges: [],
 				responseHeaders: [],
+				// A connection to the app that died idle is replaced (forward.ts); beyond that nothing is asked of the app twice.
 				retries: NO_RETRIES,
 				timeoutMs: 0,
 				grpcTimeoutMs: head.isGrpc ? parseGrpcTimeout(headerValue(head.headers, "grpc-timeout") ?? "") : undefined,

@@ -1,18 +1,20 @@
 /** What the app asks of others: routed, made to fail where the policy says so, mirrored, and forwarded to a cluster. */
-import type { RetryPolicy, Workload } from "../../model/mesh/proxy-config.ts";
+import type { Workload } from "../../model/mesh/proxy-config.ts";
 import { rewritePath, isHit } from "../routing/destination.ts";
 import { applyHeaders } from "../routing/headers.ts";
 import type { RouteRequest } from "../routing/request.ts";
 import { parseGrpcTimeout } from "../resilience/grpc.ts";
 import type { HopSink, Peer } from "../telemetry/hop.ts";
 import { unknownTls } from "../tls/hop-tls.ts";
+import { clusterLabel } from "../upstream/cluster.ts";
 import type { Cluster } from "../upstream/cluster.ts";
 import type { ClusterSet } from "../upstream/cluster-set.ts";
 import type { Host } from "../upstream/host.ts";
 import type { Downstream } from "./downstream.ts";
 import { NO_EVENTS } from "./downstream.ts";
 import { forward } from "./forward.ts";
-import type { ForwardPlan } from "./forward.ts";
+import { NO_RETRIES } from "./forward-plan.ts";
+import type { ForwardPlan } from "./forward-plan.ts";
 import { replyLocally } from "./local-reply.ts";
 import type { LocalReply } from "./local-reply.ts";
 import { headerValue, withoutHeader } from "./message.ts";
@@ -130,15 +132,6 @@ export function createOutbound(parts: OutboundParts): OutboundHandler {
 	}
 }
 
-const NO_RETRIES: RetryPolicy = {
-	attempts: 0,
-	on: new Set(),
-	onStatus: new Set(),
-	perTryTimeoutMs: 0,
-	backoffBaseMs: 25,
-	backoffMaxMs: 250,
-};
-
 function forwardPlan(
 	down: Downstream,
 	plan: Extract<OutboundPlan, { kind: "forward" }>,
@@ -172,12 +165,6 @@ function forwardPlan(
 		hash: hash.hash,
 		clusterLabel: clusterLabel(cluster),
 	};
-}
-
-/** As Envoy calls it in Istio. */
-export function clusterLabel(cluster: Cluster): string {
-	const { name, host, port, subset } = cluster.config;
-	return name === "PassthroughCluster" ? name : `outbound|${port}|${subset}|${host}`;
 }
 
 /** gRPC needs HTTP/2 whatever the port is named. */

@@ -2,8 +2,7 @@
  * HTTP/1.1 and HTTP/2 over connections that were accepted elsewhere: parsed strictly, and handed on one exchange at a time. What cannot
  * be read in one way only is refused with 400 and the connection ended.
  */
-import { createServer as createHttp1Server, ServerResponse } from "node:http";
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse as Http1Response } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
@@ -13,6 +12,7 @@ import type { CallerHandle } from "../fast/caller.ts";
 import type { CallerConnection, Downstream } from "./downstream.ts";
 import { Http1Downstream, readHttp1Head } from "./downstream-http1.ts";
 import { Http2Downstream, readHttp2Head } from "./downstream-http2.ts";
+import { createServer as createHttp1Server, ServerResponse } from "./node-http.ts";
 
 /** `fast` takes plain HTTP/1.1 over bare sockets (fast/) and leaves the rest to `correct`, node's parsers. Both forward the same bytes. */
 export type Tier = "fast" | "correct";
@@ -71,7 +71,7 @@ export function createHttpServer(handlers: HttpServerHandlers, tier: Tier): Http
 	// It never listens itself, and so has to be told to keep the time of heads.
 	http1.emit("listening");
 
-	const takeHttp1 = (message: IncomingMessage, response: ServerResponse, upgradeHead: Buffer | undefined): void => {
+	const takeHttp1 = (message: IncomingMessage, response: Http1Response, upgradeHead: Buffer | undefined): void => {
 		const connection = connections.get(message.socket);
 		if (connection === undefined) {
 			message.socket.destroy();

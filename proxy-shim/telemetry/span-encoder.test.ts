@@ -338,6 +338,21 @@ test("secrets in queries are redacted, whatever their spelling, and everything e
 	assert.equal(attributesOf(httpHop({ path: "/p?token=t" }))["url.query"], "token=REDACTED");
 });
 
+test("numbers and ids that make no sense cost their own span nothing but themselves", () => {
+	const odd = httpHop({
+		requestBytes: -1,
+		responseBytes: Number.NaN,
+		durationNs: Number.NaN,
+		upstreamServiceTimeMs: Number.POSITIVE_INFINITY,
+		startTimeUnixNano: -1n,
+		retries: 1.5,
+		trace: trace({ traceId: "x", spanId: "" }),
+	});
+	const [first, second] = spansOf(decodeProtobuf("traces", messageOf(encoded([odd, httpHop()]))));
+	assert.deepEqual(attributeMap(first!.span.attributes)["http.request.body.size"], { intValue: "0" });
+	assert.deepEqual(second!.span, spanOf(httpHop()).span);
+});
+
 test("texts beyond their limits are cut, and a chunk grows for them", () => {
 	const long = httpHop({
 		path: `/${"p".repeat(9_000)}?${"q".repeat(9_000)}`,

@@ -197,8 +197,9 @@ export class SpanEncoder {
 		return writeVarint(bytes, at, any);
 	}
 
-	/** A whole number that is not negative. */
-	private count(key: Uint8Array, value: number): void {
+	/** What is no count is 0: one bad number must not cost the chunk. */
+	private count(key: Uint8Array, given: number): void {
+		const value = Number.isSafeInteger(given) && given > 0 ? given : 0;
 		const at = this.pairHead(key, 1 + (value < TWO_32 / 16 ? varintSize(value) : bigVarintSize(value)));
 		this.bytes[at] = 0x18;
 		this.at = writeVarint(this.bytes, at + 1, value);

@@ -76,6 +76,12 @@ export function isRefusal(result: Attempt | Refusal): result is Refusal {
 	return "flag" in result;
 }
 
+/** As Envoy calls it in Istio. */
+export function clusterLabel(cluster: Cluster): string {
+	const { name, host, port, subset } = cluster.config;
+	return name === "PassthroughCluster" ? name : `outbound|${port}|${subset}|${host}`;
+}
+
 export function createHost(endpoint: Endpoint): Host {
 	return {
 		endpoint,

@@ -2,11 +2,11 @@
  * The seldom requests that a shared connection cannot carry: those with trailers to come, `OPTIONS *`, and upgrades. Each gets a
  * connection of its own through node's client.
  */
-import { request as httpRequest } from "node:http";
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { sortResponseHeaders, sortTrailers } from "../http/hop-headers.ts";
 import { headerValue } from "../http/message.ts";
+import { request as httpRequest } from "../http/node-http.ts";
 import type { ResponseSink, UpstreamCall, UpstreamFailure, UpstreamRequest } from "./call.ts";
 import type { PoolSettings } from "./http-pool.ts";
 

@@ -60,9 +60,11 @@ export class HeapReader {
 	readonly count: number;
 	/** Bytes that entry `id` shares with the one before: `shared[id - 1]`. */
 	private readonly shared: Uint8Array;
+	/** Varints: bytes of its own of each entry. */
+	private readonly lengths: Uint8Array;
 	private readonly suffixes: Uint8Array;
-	/** Where the suffix of entry `id` begins: `suffixStarts[id - 1]`; one longer than `count`. */
-	private readonly suffixStarts: Uint32Array;
+	/** Of every sixteenth entry two numbers: where its length and where its suffix begins. All of them would be as large as the heap. */
+	private readonly restarts: Uint32Array;
 	private whole: { readonly bytes: Uint8Array; readonly starts: Uint32Array } | undefined;
 
 	constructor(part: Uint8Array) {
@@ -71,51 +73,57 @@ export class HeapReader {
 		const lengthsSize = reader.varint();
 		this.count = count;
 		this.shared = reader.raw(count);
-		const lengths = new ByteReader(reader.raw(lengthsSize));
+		this.lengths = reader.raw(lengthsSize);
 		this.suffixes = part.subarray(reader.at);
-		const starts = new Uint32Array(count + 1);
-		for (let i = 0, at = 0; i < count; i++) starts[i + 1] = at += lengths.varint();
-		if (starts[count]! > this.suffixes.length) throw new DamagedBlockError("the heap ends early");
-		this.suffixStarts = starts;
+		this.restarts = restartsOf(this.lengths, count, this.suffixes.length);
 	}
 
 	get heldBytes(): number {
-		return this.suffixes.length + this.count * 5 + (this.whole === undefined ? 0 : this.whole.bytes.length + this.count * 4);
+		const { suffixes, lengths, restarts, count, whole } = this;
+		return count + lengths.length + suffixes.length + restarts.byteLength + (whole ? whole.bytes.length + count * 4 : 0);
 	}
 
 	/** The bytes of one entry; a fresh array unless the whole heap was unpacked. */
 	item(id: number): Uint8Array {
 		if (this.whole !== undefined) return this.whole.bytes.subarray(this.whole.starts[id]!, this.whole.starts[id + 1]!);
 		if (id < 1 || id > this.count) throw new DamagedBlockError(`there is no dictionary entry ${id}`);
-		const { shared, suffixes, suffixStarts } = this;
-		const length = shared[id - 1]! + suffixStarts[id]! - suffixStarts[id - 1]!;
+		const { shared, suffixes, restarts } = this;
+		const restart = Math.floor((id - 1) / RESTART_ENTRIES);
+		const first = restart * RESTART_ENTRIES;
+		const lengths = new ByteReader(this.lengths);
+		lengths.at = restarts[restart * 2]!;
+		suffixStarts[0] = restarts[restart * 2 + 1]!;
+		for (let i = first; i < id; i++) suffixStarts[i - first + 1] = suffixStarts[i - first]! + lengths.varint();
+		const length = shared[id - 1]! + suffixStarts[id - first]! - suffixStarts[id - first - 1]!;
 		const bytes = new Uint8Array(length);
 		// Backwards: each entry gives the bytes that the ones behind it did not have of their own.
 		let missing = length;
-		for (let i = id - 1; missing > 0 && i >= 0; i--) {
+		for (let i = id - 1; missing > 0 && i >= first; i--) {
 			const own = shared[i]!;
 			if (own >= missing) continue;
-			const start = suffixStarts[i]!;
+			const start = suffixStarts[i - first]!;
 			bytes.set(suffixes.subarray(start, start + missing - own), own);
 			missing = own;
 		}
+		if (missing > 0) throw new DamagedBlockError(`dictionary entry ${id} has no beginning`);
 		return bytes;
 	}
 
 	/** Walks over the entries from the first, each put at the beginning of `into`; at most 255 bytes there are of use to the next. */
 	cursor(into: Uint8Array): HeapCursor {
-		return new HeapCursor(into, this.shared, this.suffixes, this.suffixStarts);
+		return new HeapCursor(into, this.shared, this.lengths, this.suffixes);
 	}
 
 	/** Every entry: `id` is `[starts[id], starts[id + 1])`. */
 	unpack(): { readonly bytes: Uint8Array; readonly starts: Uint32Array } {
 		if (this.whole !== undefined) return this.whole;
-		const { count, shared, suffixes, suffixStarts } = this;
+		const { count, shared, suffixes } = this;
+		const lengths = new ByteReader(this.lengths);
 		const starts = new Uint32Array(count + 2);
 		let total = 0;
 		for (let id = 1; id <= count; id++) {
 			starts[id] = total;
-			total += shared[id - 1]! + suffixStarts[id]! - suffixStarts[id - 1]!;
+			total += shared[id - 1]! + lengths.varint();
 		}
 		starts[count + 1] = total;
 		const bytes = new Uint8Array(total);
@@ -131,28 +139,46 @@ export class HeapReader {
 	}
 }
 
+/** Scratch of {@link HeapReader.item}. */
+const suffixStarts = new Uint32Array(RESTART_ENTRIES + 1);
+
+function restartsOf(lengths: Uint8Array, count: number, suffixBytes: number): Uint32Array {
+	const restarts = new Uint32Array(Math.ceil(count / RESTART_ENTRIES) * 2);
+	const reader = new ByteReader(lengths);
+	let start = 0;
+	for (let i = 0, to = 0; i < count; i++) {
+		if (i % RESTART_ENTRIES === 0) {
+			restarts[to++] = reader.at;
+			restarts[to++] = start;
+		}
+		start += reader.varint();
+	}
+	if (start > suffixBytes) throw new DamagedBlockError("the heap ends early");
+	return restarts;
+}
+
 class HeapCursor {
 	private readonly into: Uint8Array;
 	private readonly shared: Uint8Array;
+	private readonly lengths: ByteReader;
 	private readonly suffixes: Uint8Array;
-	private readonly suffixStarts: Uint32Array;
 	private place = 0;
+	private start = 0;
 
-	constructor(into: Uint8Array, shared: Uint8Array, suffixes: Uint8Array, suffixStarts: Uint32Array) {
+	constructor(into: Uint8Array, shared: Uint8Array, lengths: Uint8Array, suffixes: Uint8Array) {
 		this.into = into;
 		this.shared = shared;
+		this.lengths = new ByteReader(lengths);
 		this.suffixes = suffixes;
-		this.suffixStarts = suffixStarts;
 	}
 
 	/** The length of the next entry; of one that is longer than `into`, only the beginning is there. */
 	next(): number {
-		const { into, suffixes, suffixStarts, place } = this;
-		const same = this.shared[place]!;
-		const start = suffixStarts[place]!;
-		const length = same + suffixStarts[place + 1]! - start;
-		this.place = place + 1;
-		for (let to = same, from = start, end = Math.min(length, into.length); to < end; to++) into[to] = suffixes[from++]!;
-		return length;
+		const { into, suffixes, start } = this;
+		const same = this.shared[this.place++]!;
+		const own = this.lengths.varint();
+		this.start = start + own;
+		for (let to = same, from = start, end = Math.min(same + own, into.length); to < end; to++) into[to] = suffixes[from++]!;
+		return same + own;
 	}
 }

@@ -54,8 +54,9 @@ export function openPart(sealed: Uint8Array): Uint8Array {
 
 function inflate(body: Uint8Array, length: number): Uint8Array {
 	try {
-		// One output chunk of the right size: nothing is copied together, and a damaged length cannot ask for more than it says.
-		return zstdDecompressSync(body, { chunkSize: Math.max(length, 64), maxOutputLength: Math.max(length, 64) });
+		// One output chunk, so that nothing is copied together; a chunk that is filled to the end takes a second one as large. A damaged
+		// length cannot ask for more than it says.
+		return zstdDecompressSync(body, { chunkSize: Math.max(length + 1, 64), maxOutputLength: Math.max(length, 64) });
 	} catch (error) {
 		throw new DamagedBlockError(`a part cannot be decompressed: ${String(error)}`);
 	}

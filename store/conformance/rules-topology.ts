@@ -52,6 +52,18 @@ function sums(reader: TopologyReader): Record<string, Record<number, number>> {
 	return found;
 }
 
+/** Ranges that begin and end anywhere have the sums of their buckets. */
+function assertDeltas(reader: TopologyReader, nowMs: number): void {
+	for (const resolutionMs of RESOLUTIONS_MS) {
+		for (const fromMs of [NOW_MS - HOUR_MS, NOW_MS - 37 * MINUTE_MS, NOW_MS + 1, NOW_MS + 4 * MINUTE_MS]) {
+			for (const toMs of [fromMs, fromMs + MINUTE_MS, NOW_MS + 8 * MINUTE_MS, nowMs + HOUR_MS]) {
+				const inBuckets = [...reader.rollups(resolutionMs, fromMs, toMs)].flatMap(({ data }) => data);
+				assert.deepEqual(addUp([...reader.deltas(resolutionMs, fromMs, toMs)]), addUp(inBuckets));
+			}
+		}
+	}
+}
+
 function endpoint(service: string): Endpoint {
 	return { kind: "service", cluster: "c", namespace: "n", service, workload: `${service}-v1` };
 }
@@ -118,8 +130,16 @@ export const TOPOLOGY_RULES: readonly Rule[] = [
 				if (i % 25 === 0) maintain(bench, nowMs);
 			}
 			assert.deepEqual(sums(bench.topology.reader), expected);
+			assertDeltas(bench.topology.reader, nowMs);
 			maintain(bench, nowMs + 10 * MINUTE_MS);
 			assert.deepEqual(sums(bench.topology.reader), expected);
+			assertDeltas(bench.topology.reader, nowMs);
+			// Of some buckets one is late once more.
+			for (const minutes of [1, 20, 40])
+				flush(bench, { rollups: observation(NOW_MS + minutes * MINUTE_MS - HOUR_MS, { 1: 7 }) });
+			assertDeltas(bench.topology.reader, nowMs);
+			maintain(bench, nowMs + HOUR_MS);
+			assertDeltas(bench.topology.reader, nowMs);
 		},
 	},
 	{

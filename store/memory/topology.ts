@@ -108,6 +108,7 @@ class MemoryTopology implements TopologyWriter {
 	reader(): TopologyReader {
 		return {
 			rollups: (resolutionMs, fromMs, toMs) => this.buckets(resolutionMs, fromMs, toMs),
+			deltas: (resolutionMs, fromMs, toMs) => this.buckets(resolutionMs, fromMs, toMs).flatMap(({ data }) => data),
 			version: () => this.version,
 			oldest: (resolutionMs) => this.buckets(resolutionMs, -Infinity, Infinity)[0]?.bucketMs,
 			series: () => this.series,

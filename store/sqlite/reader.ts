@@ -4,7 +4,8 @@
  */
 import { MeshscopeError } from "../../model/errors.ts";
 import type { TraceId } from "../../model/ids.ts";
-import { DamagedRollupError } from "../../model/topology/rollup.ts";
+import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
+import { DamagedRollupError } from "../../model/topology/rollup-layout.ts";
 import type {
 	EdgeQuery,
 	EdgeResult,
@@ -32,7 +33,6 @@ import { isUnreadable } from "./database.ts";
 import { openTopologyReader } from "./topology/reader.ts";
 import { searchLogs } from "./logs.ts";
 import { metricPoints, metricSeries } from "./metrics.ts";
-import { HopGatherer } from "./trace-hops.ts";
 import { searchTraces } from "./trace-search.ts";
 import { TraceAssembler, traceWords } from "./trace-rows.ts";
 import { WindowSet } from "./window-set.ts";
@@ -69,20 +69,13 @@ class SqliteReader implements StoreReader {
 	}
 
 	async trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult> {
-		const words = traceWords(id);
-		const check = (): void => this.stopIfCancelled();
-		const assembler = new TraceAssembler(words, check);
-		const hops = format === "json" ? new HopGatherer(words, check) : undefined;
-		const damagedWindows = this.windows.visit(this.windows.list(), (window) => {
-			assembler.add(window);
-			hops?.add(window);
-		});
-		const trace = assembler.finish(format);
-		const told =
-			trace === undefined || hops === undefined
-				? {}
-				: { hops: this.fromTopology((topology) => topology.traceHops(hops.spans)) };
-		return { trace: trace && { ...trace, ...told }, damagedWindows };
+		const assembler = new TraceAssembler(traceWords(id), () => this.stopIfCancelled());
+		const damagedWindows = this.windows.visit(this.windows.list(), (window) => assembler.add(window));
+		if (format === "protobuf") return { trace: assembler.finish(format), damagedWindows };
+		const spans = new DecodedSpans();
+		const trace = assembler.finish(format, (span, resource, scope) => spans.add(span, resource, scope));
+		if (trace === undefined) return { trace, damagedWindows };
+		return { trace: { ...trace, hops: this.fromTopology((topology) => topology.traceHops(spans)) }, damagedWindows };
 	}
 
 	async searchTraces(query: TraceQuery): Promise<TraceSearchResult> {

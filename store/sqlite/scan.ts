@@ -10,7 +10,7 @@ import { spanIdentity } from "../../model/otlp/trace-summary.ts";
 import type { OtlpSpan, PlainValue } from "../../model/otlp/types.ts";
 import { MAX_TIME_NS } from "../../model/time.ts";
 import type { GraphEdge } from "../../model/topology/graph.ts";
-import { DamagedRollupError } from "../../model/topology/rollup.ts";
+import { DamagedRollupError } from "../../model/topology/rollup-layout.ts";
 import { WireError } from "../../model/protobuf/reader.ts";
 import { DamagedBlockError } from "../block/bytes.ts";
 import type { BlockReader } from "../block/reader.ts";

@@ -4,7 +4,7 @@
  */
 import type { TraceId } from "../../model/ids.ts";
 import { outlineOf, SpanSet, type SummarySpan } from "../../model/otlp/trace-summary.ts";
-import { TracesJsonWriter } from "../../model/otlp/traces-json.ts";
+import { type OnSpan, TracesJsonWriter } from "../../model/otlp/traces-json.ts";
 import { traceHash } from "../block/format.ts";
 import type { BlockReader } from "../block/reader.ts";
 import type { TraceSummary, WholeTrace } from "../store.ts";
@@ -99,16 +99,19 @@ export class TraceAssembler {
 		forEachBlockOfTrace(window, this.words, addRows, newestCommit);
 	}
 
-	/** Undefined when the trace is nowhere. Call once: what was gathered is let go of while it is written. */
-	finish(format: "protobuf" | "json"): WholeTrace | undefined {
+	/**
+	 * Undefined when the trace is nowhere. Call once: what was gathered is let go of while it is written.
+	 * @param onSpan told of the spans of JSON
+	 */
+	finish(format: "protobuf" | "json", onSpan?: OnSpan): WholeTrace | undefined {
 		const { spans } = this.gathered;
 		if (spans.length === 0) return undefined;
 		const summary = { traceId: this.words.id, ...outlineOf(spans) };
-		return { summary, body: format === "json" ? this.json() : [...this.groups.message().take()] };
+		return { summary, body: format === "json" ? this.json(onSpan) : [...this.groups.message().take()] };
 	}
 
-	private json(): WholeTrace["body"] {
-		const writer = new TracesJsonWriter();
+	private json(onSpan: OnSpan | undefined): WholeTrace["body"] {
+		const writer = new TracesJsonWriter(onSpan);
 		for (const { resource, scopes } of this.groups.byResource()) {
 			writer.beginResource(resource);
 			for (const { scope, records } of scopes) writer.addScope(scope, this.checked(records.take()));

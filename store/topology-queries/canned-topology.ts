@@ -55,6 +55,10 @@ export class CannedTopology implements TopologyReader {
 		}
 	}
 
+	*deltas(resolutionMs: ResolutionMs, fromMs: number, toMs: number): Iterable<Uint8Array> {
+		for (const { data } of this.rollups(resolutionMs, fromMs, toMs)) yield* data;
+	}
+
 	version(): number {
 		return this.flushes;
 	}

@@ -3,7 +3,8 @@ import { type Endpoint, type GroupBy, nodeId } from "../../model/topology/endpoi
 import type { EndpointBook } from "../../model/topology/endpoint-book.ts";
 import { type GraphEdge, resolveGraph, type WindowSeries } from "../../model/topology/graph.ts";
 import { bucketBoundsNs, histogramIndex, type LatencyHistogram, quantilesNs } from "../../model/topology/histogram.ts";
-import { addRollup, type SeriesTotals } from "../../model/topology/rollup.ts";
+import type { SeriesTotals } from "../../model/topology/rollup.ts";
+import { addRollups } from "../../model/topology/rollup-reader.ts";
 import type { Exemplar } from "../../model/topology/series.ts";
 import { SOMETHING, witnessOf } from "../../model/topology/voices.ts";
 import type { EdgeEvidence, EdgeLatencyBucket, EdgePoint } from "../store.ts";
@@ -44,7 +45,7 @@ export function edgePoints(
 			if (totals.size > 0) finish();
 			stepStart = plan.fromMs + Math.floor((bucketMs - plan.fromMs) / plan.stepMs) * plan.stepMs;
 		}
-		for (const delta of data) addRollup(totals, delta, edge.series);
+		addRollups(totals, data, edge.series);
 	}
 	if (totals.size > 0) finish();
 	return points;

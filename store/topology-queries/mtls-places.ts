@@ -3,7 +3,8 @@
  * buckets to fine ones, and the services between which it was.
  */
 import type { Endpoint } from "../../model/topology/endpoint.ts";
-import { addRollup, type SeriesTotals } from "../../model/topology/rollup.ts";
+import type { SeriesTotals } from "../../model/topology/rollup.ts";
+import { addRollups } from "../../model/topology/rollup-reader.ts";
 import { type MtlsStatus, RESOLUTIONS_MS, type ResolutionMs } from "../../model/topology/series.ts";
 import { SOMETHING, witnessOf } from "../../model/topology/voices.ts";
 import type { TopologyReader } from "../topology.ts";
@@ -86,7 +87,7 @@ function* hits(
 ): Generator<{ readonly bucketMs: number; readonly series: ReadonlySet<number> }> {
 	for (const { bucketMs, data } of reader.rollups(width, Math.floor(fromMs / width) * width, toMs)) {
 		const totals = new Map<number, SeriesTotals>();
-		for (const delta of data) addRollup(totals, delta, wanted);
+		addRollups(totals, data, wanted);
 		const series = [...totals].filter(([, { observed }]) => observed > SOMETHING).map(([id]) => id);
 		if (series.length > 0) yield { bucketMs, series: new Set(series) };
 	}

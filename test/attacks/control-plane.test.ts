@@ -1,7 +1,10 @@
 /** Peers that want an identity which is not theirs, or the control plane's memory, time or files. */
 import assert from "node:assert/strict";
-import { X509Certificate } from "node:crypto";
+import { randomBytes, X509Certificate } from "node:crypto";
 import { once } from "node:events";
+import { connect as connectTcp } from "node:net";
+import type { Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -23,6 +26,11 @@ async function joined(t: TestContext, { control }: TestMesh, serviceAccount: str
 	const { chainPem } = await stream.next("certificate");
 	stream.session.destroy();
 	return { chainPem: String(chainPem), keyPem: keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString() };
+}
+
+/** Unlike `once`, whatever error comes before. */
+function closed(socket: Socket): Promise<void> {
+	return new Promise((resolve) => void socket.once("close", () => resolve()));
 }
 
 async function refusal(stream: ReturnType<typeof rawStream>): Promise<[string, string]> {
@@ -313,10 +321,87 @@ test("floods of messages, requests, streams and strangers end at their limits, a
 
 	const strangers = Array.from({ length: 300 }, () => rawSession(t, mesh.control.address));
 	await eventually("strangers turned away", () => strangers.filter((stranger) => stranger.destroyed).length >= 40);
-	const proxy = startProxy(t, mesh.control.address, { serviceAccount: "cart", joinToken: "" });
 	assert.equal(one.ended(), false);
-	await proxy.client.close();
+	const member = rawStream(t, mesh.control.address, credentials);
+	member.send({ ...hello("cart"), instanceId: "cart-3" });
+	await member.next("policy");
 	for (const stranger of strangers) stranger.destroy();
+});
+
+test("a proxy that says hello again and again is told everything once", async (t) => {
+	const mesh = await startMesh(t);
+	const stream = rawStream(t, mesh.control.address, await joined(t, mesh, "cart"));
+	for (let i = 0; i < 40; i++) stream.send({ ...hello("cart"), instanceId: `cart-${1 + (i % 4)}` });
+	await eventually("all four", () => mesh.control.state().instances.length === 4);
+	await delay(100);
+	assert.deepEqual(
+		stream.frames.map(({ kind }) => kind),
+		["bundle", "policy", "endpoints"],
+	);
+	for (let i = 5; i <= 65; i++) stream.send({ ...hello("cart"), instanceId: `cart-${i}` });
+	assert.match((await refusal(stream))[1], /more than 64 instances/);
+});
+
+test("what is no TLS, no HTTP/2, or breaks off anywhere ends its connection and nothing else", async (t) => {
+	const mesh = await startMesh(t);
+	const credentials = await joined(t, mesh, "cart");
+	const port = Number(mesh.control.address.split(":").at(-1));
+	const member = rawStream(t, mesh.control.address, credentials);
+	member.send(hello("cart"));
+	await member.next("policy");
+	for (const bytes of [
+		randomBytes(4_096),
+		Buffer.from("GET / HTTP/1.1\r\n\r\n"),
+		Buffer.from([0x16, 0x03, 0x01, 0xff, 0xff]),
+	]) {
+		const socket = connectTcp({ port, host: "127.0.0.1" });
+		socket.on("error", () => undefined);
+		socket.resume().end(bytes);
+		await closed(socket);
+	}
+	for (const bytes of [
+		Buffer.from("GET / HTTP/1.1\r\nhost: x\r\n\r\n"),
+		randomBytes(200),
+		Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff", "latin1"),
+	]) {
+		for (const ALPNProtocols of [["h2"], ["http/1.1"]]) {
+			const socket = connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false, ALPNProtocols });
+			socket.on("error", () => undefined);
+			socket.resume().once("secureConnect", () => socket.write(bytes));
+			const cut = setTimeout(() => socket.destroy(), 100);
+			await closed(socket);
+			clearTimeout(cut);
+		}
+	}
+	for (let i = 0; i < 20; i++) {
+		const stream = rawStream(t, mesh.control.address, credentials);
+		stream.send({ ...hello("cart"), instanceId: `cart-${i}` }, csr(`cart-${i}`, keyPair()));
+		await delay(i * 2);
+		stream.session.destroy();
+	}
+	await delay(100);
+	assert.equal(member.ended(), false);
+	mesh.write('{"kind":"VirtualService"}');
+	await eventually("the next version", () => member.frames.some((frame) => JSON.stringify(frame).includes("VirtualService")));
+});
+
+test("a proxy that reads nothing costs the newest state and not a queue, and is cut off in the end", async (t) => {
+	const mesh = await startMesh(t, { timeouts: { deadMs: 1_500 } });
+	const sleeper = rawStream(t, mesh.control.address, await joined(t, mesh, "cart"));
+	sleeper.send(hello("cart"));
+	await sleeper.next("policy");
+	sleeper.stream.pause();
+	for (let version = 0; version < 60; version++) mesh.write(JSON.stringify({ version, text: "x".repeat(200_000) }));
+	sleeper.stream.resume();
+	const last = await eventually("the newest", () =>
+		sleeper.frames.find((frame) => JSON.stringify(frame).includes('"version":59')),
+	);
+	assert.ok(last);
+	const told = sleeper.frames.filter(({ kind }) => kind === "policy").length;
+	assert.ok(told < 30, `${told} of 61 versions were told`);
+	sleeper.stream.pause();
+	for (let version = 100; version < 120; version++) mesh.write(JSON.stringify({ version, text: "x".repeat(200_000) }));
+	await eventually("the cut", () => sleeper.session.destroyed || sleeper.session.closed);
 });
 
 test("a connection that says nothing is closed", async (t) => {

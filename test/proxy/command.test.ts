@@ -66,9 +66,16 @@ test("a mesh of files: two proxies, a policy that changes, one that is wrong and
 			"127.0.0.1:0=orders:8080",
 			"--mesh",
 			file,
+			"--admin",
+			"127.0.0.1:0",
 		],
 	]);
 	const { outbound } = caller.ready;
+	const admin = async (path: string, method = "GET"): Promise<string> => {
+		const response = await fetch(`http://${String(caller.ready["admin"])}${path}`, { method });
+		return `${response.status} ${await response.text()}`;
+	};
+	assert.equal(await admin("/ready"), "200 ready\n");
 	assert.deepEqual(await askHost(t, outbound, "orders:8080"), { status: 200, body: "app for orders:8080" });
 	const [upstream] = caller.ready["upstreams"] as string[];
 	assert.deepEqual(await askHost(t, upstream, upstream!), { status: 200, body: "app for orders:8080" });
@@ -80,7 +87,12 @@ test("a mesh of files: two proxies, a policy that changes, one that is wrong and
 	writeFileSync(file, `${entry(port, TEAPOT)}\n---\nkind: [`);
 	await until(() => (caller.stderr().includes("the policy has a fault") ? true : undefined), "the fault", 10_000);
 	assert.deepEqual(await askHost(t, outbound, "orders:8080"), { status: 418, body: "teapot" });
-	assert.equal(await caller.end(), 0);
+	assert.match(await admin("/clusters"), /"name": ?"orders\.shop\.svc\.cluster\.local\|8080\|"/);
+	assert.match(await admin("/config_dump"), /teapot/);
+	assert.match(await admin("/stats"), /istio_requests_total\{[^}]*response_code="418"/);
+	assert.match(await admin("/stats"), /meshscope_cluster_hosts\{cluster="orders\.shop/);
+	assert.equal((await fetch(`http://${String(caller.ready["admin"])}/drain`, { method: "POST" })).status < 300, true);
+	assert.equal(await caller.exited, 0);
 	assert.equal(await callee.end(), 0);
 });
 

@@ -13,6 +13,7 @@ export interface Command {
 	readonly child: ChildProcess;
 	readonly ready: Readonly<Record<string, unknown>>;
 	stderr(): string;
+	readonly exited: Promise<number | null>;
 	/** SIGTERM, and the exit code. */
 	end(): Promise<number | null>;
 }
@@ -38,6 +39,7 @@ export async function meshscope(t: TestContext, args: readonly string[]): Promis
 		child,
 		ready: JSON.parse(line.slice(0, line.indexOf("\n"))) as Record<string, unknown>,
 		stderr: () => stderr,
+		exited,
 		end() {
 			child.kill("SIGTERM");
 			return exited;

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Client, credentials, Metadata, Server, ServerCredentials, status as GrpcStatus } from "@grpc/grpc-js";
 import type { handleBidiStreamingCall, handleServerStreamingCall, handleUnaryCall, ServiceError } from "@grpc/grpc-js";
-import { pair } from "./rig.ts";
+import type { HttpRoute } from "../../model/mesh/proxy-config.ts";
+import { pair, until } from "./rig.ts";
 import type { Cleanup } from "./rig.ts";
 
 const bytes = (value: Buffer): Buffer => value;
@@ -21,18 +22,21 @@ const method = (name: string, requestStream: boolean, responseStream: boolean) =
 interface Seen {
 	deadlines: number[];
 	cancelled: number;
+	flaky: number;
 }
 
 async function startGrpc(t: Cleanup): Promise<{ host: string; port: number; seen: Seen }> {
 	const server = new Server({ "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 });
-	const seen: Seen = { deadlines: [], cancelled: 0 };
+	const seen: Seen = { deadlines: [], cancelled: 0, flaky: 0 };
 	const unary: handleUnaryCall<Buffer, Buffer> = (call, done) => {
 		const deadline = call.getDeadline();
 		seen.deadlines.push(deadline instanceof Date ? deadline.getTime() - Date.now() : deadline - Date.now());
 		call.on("cancelled", () => seen.cancelled++);
 		const trailers = new Metadata();
 		trailers.set("x-trailer", "kept");
-		if (call.request.toString() === "fail") {
+		if (call.request.toString() === "flaky" && ++seen.flaky % 2 === 1) {
+			done({ code: GrpcStatus.UNAVAILABLE, details: "not now" });
+		} else if (call.request.toString() === "fail") {
 			done({ code: GrpcStatus.FAILED_PRECONDITION, details: "no, since: ü", metadata: trailers });
 		} else if (call.request.toString() !== "hang") done(null, call.request, trailers);
 	};
@@ -61,9 +65,9 @@ async function startGrpc(t: Cleanup): Promise<{ host: string; port: number; seen
 	return { host: "127.0.0.1", port, seen };
 }
 
-async function grpcPair(t: Cleanup) {
+async function grpcPair(t: Cleanup, route: Partial<HttpRoute> = {}) {
 	const app = await startGrpc(t);
-	const mesh = await pair(t, app, { protocol: "grpc", cluster: { protocol: "http2" } });
+	const mesh = await pair(t, app, { protocol: "grpc", cluster: { protocol: "http2" }, route });
 	const client = new Client(`127.0.0.1:${mesh.outbound.port}`, credentials.createInsecure(), {
 		"grpc.default_authority": "orders",
 		"grpc.max_receive_message_length": -1,
@@ -172,4 +176,45 @@ test("a callee that is not there is UNAVAILABLE, in gRPC's own form", async (t) 
 		(reason: ServiceError) => reason,
 	);
 	assert.equal(error.code, GrpcStatus.UNAVAILABLE);
+});
+
+test("a call that was refused as UNAVAILABLE is made again, where the policy says so", async (t) => {
+	const retries = {
+		attempts: 2,
+		on: new Set(["unavailable"] as const),
+		onStatus: new Set<number>(),
+		perTryTimeoutMs: 0,
+		backoffBaseMs: 1,
+		backoffMaxMs: 2,
+	};
+	const { client, sink, seen } = await grpcPair(t, { retries });
+	const { reply } = await unary(client, Buffer.from("flaky"));
+	assert.equal(reply.toString(), "flaky");
+	assert.equal(seen.flaky, 2);
+	const [hop] = await sink.hops("outbound", 1);
+	assert.equal(hop!.retries, 1);
+	assert.equal(hop!.grpcStatus, 0);
+});
+
+test("the route's time limit ends a call with DEADLINE_EXCEEDED, and the callee hears of it", async (t) => {
+	const { client, sink, seen } = await grpcPair(t, { timeoutMs: 150 });
+	const error = await unary(client, Buffer.from("hang")).then(
+		() => assert.fail("it succeeded"),
+		(reason: ServiceError) => reason,
+	);
+	assert.equal(error.code, GrpcStatus.DEADLINE_EXCEEDED);
+	await until(() => (seen.cancelled === 1 ? true : undefined), "the callee to be told");
+	const [hop] = await sink.hops("outbound", 1);
+	assert.equal(hop!.responseFlags, "UT");
+	assert.equal(hop!.grpcStatus, GrpcStatus.DEADLINE_EXCEEDED);
+});
+
+test("a caller that cancels ends the callee's work", async (t) => {
+	const { client, sink, seen } = await grpcPair(t);
+	const call = client.makeUnaryRequest(path("unary"), bytes, bytes, Buffer.from("hang"), () => {});
+	await until(() => (seen.deadlines.length === 1 ? true : undefined), "the callee to be asked");
+	call.cancel();
+	await until(() => (seen.cancelled === 1 ? true : undefined), "the callee to be told");
+	const [hop] = await sink.hops("outbound", 1);
+	assert.equal(hop!.responseFlags, "DC");
 });

@@ -11,7 +11,7 @@ import type { Cleanup } from "./rig.ts";
 const WEB = "spiffe://cluster.local/ns/shop/sa/web";
 const ORDERS = "spiffe://cluster.local/ns/shop/sa/orders";
 
-async function securePair(t: Cleanup, mode: MtlsMode, authorization?: InboundConfig["authorization"]) {
+async function securePair(t: Cleanup, mode: MtlsMode, authorization?: InboundConfig["authorization"], expected = ORDERS) {
 	const authority = makeAuthority("mesh root");
 	const app = await startApp(t, (message, response) => {
 		response.setHeader("x-client-cert", message.headers["x-forwarded-client-cert"] ?? "none");
@@ -25,7 +25,7 @@ async function securePair(t: Cleanup, mode: MtlsMode, authorization?: InboundCon
 			mtls: { mode, byPort: new Map(), policy: "shop/default" },
 			...(authorization === undefined ? {} : { authorization }),
 		}),
-		endpoint: { principal: ORDERS },
+		endpoint: { principal: expected },
 		callerParts: { identity: web },
 		calleeParts: { identity: orders },
 	});
@@ -50,6 +50,18 @@ test("both hops know the other end by its certificate, and the app is told who c
 		assert.equal(hop!.tls.peerVerified, true);
 		assert.equal(hop!.tls.noTlsReason, "");
 	}
+});
+
+test("a callee that is not who it should be gets nothing: 503, UF, and why", async (t) => {
+	const { ask, sink } = await securePair(t, "strict", undefined, "spiffe://cluster.local/ns/shop/sa/somebody");
+	const response = await ask();
+	assert.equal(response.statusCode, 503);
+	assert.match(await response.body.text(), /handshake/);
+	const [hop] = await sink.hops("outbound", 1);
+	assert.equal(hop!.responseFlags, "UF");
+	assert.equal(hop!.tls.status, "unknown");
+	assert.equal(hop!.tls.noTlsReason, "wrong_identity");
+	assert.equal(sink.httpHops.filter((inbound) => inbound.direction === "inbound").length, 0);
 });
 
 test("strict takes no plaintext; permissive takes both on one port", async (t) => {

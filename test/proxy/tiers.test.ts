@@ -212,7 +212,9 @@ async function assertAlike(build: (id: string) => string, cuts: readonly number[
 	const [fromFast, fromCorrect] = [fast.answers[0], correct.answers[0]];
 	// node's parser refuses the connection for what comes behind a request even before that one is answered; the fast tier answers it.
 	const refusedLater = fromCorrect?.status === 400 && correct.seen.length > 0;
-	if (!refusedLater && !fast.broke && !correct.broke)
+	// HTTP/1.0 ends a body of unknown length by closing, so how much came before an answer broke off is chance.
+	const brokeOff = /^\S+ \/(?:bad-chunks|cut) HTTP\/1\.0/.test(text);
+	if (!refusedLater && !brokeOff && !fast.broke && !correct.broke)
 		assert.deepEqual(fromFast, fromCorrect, `the caller got something else for ${JSON.stringify(text)}`);
 }
 

@@ -270,6 +270,68 @@ test("the rule of the caller's namespace counts before the service's, and that b
 	assert.equal(max(caller, limit(host, 5, "exact", "default")), 5);
 });
 
+test("a rule for the host itself keeps out those for its suffixes, however long they are", () => {
+	const entry = document(
+		"ServiceEntry",
+		"e",
+		"{hosts: [a.example.com], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}",
+	);
+	const { cluster, config, warnings } = proxyFor(
+		entry +
+			rule('{host: "*.example.com", trafficPolicy: {loadBalancer: {simple: RANDOM}}, subsets: [{name: wide}]}', "wide") +
+			rule('{host: "*.com", subsets: [{name: wider}]}', "wider") +
+			rule("{host: a.example.com, subsets: [{name: own}]}", "own"),
+	);
+	assert.equal(cluster("a.example.com|80|").loadBalancer.kind, "least_request");
+	assert.deepEqual(
+		[...config.clusters.keys()].filter((name) => name.startsWith("a.")),
+		["a.example.com|80|", "a.example.com|80|own"],
+	);
+	assert.deepEqual(warnings, []);
+});
+
+test("a subset's blocks stand in place of the rule's one by one, and what it leaves out is the rule's", () => {
+	const blocks = (percent: number): string =>
+		`tls: {mode: SIMPLE, sni: s${percent}}, outlierDetection: {maxEjectionPercent: ${percent}}, retryBudget: {percent: ${percent}}, connectionPool: {tcp: {maxConnections: ${percent}}}`;
+	const { cluster } = proxyFor(
+		rule(`
+  host: reviews
+  trafficPolicy: {${blocks(11)}, meshscope: {breaker: {}}}
+  subsets:
+    - {name: all, trafficPolicy: {${blocks(22)}, meshscope: {loadBalancer: PEAK_EWMA}}}
+    - {name: none, trafficPolicy: {loadBalancer: {simple: RANDOM}}}`),
+	);
+	const of = (subset: string): unknown => {
+		const { tls, outlier, retryBudget, limits, breaker, loadBalancer } = cluster(REVIEWS + subset);
+		const sni = "sni" in tls ? tls.sni : "";
+		return [
+			sni,
+			outlier?.maxEjectionPercent,
+			retryBudget.percent,
+			limits.maxConnections,
+			breaker !== undefined,
+			loadBalancer.kind,
+		];
+	};
+	assert.deepEqual(of("all"), ["s22", 22, 22, 22, false, "peak_ewma"]);
+	assert.deepEqual(of("none"), ["s11", 11, 11, 11, true, "random"]);
+});
+
+test("a service that is registered twice has each of its ports once", () => {
+	const service = (
+		...ports: number[]
+	): { namespace: string; service: string; ports: { servicePort: number; protocol: "http" }[] } => ({
+		namespace: "default",
+		service: "a",
+		ports: ports.map((servicePort) => ({ servicePort, protocol: "http" })),
+	});
+	const { routes } = proxyFor("", {}, [service(80, 81), service(81, 82)]);
+	assert.deepEqual(
+		routes("a").map(({ matches }) => matches[0]?.port),
+		[81, 82, undefined],
+	);
+});
+
 test("a rule is only for the callers that it selects and is exported to", () => {
 	const random = (more: string): string => rule(`{host: reviews, trafficPolicy: {loadBalancer: {simple: RANDOM}}, ${more}}`);
 	const kind = (text: string, namespace = "default"): string =>

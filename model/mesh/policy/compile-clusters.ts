@@ -66,8 +66,10 @@ export function compileClusters(hosts: MeshHosts, rules: readonly Policy<Destina
 		for (const namespace of [workload.namespace, own, ROOT_NAMESPACE]) {
 			const fitting = covering(host).filter(({ rule }) => rule.namespace === namespace);
 			if (fitting.length === 0) continue;
+			// A suffix may be as long as a host below it: *.example.com and a.example.com.
+			const exact = fitting.filter((one) => one.host === host);
 			const longest = Math.max(...fitting.map((one) => one.host.length));
-			return fitting.filter((one) => one.host.length === longest).map(({ rule }) => rule);
+			return (exact.length > 0 ? exact : fitting.filter((one) => one.host.length === longest)).map(({ rule }) => rule);
 		}
 		return [];
 	}

@@ -220,6 +220,12 @@ test("rewrites replace the path, the authority, or what a pattern finds", () => 
 	);
 	const [plain, regex] = routes("reviews").map(({ rewrite }) => rewrite);
 	assert.deepEqual(plain, { path: "/v2", pathRegex: undefined, authority: "reviews.example.com" });
+	const ten = proxyFor(
+		virtualService(
+			"    - route: [{destination: {host: reviews}}]\n      rewrite: {uriRegexRewrite: {match: '(a)(b)(c)(d)(e)(f)(g)(h)(i)(j)', rewrite: '\\10'}}",
+		),
+	).routes("reviews")[0]!.rewrite!.pathRegex!;
+	assert.equal("abcdefghij".replace(ten.pattern, ten.replacement), "a0");
 	// RE2 reads one digit: \\10 is the first group and a 0.
 	assert.equal(
 		"/service/foo/v1".replace(regex!.pathRegex!.pattern, regex!.pathRegex!.replacement),
@@ -361,6 +367,15 @@ test("a suffix routes the services that nobody names, the longest suffix first",
 		["reviews", "ratings", "orders.shop"].map((host) => virtualHost(host).name),
 		["default/reviews", "default/ours", "default/all"],
 	);
+});
+
+test("a host of its own counts before a suffix that is as long", () => {
+	const { virtualHost, warnings } = proxyFor(
+		virtualService("    - directResponse: {status: 200}", '"*.example.com"', "wide") +
+			virtualService("    - directResponse: {status: 201}", "a.example.com", "own"),
+	);
+	assert.deepEqual(virtualHost("a.example.com").http.map(destinations), [{ kind: "answer", status: 201, body: "" }]);
+	assert.deepEqual(warnings, []);
 });
 
 test("VirtualServices of one host are joined in the order of the file, and that is told", () => {

@@ -84,7 +84,8 @@ test("what YAML cannot read is a fault with its place, and everything else is to
 	assert.ok(faults.length >= 2, faults.join("\n"));
 	assert.match(faults[0]!, /^2:1 /);
 	assert.match(told("a: 1\n\tb: 2\n")[0]!, /^2:1 .*[Tt]ab/);
-	assert.match(told("a: !!js/function x\n")[0]!, /^1:\d+ .*tag/i);
+	for (const tag of ["!!js/function", "!!binary", "!!timestamp", "!!set", "!own"])
+		assert.match(told(`a: ${tag} x\n`).join(), /^1:\d+ .*tag/i, tag);
 });
 
 test("a key stands once in an object", () => {
@@ -123,6 +124,15 @@ test("metadata has a name, and what a cluster adds to it is no matter", () => {
 	const more =
 		"labels: {app: a}, annotations: {x: ''}, uid: 1, resourceVersion: '1', generation: 1, creationTimestamp: x, managedFields: []";
 	assert.deepEqual(told(`${RULE.replace(metadata, `metadata: {name: a, ${more}}`)}status: {x: 1}\n`), []);
+});
+
+test("null is as if nothing stood there, but for an item of a list", () => {
+	assert.deepEqual(told(RULE.replace("{host: a}", "{host: a, trafficPolicy: null, subsets: ~, exportTo:  }")), []);
+	assert.deepEqual(told(RULE.replace("{host: a}", "{host: null}")), ["4:1 DestinationRule default/a: spec: needs host"]);
+	assert.match(
+		told(RULE.replace("{host: a}", "{host: a, subsets: [null]}")).join(),
+		/subsets\[0\]: must be an object .* not nothing$/,
+	);
 });
 
 test("a resource stands once in a mesh, for each kind and namespace", () => {

@@ -29,4 +29,11 @@ export const MIGRATIONS: readonly Migration[] = [
 		run: `ALTER TABLE commits ADD COLUMN topology_metrics BLOB;
 			ALTER TABLE blocks ADD COLUMN commit_id INTEGER NOT NULL DEFAULT 0;`,
 	},
+	{
+		// Of minutes that were counted before, those of the last day are joined once the writer has time.
+		schema: "topology",
+		from: 2,
+		to: 3,
+		run: "CREATE TABLE stretches (start_ms INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT",
+	},
 ];

@@ -28,6 +28,12 @@ CREATE TABLE rollups (
 
 CREATE INDEX rollups_loose ON rollups (resolution, bucket_ms, level) WHERE level < 9;
 
+-- Ten minutes, all past, as one sum; removed as soon as something is added to one of them.
+CREATE TABLE stretches (
+	start_ms INTEGER PRIMARY KEY,
+	data BLOB NOT NULL
+) STRICT;
+
 CREATE TABLE exemplars (
 	hour_ms INTEGER NOT NULL,
 	series INTEGER NOT NULL,

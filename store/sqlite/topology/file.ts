@@ -29,7 +29,16 @@ export function openTopologyFile(directory: string, log: Log): Connection {
 		const database = openForWriting(path, "topology");
 		try {
 			// Reads a page of each tree, so that the coarsest damage is found now.
-			for (const table of ["progress", "series", "rollups", "exemplars", "certificates", "addresses", "counters"])
+			for (const table of [
+				"progress",
+				"series",
+				"rollups",
+				"stretches",
+				"exemplars",
+				"certificates",
+				"addresses",
+				"counters",
+			])
 				database.prepare(`SELECT * FROM ${table} LIMIT 1`).get();
 		} catch (error) {
 			database.close();
@@ -54,6 +63,9 @@ export function setTopologyAside(directory: string, log: Log, why: unknown): voi
 		`topology.db is damaged (${problem}) and was set aside as ${aside}; a new one is begun, and edges are counted anew from the groups that are still held`,
 	);
 }
+
+/** Level of what is joined again only with late deltas. */
+export const WHOLE = 9;
 
 export function endpointText({ kind, cluster, namespace, service, workload }: Endpoint): string {
 	return JSON.stringify([kind, cluster, namespace, service, workload]);

@@ -8,6 +8,7 @@ import type { RollupBucket, TopologyReader } from "../../topology.ts";
 import { type Connection, openForReading } from "../database.ts";
 import { endpointOf, topologyPath } from "./file.ts";
 import { HOUR_MS } from "./rows.ts";
+import { nextStretch, STRETCH_MS, STRETCHED_MS } from "./stretches.ts";
 
 /** Rows that are read at once. */
 const PAGE_ROWS = 128;
@@ -75,6 +76,26 @@ class SqliteTopologyReader implements TopologyReader {
 				}
 			}
 			if (bucket !== undefined) yield bucket;
+		} finally {
+			ends();
+		}
+	}
+
+	*deltas(resolutionMs: ResolutionMs, fromMs: number, toMs: number): Iterable<Uint8Array> {
+		const database = this.database();
+		if (database === undefined) return;
+		const ends = beginSnapshot(database);
+		try {
+			let atMs = fromMs;
+			if (resolutionMs === STRETCHED_MS) {
+				const next = nextStretch(database);
+				for (let stretch = next(atMs, toMs); stretch !== undefined; stretch = next(atMs, toMs)) {
+					for (const { data } of this.rollups(resolutionMs, atMs, stretch.startMs)) yield* data;
+					yield stretch.data;
+					atMs = stretch.startMs + STRETCH_MS;
+				}
+			}
+			for (const { data } of this.rollups(resolutionMs, atMs, toMs)) yield* data;
 		} finally {
 			ends();
 		}

@@ -3,6 +3,7 @@ import type { AddressSighting, CertificateSighting, Exemplar } from "../../../mo
 import type { RollupDelta, TopologyFlush, TopologyLoad } from "../../topology.ts";
 import type { Connection } from "../database.ts";
 import { endpointText } from "./file.ts";
+import { STRETCHED_MS, stretchOf } from "./stretches.ts";
 
 export const HOUR_MS = 3_600_000;
 /** Of a series in an hour; older ones make room. */
@@ -20,6 +21,7 @@ export class TopologyRows {
 	private readonly putSeries;
 	private readonly lastSeq;
 	private readonly putRollup;
+	private readonly deleteStretch;
 	private readonly putExemplar;
 	private readonly trimExemplars;
 	private readonly putCertificate;
@@ -40,6 +42,7 @@ export class TopologyRows {
 			.prepare<[number, number], number>("SELECT max(seq) FROM rollups WHERE resolution = ? AND bucket_ms = ?")
 			.pluck();
 		this.putRollup = database.prepare("INSERT INTO rollups VALUES (?, ?, ?, 0, ?)");
+		this.deleteStretch = database.prepare("DELETE FROM stretches WHERE start_ms = ?");
 		this.putExemplar = database.prepare("INSERT OR REPLACE INTO exemplars VALUES (?, ?, ?, ?, ?, ?)");
 		this.trimExemplars = database.prepare(
 			`DELETE FROM exemplars WHERE hour_ms = @hourMs AND series = @series AND (time_ms, trace_id) <= (
@@ -95,6 +98,7 @@ export class TopologyRows {
 	private addRollup({ resolutionMs, bucketMs, data }: RollupDelta): void {
 		const seq = (this.lastSeq.get(resolutionMs, bucketMs) ?? 0) + 1;
 		this.putRollup.run(resolutionMs, bucketMs, seq, data);
+		if (resolutionMs === STRETCHED_MS) this.deleteStretch.run(stretchOf(bucketMs));
 	}
 
 	private addExemplar({ series, timeMs, traceId, durationNs, isError }: Exemplar): void {

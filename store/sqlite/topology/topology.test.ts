@@ -115,6 +115,57 @@ test("a late delta is joined once its bucket has been quiet, and not with each t
 	assert.deepEqual(bucket(t, directory, 60_000, NOW_MS), [1, 4]);
 });
 
+/** Deltas that a reader gets for an hour of minutes, and what they add up to. */
+function hourOf(t: TestContext, directory: string): [number, unknown] {
+	const reader = openTopologyReader(directory);
+	t.after(() => reader.close());
+	const deltas = [...reader.deltas(60_000, NOW_MS, NOW_MS + HOUR_MS)];
+	return [deltas.length, addUp(deltas)[1]];
+}
+
+test("ten minutes that are past are read as one, until something is added to one of them", (t) => {
+	let clockMs = NOW_MS;
+	const { writer, directory } = open(t, { now: () => clockMs });
+	for (let minute = 0; minute < 25; minute++) {
+		clockMs = NOW_MS + minute * 60_000;
+		writer.flush(delta(60_000, clockMs));
+		maintain(writer, clockMs);
+	}
+	assert.deepEqual(hourOf(t, directory), [2 + 5, 25]);
+	writer.flush(delta(60_000, NOW_MS));
+	maintain(writer, clockMs);
+	assert.deepEqual(hourOf(t, directory), [11 + 1 + 5, 26]);
+	maintain(writer, clockMs + HOUR_MS);
+	assert.deepEqual(hourOf(t, directory), [3, 26]);
+	assert.equal(maintain(writer, clockMs + HOUR_MS), 0);
+	writer.close();
+	const { writer: again } = open(t, { directory, now: () => clockMs });
+	assert.equal(maintain(again, clockMs + HOUR_MS), 0, "what was made is made");
+});
+
+test("ten minutes go with the first of them that is removed", (t) => {
+	const { writer, directory } = open(t);
+	for (let minute = 0; minute < 20; minute++) writer.flush(delta(60_000, NOW_MS + minute * 60_000));
+	maintain(writer, NOW_MS + HOUR_MS);
+	assert.deepEqual(hourOf(t, directory), [2, 20]);
+	maintain(writer, NOW_MS + 90 * 24 * HOUR_MS + 60_000);
+	assert.deepEqual(hourOf(t, directory), [9 + 1, 19]);
+});
+
+test("a file of the schema before stretches gets them for its last day", (t) => {
+	const { writer, directory } = open(t);
+	for (let minute = 0; minute < 30; minute++) writer.flush(delta(60_000, NOW_MS + minute * 60_000));
+	writer.close();
+	const database = new Database(topologyPath(directory));
+	database.exec("DROP TABLE stretches");
+	database.pragma("user_version = 2");
+	database.close();
+	const { writer: again } = open(t, { directory });
+	assert.deepEqual(hourOf(t, directory), [30, 30]);
+	maintain(again, NOW_MS + HOUR_MS);
+	assert.deepEqual(hourOf(t, directory), [3, 30]);
+});
+
 test("deltas that cannot be joined stay, and are tried once", (t) => {
 	const { writer, directory, log } = open(t, {
 		join: () => {

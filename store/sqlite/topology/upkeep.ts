@@ -7,8 +7,9 @@ import type { JoinRollups, RollupDelta } from "../../topology.ts";
 import type { Connection } from "../database.ts";
 import type { Failpoint } from "../failpoint.ts";
 import type { WriteAheadLog } from "../write-ahead-log.ts";
-import { transact } from "./file.ts";
+import { transact, WHOLE } from "./file.ts";
 import { HOUR_MS } from "./rows.ts";
+import { STRETCHED_MS, Stretches } from "./stretches.ts";
 
 export interface UpkeepOptions {
 	readonly maxBytes: number;
@@ -20,8 +21,6 @@ export interface UpkeepOptions {
 
 /** So many deltas of one level become one of the next: a delta is rewritten once a level. */
 const JOINED_AT_ONCE = 16;
-/** Joined again only with late deltas. */
-const WHOLE = 9;
 /** A bucket is past when nothing was added to it for two of its widths, and at most this long. */
 const MAX_QUIET_MS = 120_000;
 const RETENTION_CHECK_MS = 60_000;
@@ -57,6 +56,7 @@ export class Upkeep {
 	private readonly deleteHour;
 	/** When something was last added to a bucket by this process, until it is joined whole. */
 	private readonly touchedMs = new Map<string, number>();
+	private readonly stretches: Stretches;
 	private lastRetentionMs = 0;
 	private hasGivenBack = false;
 
@@ -88,10 +88,12 @@ export class Upkeep {
 		this.deleteUpTo = database.prepare("DELETE FROM rollups WHERE resolution = ? AND bucket_ms < ?");
 		this.oldestHour = database.prepare<[], number>("SELECT min(hour_ms) FROM exemplars").pluck();
 		this.deleteHour = database.prepare("DELETE FROM exemplars WHERE hour_ms = ?");
+		this.stretches = new Stretches(database, (datas) => this.joined(datas));
 	}
 
 	touched(rollups: readonly RollupDelta[], nowMs: number): void {
 		for (const { resolutionMs, bucketMs } of rollups) this.touchedMs.set(`${resolutionMs} ${bucketMs}`, nowMs);
+		this.stretches.touched(rollups);
 	}
 
 	/** True while there is more to do now. */
@@ -107,6 +109,7 @@ export class Upkeep {
 			this.touchedMs.delete(`${past.resolution} ${past.bucketMs}`);
 			return true;
 		}
+		if (this.stretches.makeOne(nowMs)) return true;
 		if (nowMs - this.lastRetentionMs < RETENTION_CHECK_MS) return false;
 		if (this.removeOld(nowMs) || this.removeExcess(nowMs) || this.giveBackPages()) return true;
 		this.lastRetentionMs = nowMs;
@@ -179,7 +182,12 @@ export class Upkeep {
 		const nth = this.nthBucket.get(resolution, beforeMs);
 		// Whole buckets: one that is cut in half would tell half of what was.
 		const untilMs = nth === undefined ? beforeMs : Math.min(beforeMs, nth + 1);
-		return this.change(() => this.deleteUpTo.run(resolution, untilMs).changes) > 0;
+		return (
+			this.change(() => {
+				if (resolution === STRETCHED_MS) this.stretches.removeBefore(untilMs);
+				return this.deleteUpTo.run(resolution, untilMs).changes;
+			}) > 0
+		);
 	}
 
 	private trim(table: "certificates" | "addresses" | "counters", beforeMs: number): number {

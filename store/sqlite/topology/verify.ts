@@ -17,6 +17,10 @@ export function verifyTopology(directory: string, checkRollup: (data: Uint8Array
 			rollups++;
 			problems.during(`delta ${seq} of bucket ${bucket_ms} of ${resolution} ms`, () => checkRollup(data));
 		}
+		for (const { start_ms, data } of eachStretch(database)) {
+			rollups++;
+			problems.during(`the ten minutes of ${start_ms}`, () => checkRollup(data));
+		}
 		const texts =
 			"SELECT dims FROM series UNION ALL SELECT endpoint FROM addresses UNION ALL SELECT source FROM certificates";
 		for (const text of database.prepare<[], string>(`${texts} UNION ALL SELECT target FROM certificates`).pluck().iterate())
@@ -34,6 +38,10 @@ interface RollupRow {
 	readonly bucket_ms: number;
 	readonly seq: number;
 	readonly data: Uint8Array;
+}
+
+function eachStretch(database: Connection): Iterable<{ readonly start_ms: number; readonly data: Uint8Array }> {
+	return database.prepare<[], { start_ms: number; data: Uint8Array }>("SELECT start_ms, data FROM stretches").iterate();
 }
 
 function eachRollup(database: Connection): Iterable<RollupRow> {

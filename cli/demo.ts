@@ -30,6 +30,7 @@ export const define: DefineCommand = (command, context, finish) => {
 		.option("--data <dir>", "data directory to keep (default: a temporary one)")
 		.option("--rate <n>", "requests a second from visitors", "30")
 		.option("--no-python", "run every service in Node, though python3 is there")
+		.option("--node-proxy", "one proxy process for all services instead of one beside each")
 		.allowUnknownOption()
 		.argument("[serve-flags...]")
 		.usage("[options] [flags of serve]")
@@ -46,6 +47,7 @@ export const define: DefineCommand = (command, context, finish) => {
 					chaosEveryMs: chaosMs(flags.chaos),
 					requestRate: number("--rate", flags.rate, 1, 1_000),
 					python: flags.python,
+					nodeProxy: flags.nodeProxy === true,
 				},
 				context,
 			),
@@ -58,6 +60,7 @@ interface Flags {
 	readonly data?: string;
 	readonly rate: string;
 	readonly python: boolean;
+	readonly nodeProxy?: true;
 }
 
 function chaosMs(chaos: Flags["chaos"]): number | undefined {

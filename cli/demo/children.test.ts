@@ -66,6 +66,15 @@ test("a child that dies is started again, and given up when it dies too often wi
 	assert.deepEqual(at.groups, []);
 });
 
+test("what a child was told it is told again when it is started again", async (t) => {
+	const at = bench(t);
+	const heard: string[] = [];
+	at.children.start(shell("listener", "read line; echo $line; exit 1", { onLine: (line) => heard.push(line) }));
+	at.children.tell("listener", "go\n");
+	await at.children.failed;
+	assert.deepEqual(heard, ["go", "go", "go"]);
+});
+
 test("deaths of long ago are forgiven", async (t) => {
 	const at = bench(t);
 	const starts: number[] = [];

@@ -28,6 +28,8 @@ export interface ChildFailure {
 
 export interface Children {
 	start(spec: ChildSpec): void;
+	/** Writes to its standard input, now and again after each new start. */
+	tell(name: string, text: string): void;
 	/** Resolves when a child is gone for good that should be there. */
 	readonly failed: Promise<ChildFailure>;
 	/** SIGTERM to those that are chosen, SIGKILL after the grace to whatever is left of their groups. None of them is started again. */
@@ -51,9 +53,10 @@ interface Child {
 	exited: Promise<void>;
 	isEnding: boolean;
 	deathsMs: number[];
+	told: string;
 }
 
-const KEPT_LINES = 12;
+const KEPT_LINES = 25;
 const MAX_LINE_CHARS = 400;
 
 export function superviseChildren(options: ChildrenOptions): Children {
@@ -82,6 +85,7 @@ export function superviseChildren(options: ChildrenOptions): Children {
 		createInterface({ input: started.stderr }).on("line", keep);
 		// A pipe to a process that is just dying.
 		started.stdin.on("error", () => undefined);
+		if (child.told !== "") started.stdin.write(child.told);
 		const { promise, resolve } = Promise.withResolvers<void>();
 		child.exited = promise;
 		let isOver = false;
@@ -123,9 +127,15 @@ export function superviseChildren(options: ChildrenOptions): Children {
 		failed: failure.promise,
 		start(spec) {
 			if (children.has(spec.name)) throw new Error(`${spec.name} runs already`);
-			const child: Child = { spec, process: undefined, exited: Promise.resolve(), isEnding: false, deathsMs: [] };
+			const child: Child = { spec, process: undefined, exited: Promise.resolve(), isEnding: false, deathsMs: [], told: "" };
 			children.set(spec.name, child);
 			launch(child);
+		},
+		tell(name, text) {
+			const child = children.get(name);
+			if (child === undefined) throw new Error(`${name} does not run`);
+			child.told += text;
+			child.process?.stdin?.write(text);
 		},
 		async end(isChosen, graceMs) {
 			const chosen = [...children.values()].filter(({ spec }) => isChosen(spec.name));

@@ -2,15 +2,15 @@
 import { join } from "node:path";
 import type { ChildSpec } from "./children.ts";
 import { loopback, NAMESPACE, runArgument } from "./shop-plan.ts";
-import type { Host, PlannedWorkload } from "./shop-plan.ts";
+import type { Host, PlannedShim, PlannedWorkload } from "./shop-plan.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const MAIN = join(ROOT, "main.ts");
 const RUN = join(ROOT, "examples/shop/run.ts");
 const PRELOAD = join(ROOT, "proxy-shim/propagate/propagate.js");
 
-/** Of a shim at the end; the longest exchange is a WebSocket of some seconds, which may be cut. */
-const DRAIN_S = 2;
+/** The longest exchange is a WebSocket of some seconds, which may be cut at the end. */
+const SHIM_FLAGS = ["--drain-seconds", "2", "--log-level", "warn"];
 
 export const SERVER = "the server";
 
@@ -55,33 +55,84 @@ export interface ShimOptions {
 
 /** @returns undefined for a workload without a shim */
 export function shimCommand(workload: PlannedWorkload, options: ShimOptions): ChildSpec | undefined {
-	const { shim, serves, service, version, appPort } = workload;
+	const { shim } = workload;
 	if (shim === undefined) return undefined;
-	const inbound =
-		serves === undefined || shim.inboundPort === undefined
-			? []
-			: ["--inbound", `${loopback(shim.inboundPort)}=${loopback(appPort)}@${serves.servicePort}/${serves.protocol}`];
-	const upstreams = shim.upstreams.flatMap((one) => ["--upstream", `${loopback(one.port)}=${one.service}:${one.servicePort}`]);
 	return {
 		name: shimName(workload),
 		command: process.execPath,
 		args: [
-			...[MAIN, "proxy", "--service", `${NAMESPACE}/${service}`, "--version", version],
-			...inbound,
-			...["--outbound", loopback(shim.outboundPort), ...upstreams],
-			...["--control", options.controlUrl, "--state", options.stateDirectory, "--otlp", options.otlpUrl],
-			...["--admin", loopback(shim.adminPort), "--drain-seconds", String(DRAIN_S), "--log-level", "warn"],
+			...[MAIN, "proxy", ...flagsOf(shimSettings(workload, shim)), "--state", options.stateDirectory],
+			...["--control", options.controlUrl, "--otlp", options.otlpUrl, "--admin", loopback(shim.adminPort)],
+			...SHIM_FLAGS,
 		],
 		// Not among the arguments, which everybody on the machine can read.
 		env: { ...shopEnv(options.env), MESHSCOPE_JOIN_TOKEN: options.token },
 	};
 }
 
+export interface NodeProxyOptions {
+	readonly controlUrl: string;
+	readonly otlpUrl: string;
+	/** As {@link workloadsText} wrote it. */
+	readonly workloadsFile: string;
+	readonly hbonePort: number;
+	readonly adminPort: number;
+	readonly env: Env;
+}
+
+/** One process in place of all shims. */
+export function nodeProxyCommand(options: NodeProxyOptions): ChildSpec {
+	return {
+		name: "the node proxy",
+		command: process.execPath,
+		args: [
+			...[MAIN, "proxy", "--workloads", options.workloadsFile, "--hbone", loopback(options.hbonePort)],
+			...["--control", options.controlUrl, "--otlp", options.otlpUrl, "--admin", loopback(options.adminPort)],
+			...SHIM_FLAGS,
+		],
+		env: shopEnv(options.env),
+	};
+}
+
+/** The node proxy's file, which is YAML and so may be JSON. It holds tokens. */
+export function workloadsText(
+	workloads: readonly PlannedWorkload[],
+	own: (workload: PlannedWorkload) => Pick<ShimOptions, "token" | "stateDirectory">,
+): string {
+	const entries = workloads.flatMap((workload) => {
+		if (workload.shim === undefined) return [];
+		const { token, stateDirectory } = own(workload);
+		return [{ ...shimSettings(workload, workload.shim), token, state: stateDirectory }];
+	});
+	return `${JSON.stringify({ workloads: entries }, undefined, "\t")}\n`;
+}
+
+type ShimSettings = Readonly<Record<string, string | readonly string[]>>;
+
+/** What is a shim's own, by the names that flags and the node proxy's file share. */
+function shimSettings({ serves, service, version, appPort }: PlannedWorkload, shim: PlannedShim): ShimSettings {
+	const inbound =
+		serves === undefined || shim.inboundPort === undefined
+			? []
+			: [`${loopback(shim.inboundPort)}=${loopback(appPort)}@${serves.servicePort}/${serves.protocol}`];
+	return {
+		service: `${NAMESPACE}/${service}`,
+		version,
+		inbound,
+		outbound: loopback(shim.outboundPort),
+		upstream: shim.upstreams.map((one) => `${loopback(one.port)}=${one.service}:${one.servicePort}`),
+	};
+}
+
+function flagsOf(settings: ShimSettings): readonly string[] {
+	return Object.entries(settings).flatMap(([name, value]) => [value].flat().flatMap((one) => [`--${name}`, one]));
+}
+
 export function shimName({ name }: PlannedWorkload): string {
 	return `the shim of ${name}`;
 }
 
-/** One process for all workloads of a host, except that each Python app has its own. */
+/** One process for all workloads of a host, except that each Python app has its own. Traffic begins when it is told to. */
 export function appCommands(workloads: readonly PlannedWorkload[], requestRate: number, env: Env): readonly ChildSpec[] {
 	const hosts = [...new Set(workloads.map(({ host }) => host))];
 	return hosts.flatMap((host) => {
@@ -92,7 +143,7 @@ export function appCommands(workloads: readonly PlannedWorkload[], requestRate: 
 			{
 				name: appName(host, members),
 				command: process.execPath,
-				args: [...flags, RUN, runArgument(members, requestRate)],
+				args: [...flags, RUN, runArgument(members, requestRate), ...(host === "traffic" ? ["--wait"] : [])],
 				env: shopEnv(env),
 			},
 		];

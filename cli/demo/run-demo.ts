@@ -2,25 +2,21 @@
  * The demo from its first process to its last: starts the server, the shop and a shim beside each app, tells when the graph is alive,
  * changes something now and then with `--chaos`, and ends everything in order, whatever ends it.
  */
-import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { connectApi } from "../api-client.ts";
-import type { ApiClient } from "../api-client.ts";
 import { CommandError, EXIT_FAILURE, EXIT_OK, EXIT_USAGE } from "../context.ts";
 import type { CliContext } from "../context.ts";
-import { createJoinToken } from "../mesh/join-token.ts";
-import { controlStateDirectory } from "../mesh/state-directory.ts";
 import { superviseChildren } from "./children.ts";
 import type { ChildFailure, Children } from "./children.ts";
-import { appCommands, SERVER, serverCommand, shimCommand } from "./commands.ts";
-import { askGraph, missingServices, shimsReady } from "./liveness.ts";
+import { appCommands, SERVER, serverCommand } from "./commands.ts";
 import { CHAOS_STEPS, meshText } from "./mesh-text.ts";
 import { findPortBlock } from "./ports.ts";
 import { welcome } from "./screen.ts";
-import { LEGACY_SERVICE, NAMESPACE, planShop } from "./shop-plan.ts";
+import { appPortOf, LEGACY_SERVICE, nodeProxyPorts, planShop } from "./shop-plan.ts";
 import type { PlannedWorkload } from "./shop-plan.ts";
 import { hireUndertaker } from "./undertaker.ts";
 
@@ -32,19 +28,18 @@ export interface DemoSettings {
 	readonly chaosEveryMs: number | undefined;
 	readonly requestRate: number;
 	readonly python: boolean;
+	/** All shims in one process. */
+	readonly nodeProxy: boolean;
 }
 
 /** Apps end at once, shims drain for two seconds. */
 const SHOP_GRACE_MS = 5_000;
 /** `serve` ends itself after 9.5 s. */
 const SERVER_GRACE_MS = 11_000;
-const SHIMS_LIMIT_MS = 60_000;
 const ALIVE_LIMIT_MS = 60_000;
 const API_TIMEOUT_MS = 2_000;
 const SAME_SIGNAL_MS = 500;
 
-/** As examples/shop/mesh.yaml names its callers. */
-const IDENTITY_PREFIX = `spiffe://cluster.local/ns/${NAMESPACE}/sa/`;
 const EXAMPLE = new URL("../../examples/shop/mesh.yaml", import.meta.url);
 
 /** Resolves with the exit code once every process has ended. */
@@ -122,9 +117,9 @@ interface Shop {
 async function runShop(shop: Shop): Promise<void> {
 	const { settings, context, children, directory, say, startedMs, signal } = shop;
 	const { env } = context;
-	const hasPython = settings.python && spawnSync("python3", ["--version"], { stdio: "ignore" }).status === 0;
-	const workloads = planShop({ firstPort: await findPortBlock(), hasPython });
-	const legacyPort = workloads.find(({ service }) => service === LEGACY_SERVICE)?.appPort ?? 0;
+	const python = settings.python ? isPythonThere(env) : Promise.resolve(false);
+	const firstPort = await findPortBlock();
+	const legacyPort = appPortOf(LEGACY_SERVICE, firstPort);
 	const example = readFileSync(EXAMPLE, "utf8");
 	const meshFile = join(directory, "mesh.yaml");
 	writeFileSync(meshFile, meshText(example, legacyPort));
@@ -132,11 +127,25 @@ async function runShop(shop: Shop): Promise<void> {
 	if (signal.aborted) return;
 
 	const ready = Promise.withResolvers<ReadyLine>();
+	// It is waited for below, and may be there before.
+	ready.promise.catch(() => undefined);
 	const onLine = (line: string): void => {
-		const addresses = readyLine(line);
-		if (addresses !== undefined) ready.resolve(addresses);
+		try {
+			const addresses = readyLine(line);
+			if (addresses !== undefined) ready.resolve(addresses);
+		} catch (error) {
+			ready.reject(error);
+		}
 	};
 	children.start(serverCommand({ dataDirectory, meshFile, flags: settings.serverFlags, env, onLine }));
+	// What is needed from here on loads while the server starts.
+	const [{ createShims }, { askGraph, missingServices }, hasPython] = await Promise.all([
+		import("./shims.ts"),
+		import("./liveness.ts"),
+		python,
+	]);
+	const workloads = planShop({ firstPort, hasPython });
+	if (signal.aborted) return;
 	const isTraffic = ({ host }: PlannedWorkload): boolean => host === "traffic";
 	const first = workloads.filter((one) => one.host !== "late" && !isTraffic(one));
 	for (const command of appCommands(first, settings.requestRate, env)) children.start(command);
@@ -145,35 +154,34 @@ async function runShop(shop: Shop): Promise<void> {
 	context.stdout.write(`${addresses.line}\n`);
 	const readySeconds = secondsSince(startedMs);
 	const api = connectApi(`http://${addresses.http}`, env["MESHSCOPE_TOKEN"], API_TIMEOUT_MS);
-	let shims = 0;
-	const stateOfControl = controlStateDirectory(dataDirectory);
-	const startShims = async (some: readonly PlannedWorkload[]): Promise<void> => {
-		for (const workload of some) {
-			const stateDirectory = join(directory, "shims", workload.name.replace(" ", "-"));
-			mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
-			const command = shimCommand(workload, {
-				controlUrl: `https://${addresses.control}`,
-				otlpUrl: `http://${addresses.otlpGrpc}`,
-				token: createJoinToken(stateOfControl, { identity: `${IDENTITY_PREFIX}${workload.service}` }, context.nowMs()),
-				stateDirectory,
-				env,
-			});
-			if (command !== undefined) children.start(command);
-		}
-		shims += some.filter(({ shim }) => shim !== undefined).length;
-		if (!(await shimsReady(api, shims, SHIMS_LIMIT_MS, signal)))
-			throw new CommandError(
-				"not all shims have joined the mesh in time, or the server's answers need a token (MESHSCOPE_TOKEN)",
-			);
-	};
-	await startShims(workloads.filter(({ host }) => host !== "late"));
-	for (const command of appCommands(workloads.filter(isTraffic), settings.requestRate, env)) children.start(command);
-
+	const shims = createShims({
+		...{ children, directory, dataDirectory, api, env, signal, nowMs: context.nowMs },
+		controlUrl: `https://${addresses.control}`,
+		otlpUrl: `http://${addresses.otlpGrpc}`,
+	});
+	const behindShims = workloads.filter(({ host }) => host !== "late");
+	const traffic = appCommands(workloads.filter(isTraffic), settings.requestRate, env);
+	const joined = settings.nodeProxy
+		? shims.startTogether(behindShims, nodeProxyPorts(firstPort))
+		: shims.startEach(behindShims);
+	for (const command of traffic) children.start(command);
+	await joined;
+	for (const { name } of traffic) children.tell(name, "begin\n");
 	const shimsSeconds = secondsSince(startedMs);
-	await untilAlive(shop, api, workloads, { readySeconds, shimsSeconds });
+	let edges = 0;
+	const isAlive = await untilAlive(shop, async () => {
+		const graph = await askGraph(api);
+		edges = graph?.edges.length ?? 0;
+		return graph && missingServices(graph, workloads);
+	});
+	if (isAlive) {
+		const told = { event: "alive", seconds: secondsSince(startedMs), readySeconds, shimsSeconds, edges };
+		context.stdout.write(`${JSON.stringify(told)}\n`);
+	}
 	say(
 		welcome({
 			...{ http: addresses.http, meshFile, dataDirectory, workloads, hasPython },
+			adminOf: ({ shim }) => (settings.nodeProxy ? nodeProxyPorts(firstPort).admin : (shim?.adminPort ?? 0)),
 			isDataKept: settings.dataDirectory !== undefined,
 			chaosEveryMs: settings.chaosEveryMs,
 		}),
@@ -188,7 +196,7 @@ async function runShop(shop: Shop): Promise<void> {
 		const chaos = CHAOS_STEPS[step]!;
 		const added = workloads.filter(({ name }) => name === chaos.needs && !deployed.has(name));
 		for (const command of appCommands(added, settings.requestRate, env)) children.start(command);
-		await startShims(added);
+		await shims.startEach(added);
 		for (const { name } of added) deployed.add(name);
 		// Renamed into its place, so that nobody reads half of it.
 		writeFileSync(`${meshFile}.new`, meshText(example, legacyPort, chaos));
@@ -197,30 +205,28 @@ async function runShop(shop: Shop): Promise<void> {
 	}
 }
 
-async function untilAlive(
-	{ context, say, signal, startedMs }: Shop,
-	api: ApiClient,
-	workloads: readonly PlannedWorkload[],
-	phases: Readonly<Record<string, number>>,
-): Promise<void> {
+/** @returns once the graph shows every service, or after a while with a word about what it lacks */
+async function untilAlive({ say, signal, startedMs }: Shop, ask: () => Promise<readonly string[] | undefined>): Promise<boolean> {
 	for (;;) {
-		const graph = await askGraph(api);
-		const missing = graph === undefined ? undefined : missingServices(graph, workloads);
-		if (graph !== undefined && missing?.length === 0) {
-			const seconds = secondsSince(startedMs);
-			context.stdout.write(`${JSON.stringify({ event: "alive", seconds, ...phases, edges: graph.edges.length })}\n`);
-			return;
-		}
+		const missing = await ask();
+		if (missing?.length === 0) return true;
 		if (performance.now() - startedMs > ALIVE_LIMIT_MS) {
 			say(
 				missing === undefined
 					? "the graph cannot be read (a read token goes into MESHSCOPE_TOKEN)"
 					: `the graph still misses what calls ${missing.join(", ")}`,
 			);
-			return;
+			return false;
 		}
 		await delay(250, undefined, { signal });
 	}
+}
+
+function isPythonThere({ PATH }: CliContext["env"]): Promise<boolean> {
+	return new Promise((resolve) => {
+		const python = spawn("python3", ["--version"], { stdio: "ignore", env: { PATH } });
+		python.on("error", () => resolve(false)).on("exit", (code) => resolve(code === 0));
+	});
 }
 
 function secondsSince(startedMs: number): number {

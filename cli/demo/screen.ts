@@ -10,19 +10,21 @@ export interface DemoFacts {
 	readonly workloads: readonly PlannedWorkload[];
 	readonly chaosEveryMs: number | undefined;
 	readonly hasPython: boolean;
+	/** Port of the admin listener of a workload's shim. */
+	readonly adminOf: (workload: PlannedWorkload) => number;
 }
 
 export function welcome(facts: DemoFacts): string {
 	const url = `http://${facts.http}`;
-	const of = (name: string): PlannedWorkload | undefined => facts.workloads.find((one) => one.name === name);
-	const admin = (name: string, path: string): string => `http://${loopback(of(name)?.shim?.adminPort ?? 0)}${path}`;
+	const of = (name: string): PlannedWorkload => facts.workloads.find((one) => one.name === name)!;
+	const admin = (name: string, path: string): string => `http://${loopback(facts.adminOf(of(name)))}${path}`;
 	const look: readonly (readonly [string, string])[] = [
 		["the page", url],
 		["who calls whom", `meshscope graph --watch --from now-5m --url ${url}`],
 		["every edge", `meshscope edges --watch --from now-5m --url ${url}`],
 		["mTLS: one edge has none", `${url}/api/v1/mtls?from=now-5m`],
 		["what changed", `${url}/api/v1/graph/diff?from=now-1m`],
-		["the shop itself", `curl http://${loopback(of("storefront")?.appPort ?? 0)}/`],
+		["the shop itself", `curl http://${loopback(of("storefront").appPort)}/`],
 		["the policy; edit it", facts.meshFile],
 		["a shim: breaker, ejections", admin("checkout", "/clusters")],
 		["a shim: what it runs", admin("storefront", "/config_dump")],

@@ -115,6 +115,15 @@ export function runArgument(workloads: readonly PlannedWorkload[], requestRate: 
 	);
 }
 
+/** Where an app listens, wherever it runs. */
+export function appPortOf(name: string, firstPort: number): number {
+	return planShop({ firstPort, hasPython: false }).find((one) => one.name === name)?.appPort ?? 0;
+}
+
+export function nodeProxyPorts(firstPort: number): { readonly hbone: number; readonly admin: number } {
+	return { hbone: firstPort + 90, admin: firstPort + 91 };
+}
+
 export function loopback(port: number): string {
 	return `127.0.0.1:${port}`;
 }

@@ -1,7 +1,8 @@
 /**
  * Runs one or several apps of the shop in this process: `node run.ts '{"cart": {"port": 18001, "shim": "127.0.0.1:18002", …}}'`.
- * Ends with the one who started it: when its standard input does.
+ * Ends with the one who started it: when its standard input does. With `--wait` behind it begins with the first line from there.
  */
+import { once } from "node:events";
 import type { AppSettings } from "./app.ts";
 
 interface App {
@@ -26,14 +27,17 @@ const APPS: Readonly<Record<string, () => Promise<App>>> = {
 
 /** Keys are names of apps, with `@` and anything behind it where one runs twice: `reviews@v2`. */
 const wanted = JSON.parse(process.argv[2] ?? "{}") as Readonly<Record<string, Partial<AppSettings>>>;
+process.stdin.on("end", () => process.exit(0)).on("error", () => process.exit(0));
+const isTold = process.argv[3] === "--wait" ? once(process.stdin, "data") : undefined;
+process.stdin.resume();
+
+const starts: (() => unknown)[] = [];
 for (const [key, given] of Object.entries(wanted)) {
 	const name = key.split("@")[0] ?? "";
 	const load = APPS[name];
 	if (load === undefined) throw new Error(`no app ${name}; there are ${Object.keys(APPS).join(", ")}`);
 	const app = await load();
-	app.start({ port: 0, shim: "", store: "", version: "v1", requestRate: 30, ...given });
+	starts.push(() => app.start({ port: 0, shim: "", store: "", version: "v1", requestRate: 30, ...given }));
 }
-process.stdin
-	.on("end", () => process.exit(0))
-	.on("error", () => process.exit(0))
-	.resume();
+await isTold;
+for (const start of starts) start();

@@ -93,7 +93,7 @@ export interface Running {
 	readonly addresses: Readonly<Record<string, unknown>>;
 	readonly isReady: () => { readonly ready: boolean; readonly reason: string };
 	/** Resolves when the admin port is told to drain. */
-	readonly drainAsked?: Promise<string>;
+	readonly drainAsked: Promise<string>;
 	readonly identity: IdentitySource | undefined;
 	/** Where peers call it, as it was told to the registry; one an inbound listener. */
 	readonly ports: Registration["ports"];

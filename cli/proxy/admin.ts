@@ -82,9 +82,8 @@ function shownCluster(cluster: Cluster): ShownCluster {
 const BREAKER_VALUES: Readonly<Record<string, number>> = { closed: 0, half_open: 1, open: 2 };
 
 /** Of the moment in which they are asked for. */
-export function* proxyGauges(proxy: Proxy | undefined, service = ""): Iterable<Gauge> {
+export function* proxyGauges(proxy: Proxy | undefined, own: Gauge["labels"] = []): Iterable<Gauge> {
 	if (proxy === undefined) return;
-	const own = service === "" ? [] : [["workload", service] as const];
 	yield { name: "meshscope_active_exchanges", help: "Requests and connections under way.", labels: own, value: proxy.active() };
 	for (const cluster of proxy.clusters()) {
 		const labels = [...own, ["cluster", cluster.config.name] as const];

@@ -8,6 +8,7 @@
 import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import type { CliContext } from "../context.ts";
 import type { NodeSettings } from "./node-settings.ts";
 import type { ProxyRunSettings } from "./settings.ts";
 
@@ -24,7 +25,7 @@ const SEMI_SPACE_MB = 2;
 const MAX_SETTINGS_CHARS = 100_000;
 
 /** Does not return where the system can replace a process's program; where it cannot, the caller goes on as it is. */
-export function becomeLean(settings: ProxyRunSettings | NodeSettings, env: Readonly<Record<string, string | undefined>>): void {
+export function becomeLean(settings: LeanSettings, env: Readonly<Record<string, string | undefined>>): void {
 	// Windows has no such call, and a debugger would lose its process.
 	if (
 		typeof process.execve !== "function" ||
@@ -44,12 +45,18 @@ export function becomeLean(settings: ProxyRunSettings | NodeSettings, env: Reado
 }
 
 /** Of a process that was started by {@link becomeLean}; they are taken out of the environment. */
-export function takeSettings(env: NodeJS.ProcessEnv): ProxyRunSettings | NodeSettings {
+export function takeSettings(env: NodeJS.ProcessEnv): LeanSettings {
 	const text = env[SETTINGS_VARIABLE];
 	if (text === undefined) throw new Error("this program is started by `meshscope proxy`");
 	delete env[SETTINGS_VARIABLE];
 	// Written by the same version of this program a moment ago.
-	return JSON.parse(text) as ProxyRunSettings | NodeSettings;
+	return JSON.parse(text) as LeanSettings;
+}
+
+/** Resolves with the exit code once the proxy has ended. */
+export async function runSettings(run: LeanSettings, context: CliContext): Promise<number> {
+	if (run.kind === "node") return (await import("./run-node.ts")).runNodeProxy(run.settings, context);
+	return (await import("./run.ts")).runProxy(run.settings, context);
 }
 
 /** What loading the modules left behind is returned to the system: 8 of 80 MB. Nothing in the language asks for it, so V8's flag does. */

@@ -6,13 +6,7 @@ import { runProxy } from "./run.ts";
 
 const context = processContext();
 try {
-	const settings = takeSettings(process.env);
-	if ("workloads" in settings) {
-		const { runNodeProxy } = await import("./run-node.ts");
-		process.exitCode = await runNodeProxy(settings, context);
-	} else {
-		process.exitCode = await runProxy(settings, context);
-	}
+	process.exitCode = await runSettings(takeSettings(process.env), context);
 } catch (error) {
 	process.exitCode = reportError(error, context);
 }

@@ -6,7 +6,6 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseDocument } from "yaml";
 import { formatSpiffeId } from "../../model/mesh/spiffe-id.ts";
-import { HBONE_PORT } from "../../proxy-shim/hbone/address.ts";
 import { SettingsError } from "../settings.ts";
 import type { Fault } from "../settings/sources.ts";
 import { formatAddress, nearestWord, parseAddress } from "../settings/values.ts";
@@ -24,7 +23,7 @@ export interface NodeSettings {
 	readonly shared: Pick<ProxyRunSettings, "otlp" | "accessLog" | "drainMs" | "logLevel" | "admin">;
 }
 
-const HBONE_DEFAULT = `0.0.0.0:${HBONE_PORT}`;
+const HBONE_DEFAULT = "0.0.0.0:15008";
 const MAX_WORKLOADS = 1_000;
 /** Of the command line, these would be the same for all workloads, which nobody can mean. */
 const EACH_ITS_OWN: readonly string[] = [

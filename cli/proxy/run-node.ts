@@ -4,7 +4,6 @@
  */
 import { hostname } from "node:os";
 import type { Admin } from "../../proxy-shim/admin/admin.ts";
-import type { Gauge } from "../../proxy-shim/telemetry/proxy-metrics.ts";
 import type { Workload } from "../../model/mesh/proxy-config.ts";
 import { formatSpiffeId } from "../../model/mesh/spiffe-id.ts";
 import { formatTarget } from "../../proxy-shim/hbone/address.ts";
@@ -18,9 +17,9 @@ import type { CliContext } from "../context.ts";
 import { endSignal } from "../serve/end-signal.ts";
 import { createLog } from "../serve/log.ts";
 import { formatAddress } from "../settings/values.ts";
-import type { NodeSettings } from "./node-settings.ts";
 import { openAdmin, proxyGauges } from "./admin.ts";
-import { reachableHost } from "./registration.ts";
+import type { NodeSettings } from "./node-settings.ts";
+import { reachable } from "./registration.ts";
 import { closeTelemetry, openTelemetry, startWorkload, untilEnded } from "./run.ts";
 import type { Running } from "./run.ts";
 
@@ -31,18 +30,20 @@ export async function runNodeProxy(settings: NodeSettings, context: CliContext):
 	const { drainMs, logLevel } = settings.shared;
 	const log = createLog(logLevel, context.stderr);
 	const ending = endSignal(log);
+	const telemetry = openTelemetry(settings.shared, log, nodeItself(settings), () =>
+		running.flatMap((one, i) => [...proxyGauges(one.proxy, [["workload", settings.workloads[i]!.workload.workload]])]),
+	);
 	const tunnels = new Map<string, HboneClient>();
 	const running: Running[] = [];
-	const serviceOf = (i: number): string => {
-		const { namespace, service } = settings.workloads[i]!.workload;
-		return `${namespace}/${service}`;
-	};
-	const gauges = (): Gauge[] => running.flatMap(({ proxy }, i) => [...proxyGauges(proxy, serviceOf(i))]);
-	const telemetry = openTelemetry(settings.shared, nodeItself(settings), gauges, log);
 	const drain = Promise.withResolvers<string>();
 	let node: NodeListener | undefined;
 	let admin: Admin | undefined;
 	let isDraining = false;
+
+	function serviceOf(i: number): string {
+		const { namespace, service } = settings.workloads[i]!.workload;
+		return `${namespace}/${service}`;
+	}
 
 	/** All of them, for who asks whether the node may be called. */
 	function isReady(): { ready: boolean; reason: string } {
@@ -87,7 +88,7 @@ export async function runNodeProxy(settings: NodeSettings, context: CliContext):
 		);
 		node = listener;
 		const hboneAddress = formatTarget({
-			host: settings.advertise ?? reachableHost(listener.address.host),
+			host: settings.advertise ?? reachable(listener.address.host),
 			port: listener.address.port,
 		});
 		for (const workload of settings.workloads) {
@@ -104,15 +105,16 @@ export async function runNodeProxy(settings: NodeSettings, context: CliContext):
 				})),
 			});
 		}
-		if (settings.shared.admin !== undefined) {
-			admin = await openAdmin(settings.shared.admin, {
+		const listen = settings.shared.admin;
+		if (listen !== undefined) {
+			admin = await openAdmin(listen, {
 				proxies: running.map(({ proxy, identity }, i) => ({ service: serviceOf(i), proxy, identity })),
 				ready: isReady,
 				nowMs: context.nowMs,
 				stats: () => telemetry.prometheus(),
 				drain: () => drain.resolve("asked at the admin port"),
 			}).catch((error: unknown) => {
-				throw new CommandError(`--admin ${formatAddress(settings.shared.admin!)}: ${messageOf(error)}`);
+				throw new CommandError(`--admin ${formatAddress(listen)}: ${messageOf(error)}`);
 			});
 		}
 		const addresses = {
@@ -121,7 +123,7 @@ export async function runNodeProxy(settings: NodeSettings, context: CliContext):
 			workloads: running.map((one, i) => ({ service: serviceOf(i), ...one.addresses })),
 		};
 		const active = (): number => running.reduce((sum, one) => sum + one.proxy.active(), listener.active);
-		return await untilEnded({ addresses, drainAsked: drain.promise, close }, { active, drainMs, ending, log, context });
+		return await untilEnded({ addresses, close, drainAsked: drain.promise }, { active, drainMs, ending, log, context });
 	} catch (error) {
 		await close();
 		throw error;

@@ -4,7 +4,6 @@
  */
 import { createWriteStream, readFileSync } from "node:fs";
 import type { Registration } from "../../model/mesh/control-protocol.ts";
-import type { Workload } from "../../model/mesh/proxy-config.ts";
 import { formatSpiffeId } from "../../model/mesh/spiffe-id.ts";
 import { startControlClient } from "../../proxy-shim/control/control-client.ts";
 import type { ControlClient } from "../../proxy-shim/control/control-client.ts";
@@ -53,12 +52,10 @@ export async function runProxy(settings: ProxyRunSettings, context: CliContext):
 	const log = createLog(settings.logLevel, context.stderr);
 	const ending = endSignal(log);
 	const running = await startWorkload(settings, context, log);
-	const active = (): number => running.proxy.active();
-	return untilEnded(running, { active, drainMs: settings.drainMs, ending, log, context });
+	return untilEnded(running, { active: () => running.proxy.active(), drainMs: settings.drainMs, ending, log, context });
 }
 
 export interface Lifetime {
-	/** Exchanges under way. */
 	readonly active: () => number;
 	readonly drainMs: number;
 	readonly ending: Promise<unknown>;
@@ -66,11 +63,9 @@ export interface Lifetime {
 	readonly context: CliContext;
 }
 
-/** One ready line, then until somebody asks for the end; what is under way is given its time, and no more. */
-export async function untilEnded(
-	running: Pick<Running, "addresses" | "drainAsked" | "close">,
-	{ active, drainMs, ending, log, context }: Lifetime,
-): Promise<number> {
+/** One ready line, then until SIGTERM; what is under way is given its time, and no more. */
+export async function untilEnded(running: Pick<Running, "addresses" | "close" | "drainAsked">, life: Lifetime): Promise<number> {
+	const { active, drainMs, ending, log, context } = life;
 	context.stdout.write(`${JSON.stringify({ event: "ready", ...running.addresses })}\n`);
 	log.info({ ...running.addresses }, "ready");
 	setTimeout(releaseStartupMemory, SETTLED_MS).unref();
@@ -95,12 +90,12 @@ type Opened = (() => unknown)[];
 export interface Running {
 	readonly proxy: Proxy;
 	readonly addresses: Readonly<Record<string, unknown>>;
-	readonly identity: IdentitySource | undefined;
-	/** Where peers call it, as it was told to the registry; one an inbound listener. */
-	readonly ports: Registration["ports"];
 	readonly isReady: () => { readonly ready: boolean; readonly reason: string };
 	/** Resolves when the admin port is told to drain. */
 	readonly drainAsked: Promise<string>;
+	readonly identity: IdentitySource | undefined;
+	/** Where peers call it, as it was told to the registry; one an inbound listener. */
+	readonly ports: Registration["ports"];
 	/** False: something was cut off. */
 	close(): Promise<boolean>;
 }
@@ -131,7 +126,7 @@ export async function startWorkload(
 	};
 	try {
 		const state: { proxy: Proxy | undefined; isDraining: boolean } = { proxy: undefined, isDraining: false };
-		const telemetry = shared?.telemetry ?? openTelemetry(settings, workload, () => proxyGauges(state.proxy), log);
+		const telemetry = shared?.telemetry ?? openTelemetry(settings, log, workload, () => proxyGauges(state.proxy));
 		if (shared === undefined) opened.push(() => closeTelemetry(telemetry));
 		// Listeners need an identity to follow before there is one: the control plane is told their ports first.
 		const identity = openIdentity(settings, context, log, opened);
@@ -148,7 +143,9 @@ export async function startWorkload(
 		});
 		state.proxy = proxy;
 		opened.push(() => proxy.drain(0));
-		const registration = registrationOf(settings, proxy, shared?.hboneAddress);
+		const ports = portsOf(settings, proxy);
+		const registration =
+			ports.length === 0 ? undefined : { ports, ...(shared === undefined ? {} : { hboneAddress: shared.hboneAddress }) };
 		const sources = openSources(settings, registration, log, opened);
 		if (sources.control !== undefined) identity.follow(sources.control.identity);
 		const policy = runPolicy(proxy, workload, sources.policy, sources.endpoints, telemetry, log);
@@ -180,10 +177,10 @@ export async function startWorkload(
 		return {
 			proxy,
 			addresses: { ...addressesOf(proxy), ...(admin === undefined ? {} : { admin: formatAddress(admin) }) },
-			identity: identity.source,
-			ports: registration?.ports ?? [],
 			isReady: ready,
 			drainAsked: drain.promise,
+			identity: identity.source,
+			ports,
 			async close() {
 				state.isDraining = true;
 				// Peers hear of it before the ports are closed, so that they stop calling.
@@ -222,9 +219,9 @@ export async function closeTelemetry(telemetry: Telemetry): Promise<void> {
 
 export function openTelemetry(
 	settings: Pick<ProxyRunSettings, "otlp" | "accessLog">,
-	local: Workload,
-	gauges: () => Iterable<Gauge>,
 	log: Log,
+	local: ProxyRunSettings["workload"],
+	gauges: () => Iterable<Gauge>,
 ): Telemetry {
 	return createTelemetry({
 		local,

@@ -94,7 +94,7 @@ workloads:
 	const shown = async (path: string): Promise<string> => (await fetch(`http://${String(node.ready["admin"])}${path}`)).text();
 	assert.match(await shown("/certs"), new RegExp(`${id("orders")}[^]*${id("payments")}`));
 	assert.match(await shown("/config_dump"), /"service": ?"shop\/payments"/);
-	assert.match(await shown("/stats"), /meshscope_active_exchanges\{[^}]*workload="shop\/orders"/);
+	assert.match(await shown("/stats"), /meshscope_active_exchanges\{[^}]*workload="orders-v1"/);
 	assert.match(await shown("/ready"), /ready|ok/i);
 	assert.equal(await node.end(), 0, node.stderr());
 	assert.equal(await sidecar.end(), 0);

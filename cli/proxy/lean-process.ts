@@ -12,6 +12,11 @@ import type { CliContext } from "../context.ts";
 import type { NodeSettings } from "./node-settings.ts";
 import type { ProxyRunSettings } from "./settings.ts";
 
+/** Plain data: it goes through JSON. */
+export type LeanSettings =
+	| { readonly kind: "workload"; readonly settings: ProxyRunSettings }
+	| { readonly kind: "node"; readonly settings: NodeSettings };
+
 /** How the settings reach the process that it becomes. */
 export const SETTINGS_VARIABLE = "MESHSCOPE_PROXY_SETTINGS";
 

@@ -1,8 +1,7 @@
 /** The proxy's own program, once its settings are known: see lean-process.ts. */
 import { processContext } from "../context.ts";
 import { reportError } from "../report-error.ts";
-import { takeSettings } from "./lean-process.ts";
-import { runProxy } from "./run.ts";
+import { runSettings, takeSettings } from "./lean-process.ts";
 
 const context = processContext();
 try {

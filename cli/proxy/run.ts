@@ -11,6 +11,7 @@ import { createFileSource, NO_ENDPOINTS } from "../../proxy-shim/control/file-so
 import { startHealthCheck } from "../../proxy-shim/control/health.ts";
 import type { ControlLog, EndpointSource, PolicySource } from "../../proxy-shim/control/sources.ts";
 import { systemTimers } from "../../proxy-shim/control/timers.ts";
+import { createClock } from "../../proxy-shim/clock.ts";
 import { createHboneClient } from "../../proxy-shim/hbone/client.ts";
 import type { HboneClient } from "../../proxy-shim/hbone/client.ts";
 import { startProxy } from "../../proxy-shim/proxy.ts";
@@ -36,7 +37,7 @@ import { formatAddress } from "../settings/values.ts";
 import { openAdmin, proxyGauges } from "./admin.ts";
 import { releaseStartupMemory } from "./lean-process.ts";
 import { CLOSED, runPolicy } from "./policy-runner.ts";
-import { registrationOf } from "./registration.ts";
+import { portsOf } from "./registration.ts";
 import type { ProxyRunSettings } from "./settings.ts";
 
 /** After the first policy and certificate are there. */
@@ -136,7 +137,7 @@ export async function startWorkload(
 			...(tunnels === undefined ? {} : { tunnels }),
 			identity: identity.source,
 			tracing: { ids: createIdSource(), sampler: createRootSampler(settings.sampling) },
-			clock: { nowMs: () => performance.now(), epochMs: context.nowMs },
+			clock: createClock(() => performance.now(), context.nowMs),
 			random: Math.random,
 		}).catch((error: unknown) => {
 			throw bindFailure(error, settings);

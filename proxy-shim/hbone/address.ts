@@ -2,8 +2,6 @@
 import { isIP } from "node:net";
 import { parseSpiffeId } from "../../model/mesh/spiffe-id.ts";
 
-export const HBONE_PORT = 15_008;
-
 export interface TunnelTarget {
 	/** Lower case; an IPv6 address without brackets. */
 	readonly host: string;

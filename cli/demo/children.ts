@@ -56,7 +56,7 @@ interface Child {
 	told: string;
 }
 
-const KEPT_LINES = 12;
+const KEPT_LINES = 25;
 const MAX_LINE_CHARS = 400;
 
 export function superviseChildren(options: ChildrenOptions): Children {

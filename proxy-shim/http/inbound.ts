@@ -1,6 +1,7 @@
 /** What others ask of the app: allowed or not, then forwarded to it on loopback. */
 import type { InboundConfig, ProxyConfig, Workload } from "../../model/mesh/proxy-config.ts";
 import { parseSpiffeId } from "../../model/mesh/spiffe-id.ts";
+import type { Clock } from "../clock.ts";
 import { authorize } from "../authz/authorize.ts";
 import { normalizePath } from "../authz/normalize-path.ts";
 import { parseGrpcTimeout } from "../resilience/grpc.ts";
@@ -15,7 +16,6 @@ import { headerValue, joinedHeader } from "./message.ts";
 import { watchEnd } from "./outbound.ts";
 import { splitAuthority } from "./plan.ts";
 import { HopRecord, mtlsModeOf, NO_PEER } from "./record.ts";
-import type { Clock } from "./record.ts";
 import { traceOf, withTrace } from "./trace.ts";
 import type { Tracing } from "./trace.ts";
 

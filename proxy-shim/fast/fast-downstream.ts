@@ -7,6 +7,7 @@ import { NO_EVENTS } from "../http/downstream.ts";
 import type { CallerConnection, Downstream } from "../http/downstream.ts";
 import { headerValue, isBodiless } from "../http/message.ts";
 import type { HeaderList, RequestHead } from "../http/message.ts";
+import { STATUS_CODES } from "../http/node-http.ts";
 
 const LAST_CHUNK = "0\r\n\r\n";
 /** Below this an answer is copied behind its head, which costs less than a second write. */
@@ -138,7 +139,9 @@ function flush(downstream: FastDownstream): void {
 }
 
 function headTextOf(status: number, reason: string, headers: HeaderList, framing: string): string {
-	return `HTTP/1.1 ${status} ${reason}\r\n${fieldLines(headers)}${framing}\r\n`;
+	// HTTP/2 has no reasons, and there are callers who show nothing else of a status.
+	const words = reason === "" ? (STATUS_CODES[status] ?? "") : reason;
+	return `HTTP/1.1 ${status} ${words}\r\n${fieldLines(headers)}${framing}\r\n`;
 }
 
 function fieldLines(headers: HeaderList): string {

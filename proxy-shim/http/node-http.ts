@@ -4,4 +4,4 @@
  */
 const http = process.getBuiltinModule("node:http");
 
-export const { createServer, get, request, ServerResponse } = http;
+export const { createServer, get, request, ServerResponse, STATUS_CODES } = http;

@@ -22,7 +22,7 @@ const { values } = parseArgs({
 		workloads: { type: "string", default: "10" },
 		rounds: { type: "string", default: "3" },
 		/** Of load on each workload in turn. */
-		seconds: { type: "string", default: "1" },
+		seconds: { type: "string", default: "3" },
 	},
 });
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));

@@ -38,13 +38,18 @@ export const define: DefineCommand = (command, context, finish) => {
 		const { loadProxySettings } = await import("./proxy/settings.ts");
 		const { kebabNames } = await import("./settings/flag-names.ts");
 		const input = { flags: kebabNames(values), leftover, env: context.env };
-		const { becomeLean, runSettings } = await import("./proxy/lean-process.ts");
-		const { loadNodeSettings } = await import("./proxy/node-settings.ts");
-		const settings =
-			values["workloads"] === undefined
-				? { kind: "workload" as const, settings: loadProxySettings(input) }
-				: { kind: "node" as const, settings: loadNodeSettings(input) };
+		const { becomeLean } = await import("./proxy/lean-process.ts");
+		if (values["workloads"] !== undefined) {
+			const { loadNodeSettings } = await import("./proxy/node-settings.ts");
+			const settings = loadNodeSettings(input);
+			becomeLean(settings, context.env);
+			const { runNodeProxy } = await import("./proxy/run-node.ts");
+			finish(await runNodeProxy(settings, context));
+			return;
+		}
+		const settings = loadProxySettings(input);
 		becomeLean(settings, context.env);
-		finish(await runSettings(settings, context));
+		const { runProxy } = await import("./proxy/run.ts");
+		finish(await runProxy(settings, context));
 	});
 };

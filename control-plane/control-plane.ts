@@ -62,6 +62,11 @@ export interface ControlPlane extends MeshStateSource {
 const MAX_LOGGED_FAULTS = 20;
 const MAX_KEPT_FRAMES = 16;
 const ENDPOINT_DEBOUNCE_MS = 50;
+/**
+ * A service of hundreds of instances that all start is told to hundreds of proxies each time: what is told then grows with the square,
+ * so the wait grows with it (300 proxies of one service: 20 MB a time, hence once a second).
+ */
+const MAX_ENDPOINT_BYTES_PER_MS = 20_000;
 const MEMBERS_DEBOUNCE_MS = 2_000;
 const DEFAULT_LOST_GRACE_MS = 30_000;
 const DEFAULT_ROTATION_GRACE_MS = 300_000;
@@ -85,13 +90,22 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 		return () => clearTimeout(timer);
 	};
 	const saving = debounce({
-		waitMs: MEMBERS_DEBOUNCE_MS,
+		waitMs: () => MEMBERS_DEBOUNCE_MS,
 		onDue: () => writeMembers(state, { instances: registry.instances(), proxies: proxies.all() }),
 		setTimer,
 	});
+	/** By the last message to all streams. */
+	let toldBytes = 0;
 	const telling = debounce({
-		waitMs: ENDPOINT_DEBOUNCE_MS,
-		onDue: (services) => forEachSession(({ outbox }) => outbox.endpointsChanged(services)),
+		waitMs: () => Math.max(ENDPOINT_DEBOUNCE_MS, toldBytes / MAX_ENDPOINT_BYTES_PER_MS),
+		onDue(services) {
+			const { length } = endpointsFrame(services);
+			toldBytes = 0;
+			forEachSession(({ outbox }) => {
+				toldBytes += length;
+				outbox.endpointsChanged(services);
+			});
+		},
 		setTimer,
 	});
 	const proxies = createProxyBook(members.proxies, () => saving.add(["proxies"]));

@@ -4,7 +4,7 @@ import type { FixedDestination, OutboundHandler, OutboundParts } from "./http/ou
 import { tellMalformed } from "./http/malformed.ts";
 import { createHttpServer } from "./http/server.ts";
 import type { HttpServerHandlers, Tier } from "./http/server.ts";
-import { NO_PEER } from "./http/record.ts";
+import { mtlsModeTowards, NO_PEER } from "./http/record.ts";
 import { connectionOf } from "./inbound-listener.ts";
 import type { ProxyListener } from "./inbound-listener.ts";
 import { pickDestination } from "./routing/destination.ts";
@@ -36,8 +36,8 @@ export async function startOutboundListener(
 	const handlers: HttpServerHandlers = {
 		onExchange: (down) => parts.onExchange(down, fixed),
 		onMalformed(connection, status) {
-			const { version, inbound } = parts.policy().config;
-			tellMalformed("outbound", connection, status, { version, mtlsMode: inbound.mtls.mode }, parts);
+			const { version } = parts.policy().config;
+			tellMalformed("outbound", connection, status, { version, mtlsMode: "permissive" }, parts);
 		},
 	};
 	const http = createHttpServer(handlers, parts.tier);
@@ -71,7 +71,7 @@ export async function startOutboundListener(
 			direction: "outbound" as const,
 			connection: connectionOf(socket, app),
 			configVersion: policy.config.version,
-			mtlsMode: policy.config.inbound.mtls.mode,
+			mtlsMode: cluster === undefined ? ("permissive" as const) : mtlsModeTowards(cluster.config.tls),
 			peer: NO_PEER,
 			cluster,
 			clusterLabel: cluster === undefined ? "" : clusterLabel(cluster),

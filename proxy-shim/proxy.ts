@@ -5,6 +5,7 @@
 import type { Socket } from "node:net";
 import type { ServiceEndpoints } from "../model/mesh/control-protocol.ts";
 import type { ProxyConfig, Workload } from "../model/mesh/proxy-config.ts";
+import type { Clock } from "./clock.ts";
 import type { HboneClient } from "./hbone/client.ts";
 import { withTunnels } from "./hbone/tunnelled-tls.ts";
 import { createInbound } from "./http/inbound.ts";
@@ -12,7 +13,6 @@ import type { InboundPort } from "./http/inbound.ts";
 import { createOutbound } from "./http/outbound.ts";
 import type { FixedDestination } from "./http/outbound.ts";
 import { outboundPolicy } from "./http/plan.ts";
-import type { Clock } from "./http/record.ts";
 import type { Tracing } from "./http/trace.ts";
 import type { Tier } from "./http/server.ts";
 import { startInboundListener } from "./inbound-listener.ts";

@@ -7,9 +7,15 @@ import type { IdentitySource } from "../../proxy-shim/tls/identity-source.ts";
 import type { Cluster } from "../../proxy-shim/upstream/cluster.ts";
 import type { ListenAddress } from "../settings/values.ts";
 
-export interface AdminParts {
+export interface ShownProxy {
+	/** Told apart by it where there are several; empty for the only one. */
+	readonly service: string;
 	readonly proxy: Proxy;
 	readonly identity: IdentitySource | undefined;
+}
+
+export interface AdminParts {
+	readonly proxies: readonly ShownProxy[];
 	readonly ready: () => { readonly ready: boolean; readonly reason: string };
 	/** Prometheus text. */
 	readonly stats: () => string;
@@ -18,18 +24,26 @@ export interface AdminParts {
 }
 
 export function openAdmin(listen: ListenAddress, parts: AdminParts): Promise<Admin> {
-	const { proxy, identity } = parts;
+	const { proxies } = parts;
+	const configOf = ({ proxy }: ShownProxy): object => ({ addresses: proxy.addresses, config: proxy.config() });
+	const [only, more] = proxies;
 	return startAdmin({
 		...listen,
 		nowMs: parts.nowMs,
 		ready: parts.ready,
 		stats: parts.stats,
-		configDump: () => ({ addresses: proxy.addresses, config: proxy.config() }),
-		clusters: () => proxy.clusters().map(shownCluster),
-		identities() {
-			const current = identity?.current();
-			return current === undefined ? [] : [current];
-		},
+		configDump: () =>
+			only !== undefined && more === undefined && only.service === ""
+				? configOf(only)
+				: { workloads: proxies.map((shown) => ({ service: shown.service, ...configOf(shown) })) },
+		clusters: () =>
+			proxies.flatMap(({ service, proxy }) =>
+				proxy.clusters().map((cluster) => {
+					const shown = shownCluster(cluster);
+					return service === "" ? shown : { ...shown, name: `${service} ${shown.name}` };
+				}),
+			),
+		identities: () => proxies.flatMap(({ identity }) => identity?.current() ?? []),
 		drain: parts.drain,
 	});
 }
@@ -68,8 +82,9 @@ function shownCluster(cluster: Cluster): ShownCluster {
 const BREAKER_VALUES: Readonly<Record<string, number>> = { closed: 0, half_open: 1, open: 2 };
 
 /** Of the moment in which they are asked for. */
-export function* proxyGauges(proxy: Proxy | undefined, own: Gauge["labels"] = []): Iterable<Gauge> {
+export function* proxyGauges(proxy: Proxy | undefined, service = ""): Iterable<Gauge> {
 	if (proxy === undefined) return;
+	const own = service === "" ? [] : [["workload", service] as const];
 	yield { name: "meshscope_active_exchanges", help: "Requests and connections under way.", labels: own, value: proxy.active() };
 	for (const cluster of proxy.clusters()) {
 		const labels = [...own, ["cluster", cluster.config.name] as const];

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseDocument } from "yaml";
 import { formatSpiffeId } from "../../model/mesh/spiffe-id.ts";
+import { HBONE_PORT } from "../../proxy-shim/hbone/address.ts";
 import { SettingsError } from "../settings.ts";
 import type { Fault } from "../settings/sources.ts";
 import { formatAddress, nearestWord, parseAddress } from "../settings/values.ts";
@@ -20,10 +21,10 @@ export interface NodeSettings {
 	/** By which other nodes reach `hbone`. */
 	readonly advertise: string | undefined;
 	/** What concerns the process as a whole. */
-	readonly shared: Pick<ProxyRunSettings, "otlp" | "accessLog" | "drainMs" | "logLevel">;
+	readonly shared: Pick<ProxyRunSettings, "otlp" | "accessLog" | "drainMs" | "logLevel" | "admin">;
 }
 
-const HBONE_DEFAULT = "0.0.0.0:15008";
+const HBONE_DEFAULT = `0.0.0.0:${HBONE_PORT}`;
 const MAX_WORKLOADS = 1_000;
 /** Of the command line, these would be the same for all workloads, which nobody can mean. */
 const EACH_ITS_OWN: readonly string[] = [
@@ -56,11 +57,13 @@ export function loadNodeSettings(input: ProxySettingsInput): NodeSettings {
 	const [first] = workloads;
 	if (faults.length > 0 || first === undefined || !address.ok) throw new SettingsError(faults);
 	const { advertise } = input.flags;
+	const { otlp, accessLog, drainMs, logLevel, admin } = first;
 	return Object.freeze({
-		workloads,
+		// One port for all: a workload has none of its own.
+		workloads: workloads.map((workload) => ({ ...workload, admin: undefined })),
 		hbone: address.value,
 		advertise: typeof advertise === "string" ? advertise.trim() : undefined,
-		shared: { otlp: first.otlp, accessLog: first.accessLog, drainMs: first.drainMs, logLevel: first.logLevel },
+		shared: { otlp, accessLog, drainMs, logLevel, admin },
 	});
 }
 

@@ -4,16 +4,19 @@ import type { Registration } from "../../model/mesh/control-protocol.ts";
 import type { Proxy } from "../../proxy-shim/proxy.ts";
 import type { ProxyRunSettings } from "./settings.ts";
 
-/** One an inbound listener, as peers call it. */
-export function portsOf(settings: ProxyRunSettings, proxy: Proxy): Registration["ports"] {
-	return settings.inbound.map(({ servicePort, protocol }, i) => {
+/** Undefined for a pure client. `hboneAddress` is where tunnels to it arrive. */
+export function registrationOf(settings: ProxyRunSettings, proxy: Proxy, hboneAddress?: string): Registration | undefined {
+	if (settings.inbound.length === 0) return undefined;
+	const ports = settings.inbound.map(({ servicePort, protocol }, i) => {
 		const bound = proxy.addresses.inbound[i]!;
-		return { servicePort, address: settings.advertise ?? reachable(bound.host), port: bound.port, protocol };
+		const address = settings.advertise ?? reachableHost(bound.host);
+		return { servicePort, address, port: bound.port, protocol };
 	});
+	return { ports, ...(hboneAddress === undefined ? {} : { hboneAddress }) };
 }
 
-/** The address under which a listener bound to `host` is called by others. */
-export function reachable(host: string): string {
+/** By which others call a listener that is bound to `host`. */
+export function reachableHost(host: string): string {
 	return isEverywhere(host) ? firstAddress() : host;
 }
 

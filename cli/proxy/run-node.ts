@@ -3,6 +3,8 @@
  * share what costs memory once: the process, telemetry and its connection, the port that takes tunnels, and tunnels by identity.
  */
 import { hostname } from "node:os";
+import type { Admin } from "../../proxy-shim/admin/admin.ts";
+import type { Gauge } from "../../proxy-shim/telemetry/proxy-metrics.ts";
 import type { Workload } from "../../model/mesh/proxy-config.ts";
 import { formatSpiffeId } from "../../model/mesh/spiffe-id.ts";
 import { formatTarget } from "../../proxy-shim/hbone/address.ts";
@@ -16,9 +18,9 @@ import type { CliContext } from "../context.ts";
 import { endSignal } from "../serve/end-signal.ts";
 import { createLog } from "../serve/log.ts";
 import { formatAddress } from "../settings/values.ts";
-import { proxyGauges } from "./admin.ts";
 import type { NodeSettings } from "./node-settings.ts";
-import { reachable } from "./registration.ts";
+import { openAdmin, proxyGauges } from "./admin.ts";
+import { reachableHost } from "./registration.ts";
 import { closeTelemetry, openTelemetry, startWorkload, untilEnded } from "./run.ts";
 import type { Running } from "./run.ts";
 
@@ -29,12 +31,28 @@ export async function runNodeProxy(settings: NodeSettings, context: CliContext):
 	const { drainMs, logLevel } = settings.shared;
 	const log = createLog(logLevel, context.stderr);
 	const ending = endSignal(log);
-	const telemetry = openTelemetry(settings.shared, log, nodeItself(settings), () =>
-		running.flatMap((one, i) => [...proxyGauges(one.proxy, [["workload", settings.workloads[i]!.workload.workload]])]),
-	);
 	const tunnels = new Map<string, HboneClient>();
 	const running: Running[] = [];
+	const serviceOf = (i: number): string => {
+		const { namespace, service } = settings.workloads[i]!.workload;
+		return `${namespace}/${service}`;
+	};
+	const gauges = (): Gauge[] => running.flatMap(({ proxy }, i) => [...proxyGauges(proxy, serviceOf(i))]);
+	const telemetry = openTelemetry(settings.shared, nodeItself(settings), gauges, log);
+	const drain = Promise.withResolvers<string>();
 	let node: NodeListener | undefined;
+	let admin: Admin | undefined;
+	let isDraining = false;
+
+	/** All of them, for who asks whether the node may be called. */
+	function isReady(): { ready: boolean; reason: string } {
+		if (isDraining) return { ready: false, reason: "draining" };
+		for (const [i, one] of running.entries()) {
+			const { ready, reason } = one.isReady();
+			if (!ready) return { ready, reason: `${serviceOf(i)}: ${reason}` };
+		}
+		return { ready: true, reason: "" };
+	}
 
 	function tunnelsFor(principal: string, source: IdentitySource): HboneClient {
 		let client = tunnels.get(principal);
@@ -46,6 +64,7 @@ export async function runNodeProxy(settings: NodeSettings, context: CliContext):
 	}
 
 	async function close(): Promise<boolean> {
+		isDraining = true;
 		node?.drain();
 		const ends = await Promise.all(running.map((one) => one.close()));
 		const untilMs = performance.now() + drainMs;
@@ -55,6 +74,7 @@ export async function runNodeProxy(settings: NodeSettings, context: CliContext):
 		const isWhole = ends.every(Boolean) && (node?.active ?? 0) === 0;
 		node?.close();
 		for (const client of tunnels.values()) client.close();
+		await admin?.close();
 		await closeTelemetry(telemetry);
 		return isWhole;
 	}
@@ -67,7 +87,7 @@ export async function runNodeProxy(settings: NodeSettings, context: CliContext):
 		);
 		node = listener;
 		const hboneAddress = formatTarget({
-			host: settings.advertise ?? reachable(listener.address.host),
+			host: settings.advertise ?? reachableHost(listener.address.host),
 			port: listener.address.port,
 		});
 		for (const workload of settings.workloads) {
@@ -84,15 +104,24 @@ export async function runNodeProxy(settings: NodeSettings, context: CliContext):
 				})),
 			});
 		}
+		if (settings.shared.admin !== undefined) {
+			admin = await openAdmin(settings.shared.admin, {
+				proxies: running.map(({ proxy, identity }, i) => ({ service: serviceOf(i), proxy, identity })),
+				ready: isReady,
+				nowMs: context.nowMs,
+				stats: () => telemetry.prometheus(),
+				drain: () => drain.resolve("asked at the admin port"),
+			}).catch((error: unknown) => {
+				throw new CommandError(`--admin ${formatAddress(settings.shared.admin!)}: ${messageOf(error)}`);
+			});
+		}
 		const addresses = {
+			...(admin === undefined ? {} : { admin: formatAddress(admin) }),
 			hbone: formatAddress(listener.address),
-			workloads: settings.workloads.map(({ workload }, i) => ({
-				service: `${workload.namespace}/${workload.service}`,
-				...running[i]!.addresses,
-			})),
+			workloads: running.map((one, i) => ({ service: serviceOf(i), ...one.addresses })),
 		};
 		const active = (): number => running.reduce((sum, one) => sum + one.proxy.active(), listener.active);
-		return await untilEnded({ addresses, close }, { active, drainMs, ending, log, context });
+		return await untilEnded({ addresses, drainAsked: drain.promise, close }, { active, drainMs, ending, log, context });
 	} catch (error) {
 		await close();
 		throw error;

@@ -4,6 +4,7 @@
  */
 import { createWriteStream, readFileSync } from "node:fs";
 import type { Registration } from "../../model/mesh/control-protocol.ts";
+import type { Workload } from "../../model/mesh/proxy-config.ts";
 import { formatSpiffeId } from "../../model/mesh/spiffe-id.ts";
 import { startControlClient } from "../../proxy-shim/control/control-client.ts";
 import type { ControlClient } from "../../proxy-shim/control/control-client.ts";
@@ -36,7 +37,7 @@ import { formatAddress } from "../settings/values.ts";
 import { openAdmin, proxyGauges } from "./admin.ts";
 import { releaseStartupMemory } from "./lean-process.ts";
 import { CLOSED, runPolicy } from "./policy-runner.ts";
-import { portsOf } from "./registration.ts";
+import { registrationOf } from "./registration.ts";
 import type { ProxyRunSettings } from "./settings.ts";
 
 /** After the first policy and certificate are there. */
@@ -52,10 +53,12 @@ export async function runProxy(settings: ProxyRunSettings, context: CliContext):
 	const log = createLog(settings.logLevel, context.stderr);
 	const ending = endSignal(log);
 	const running = await startWorkload(settings, context, log);
-	return untilEnded(running, { active: () => running.proxy.active(), drainMs: settings.drainMs, ending, log, context });
+	const active = (): number => running.proxy.active();
+	return untilEnded(running, { active, drainMs: settings.drainMs, ending, log, context });
 }
 
 export interface Lifetime {
+	/** Exchanges under way. */
 	readonly active: () => number;
 	readonly drainMs: number;
 	readonly ending: Promise<unknown>;
@@ -63,13 +66,15 @@ export interface Lifetime {
 	readonly context: CliContext;
 }
 
-/** One ready line, then until SIGTERM; what is under way is given its time, and no more. */
-export async function untilEnded(running: Pick<Running, "addresses" | "close" | "drainAsked">, life: Lifetime): Promise<number> {
-	const { active, drainMs, ending, log, context } = life;
+/** One ready line, then until somebody asks for the end; what is under way is given its time, and no more. */
+export async function untilEnded(
+	running: Pick<Running, "addresses" | "drainAsked" | "close">,
+	{ active, drainMs, ending, log, context }: Lifetime,
+): Promise<number> {
 	context.stdout.write(`${JSON.stringify({ event: "ready", ...running.addresses })}\n`);
 	log.info({ ...running.addresses }, "ready");
 	setTimeout(releaseStartupMemory, SETTLED_MS).unref();
-	const signal = await Promise.race([ending, ...(running.drainAsked === undefined ? [] : [running.drainAsked])]);
+	const signal = await Promise.race([ending, running.drainAsked]);
 	log.info({ signal, active: active() }, "draining");
 	const limit = setTimeout(
 		() => {
@@ -90,11 +95,12 @@ type Opened = (() => unknown)[];
 export interface Running {
 	readonly proxy: Proxy;
 	readonly addresses: Readonly<Record<string, unknown>>;
-	/** Resolves when the admin port is told to drain. */
-	readonly drainAsked?: Promise<string>;
 	readonly identity: IdentitySource | undefined;
 	/** Where peers call it, as it was told to the registry; one an inbound listener. */
 	readonly ports: Registration["ports"];
+	readonly isReady: () => { readonly ready: boolean; readonly reason: string };
+	/** Resolves when the admin port is told to drain. */
+	readonly drainAsked: Promise<string>;
 	/** False: something was cut off. */
 	close(): Promise<boolean>;
 }
@@ -125,7 +131,7 @@ export async function startWorkload(
 	};
 	try {
 		const state: { proxy: Proxy | undefined; isDraining: boolean } = { proxy: undefined, isDraining: false };
-		const telemetry = shared?.telemetry ?? openTelemetry(settings, log, workload, () => proxyGauges(state.proxy));
+		const telemetry = shared?.telemetry ?? openTelemetry(settings, workload, () => proxyGauges(state.proxy), log);
 		if (shared === undefined) opened.push(() => closeTelemetry(telemetry));
 		// Listeners need an identity to follow before there is one: the control plane is told their ports first.
 		const identity = openIdentity(settings, context, log, opened);
@@ -142,9 +148,7 @@ export async function startWorkload(
 		});
 		state.proxy = proxy;
 		opened.push(() => proxy.drain(0));
-		const ports = portsOf(settings, proxy);
-		const registration =
-			ports.length === 0 ? undefined : { ports, ...(shared === undefined ? {} : { hboneAddress: shared.hboneAddress }) };
+		const registration = registrationOf(settings, proxy, shared?.hboneAddress);
 		const sources = openSources(settings, registration, log, opened);
 		if (sources.control !== undefined) identity.follow(sources.control.identity);
 		const policy = runPolicy(proxy, workload, sources.policy, sources.endpoints, telemetry, log);
@@ -166,7 +170,7 @@ export async function startWorkload(
 			settings.admin === undefined
 				? undefined
 				: await openAdmin(settings.admin, {
-						...{ proxy, ready, nowMs: context.nowMs, identity: identity.source },
+						...{ ready, nowMs: context.nowMs, proxies: [{ service: "", proxy, identity: identity.source }] },
 						stats: () => telemetry.prometheus(),
 						drain: () => drain.resolve("asked at the admin port"),
 					}).catch((error: unknown) => {
@@ -176,9 +180,10 @@ export async function startWorkload(
 		return {
 			proxy,
 			addresses: { ...addressesOf(proxy), ...(admin === undefined ? {} : { admin: formatAddress(admin) }) },
-			drainAsked: drain.promise,
 			identity: identity.source,
-			ports,
+			ports: registration?.ports ?? [],
+			isReady: ready,
+			drainAsked: drain.promise,
 			async close() {
 				state.isDraining = true;
 				// Peers hear of it before the ports are closed, so that they stop calling.
@@ -217,9 +222,9 @@ export async function closeTelemetry(telemetry: Telemetry): Promise<void> {
 
 export function openTelemetry(
 	settings: Pick<ProxyRunSettings, "otlp" | "accessLog">,
-	log: Log,
-	local: ProxyRunSettings["workload"],
+	local: Workload,
 	gauges: () => Iterable<Gauge>,
+	log: Log,
 ): Telemetry {
 	return createTelemetry({
 		local,

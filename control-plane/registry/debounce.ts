@@ -8,7 +8,8 @@ export interface Debounce {
 }
 
 export interface DebounceOptions {
-	readonly waitMs: number;
+	/** Asked when a wait begins. */
+	readonly waitMs: () => number;
 	readonly onDue: (keys: readonly string[]) => void;
 	readonly setTimer: (callback: () => void, ms: number) => () => void;
 }
@@ -25,7 +26,7 @@ export function debounce({ waitMs, onDue, setTimer }: DebounceOptions): Debounce
 				const due = [...waiting];
 				waiting.clear();
 				onDue(due);
-			}, waitMs);
+			}, waitMs());
 		},
 		close() {
 			cancel?.();

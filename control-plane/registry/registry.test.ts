@@ -118,7 +118,7 @@ test("what was known before a restart is lost until it comes back", () => {
 test("changes within the wait are told together, from the first one on", () => {
 	const timers = fakeTimers();
 	const told: string[][] = [];
-	const { add, close } = debounce({ waitMs: 50, onDue: (keys) => void told.push([...keys]), setTimer: timers.setTimer });
+	const { add, close } = debounce({ waitMs: () => 50, onDue: (keys) => void told.push([...keys]), setTimer: timers.setTimer });
 	add(["a"]);
 	timers.advance(30);
 	add(["b", "a"]);

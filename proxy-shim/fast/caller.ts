@@ -73,7 +73,7 @@ export function serveCaller(socket: Socket, parts: CallerParts): CallerHandle {
 			body = undefined;
 		}
 		if (current !== undefined) return false;
-		if (!keepAlive || parts.draining()) return finishConnection();
+		if (!keepAlive) return finishConnection();
 		if (pending.length === 0) return callerEnded ? finishConnection() : false;
 		const head = readRequestHead(pending, 0);
 		if (head.kind === "incomplete") {
@@ -107,7 +107,11 @@ export function serveCaller(socket: Socket, parts: CallerParts): CallerHandle {
 			},
 			connection: parts.connection,
 			body,
-			closes: () => !keepAlive || parts.draining(),
+			closes() {
+				// A caller that was not told of the end may be sending its next request already: that one is answered, and told.
+				if (parts.draining()) keepAlive = false;
+				return !keepAlive;
+			},
 			onDone,
 		});
 		parts.onRequest(current);

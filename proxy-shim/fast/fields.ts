@@ -47,11 +47,6 @@ export function readFields(
 	return undefined;
 }
 
-/** Same name, whatever its case; `lower` is in lower case. */
-export function isNamed(name: string, lower: string): boolean {
-	return name.length === lower.length && name.toLowerCase() === lower;
-}
-
 /** A length as RFC 9110 section 8.6 writes it, or -1: digits alone, and not more than a double counts exactly. */
 export function readLength(value: string): number {
 	return /^\d{1,15}$/.test(value) ? Number(value) : -1;

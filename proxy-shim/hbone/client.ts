@@ -70,6 +70,8 @@ interface Waiter {
 	readonly deliver: Callback;
 	attempts: number;
 	done: boolean;
+	/** What was asked for it and not answered yet. */
+	stream: ClientHttp2Stream | undefined;
 }
 
 interface Pool {
@@ -249,11 +251,13 @@ export function createHboneClient(options: HboneClientOptions): HboneClient {
 			return;
 		}
 		connection.streams++;
+		waiter.stream = stream;
 		clearTimeout(connection.idle);
 		let answered = false;
 		stream.on("error", () => {});
 		stream.on("response", (headers) => {
 			answered = true;
+			waiter.stream = undefined;
 			const status = Number(headers[":status"]);
 			if (waiter.done || status !== 200) {
 				stream.close(constants.NGHTTP2_CANCEL);
@@ -323,8 +327,10 @@ export function createHboneClient(options: HboneClientOptions): HboneClient {
 				},
 				attempts: 0,
 				done: false,
+				stream: undefined,
 			};
 			const forget = (): void => {
+				waiter.stream?.close(constants.NGHTTP2_CANCEL);
 				const at = pool.waiters.indexOf(waiter);
 				if (at >= 0) pool.waiters.splice(at, 1);
 				forgetIfEmpty(pool);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { connect as connectHttp2, constants } from "node:http2";
+import { connect as connectHttp2, constants, createSecureServer } from "node:http2";
 import type { ClientHttp2Session, OutgoingHttpHeaders } from "node:http2";
 import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
@@ -409,6 +409,34 @@ test("streams beyond a connection's limit get another, and beyond all of them wa
 	streams.push(await waiting);
 	streams.forEach((stream) => stream.destroy());
 	await until(() => client.stats().streams === 0, "all are given back");
+});
+
+test("a stream that is never answered is given back when its caller's time is up, or the caller gives up", async () => {
+	const own = makeIdentity(authority, "orders");
+	const http2 = createSecureServer({ cert: own.chainPem, key: own.keyPem, ca: [...own.rootsPem], requestCert: true });
+	http2.on("stream", (stream) => stream.on("error", () => undefined));
+	http2.on("session", (session) => cleanups.push(() => session.destroy()));
+	http2.listen(0, "127.0.0.1");
+	await once(http2, "listening");
+	cleanups.push(() => http2.close());
+	const client = clientOf("frontend");
+	const request = {
+		hboneAddress: `127.0.0.1:${(http2.address() as AddressInfo).port}`,
+		address: "10.0.0.1",
+		port: 8080,
+		principal: ORDERS,
+	};
+	const ended = new Promise<unknown>((resolve) => client.connect(request, 100, resolve));
+	const error = await ended;
+	assert.ok(error instanceof TunnelFailure && error.reason === "timeout");
+	await until(() => client.stats().streams === 0, "given back");
+	const givenUp = new Promise<unknown>((resolve) => {
+		const giveUp = client.connect(request, 10_000, resolve);
+		void until(() => client.stats().streams === 1, "asked").then(giveUp);
+	});
+	assert.match(String(await givenUp), /given up/);
+	await until(() => client.stats().streams === 0, "given back");
+	assert.equal(client.stats().connections, 1);
 });
 
 test("a node without room answers 503", async () => {

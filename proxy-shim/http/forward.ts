@@ -8,7 +8,7 @@ import { applyHeaders } from "../routing/headers.ts";
 import { unknownTls } from "../tls/hop-tls.ts";
 import { splice } from "../tcp/splice.ts";
 import type { UpstreamCall, UpstreamFailure, UpstreamRequest } from "../upstream/call.ts";
-import { clusterLabel, isRefusal } from "../upstream/cluster.ts";
+import { isRefusal } from "../upstream/cluster.ts";
 import type { Attempt } from "../upstream/cluster.ts";
 import { dedicatedCall } from "../upstream/dedicated-call.ts";
 import type { UpgradeSink } from "../upstream/dedicated-call.ts";
@@ -301,8 +301,6 @@ export function forward(down: Downstream, record: HopRecord, plan: ForwardPlan, 
 				isRetrying = false;
 				cluster = next;
 				retries = plan.retries.attempts;
-				record.upstreamCluster = clusterLabel(next);
-				record.subset = next.config.subset;
 				attempt();
 				return;
 			}

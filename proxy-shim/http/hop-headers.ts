@@ -140,7 +140,9 @@ const NOT_IN_TRAILERS: ReadonlySet<string> = new Set([
 /** In Envoy's format; undefined where no certificate was verified. */
 export function clientCertHeader(tls: HopTls, localPrincipal: string): string | undefined {
 	if (!tls.peerVerified || tls.clientPrincipal === "") return undefined;
-	return `By=${localPrincipal};Subject="${tls.clientSubject.replaceAll(/["\\]/g, "")}";URI=${tls.clientPrincipal}`;
+	// A subject is any text that a certificate bears; on the wire U+010A would become a line feed.
+	const subject = tls.clientSubject.replaceAll(/["\\]/g, "").replaceAll(/[^\x20-\x7e]/gu, encodeURIComponent);
+	return `By=${localPrincipal};Subject="${subject}";URI=${tls.clientPrincipal}`;
 }
 
 export function isGrpcType(contentType: string): boolean {

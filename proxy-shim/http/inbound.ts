@@ -1,7 +1,9 @@
 /** What others ask of the app: allowed or not, then forwarded to it on loopback. */
 import type { InboundConfig, ProxyConfig, Workload } from "../../model/mesh/proxy-config.ts";
 import { parseSpiffeId } from "../../model/mesh/spiffe-id.ts";
+import type { Clock } from "../clock.ts";
 import { authorize } from "../authz/authorize.ts";
+import { normalizePath } from "../authz/normalize-path.ts";
 import { parseGrpcTimeout } from "../resilience/grpc.ts";
 import type { HopSink, HopTls, Peer } from "../telemetry/hop.ts";
 import type { Cluster } from "../upstream/cluster.ts";
@@ -14,7 +16,6 @@ import { headerValue, joinedHeader } from "./message.ts";
 import { watchEnd } from "./outbound.ts";
 import { splitAuthority } from "./plan.ts";
 import { HopRecord, mtlsModeOf, NO_PEER } from "./record.ts";
-import type { Clock } from "./record.ts";
 import { traceOf, withTrace } from "./trace.ts";
 import type { Tracing } from "./trace.ts";
 
@@ -63,6 +64,13 @@ export function createInbound(parts: InboundParts): InboundHandler {
 		);
 		record.upstreamCluster = `inbound|${port.servicePort}||`;
 		record.route = "default";
+		const path = normalizedTarget(head.path);
+		if (path === undefined) {
+			record.flag("DPE");
+			watchEnd(down, record, sink);
+			replyLocally(down, record, { status: 400, body: "the path has %00" });
+			return;
+		}
 		if (!isAllowed(down, port, config.inbound, record)) {
 			record.flag("UAEX");
 			watchEnd(down, record, sink);
@@ -82,7 +90,7 @@ export function createInbound(parts: InboundParts): InboundHandler {
 			{
 				cluster: port.app,
 				protocol: speaksHttp2 && head.upgrade === "" ? "http2" : "http1",
-				path: head.path,
+				path,
 				authority: head.authority,
 				scheme: head.scheme,
 				headers,
@@ -99,6 +107,14 @@ export function createInbound(parts: InboundParts): InboundHandler {
 			{ random: parts.random, nowMs: clock.nowMs, sink, clusterNamed: () => undefined, onAttempt: () => {} },
 		);
 	};
+}
+
+/** What was authorised is what the app is asked: the path in the form that policies see, with its query as it came. */
+function normalizedTarget(target: string): string | undefined {
+	const path = normalizePath(target);
+	if (path === undefined) return undefined;
+	const endAt = target.search(/[?#]/);
+	return endAt >= 0 && target[endAt] === "?" ? path + target.slice(endAt) : path;
 }
 
 function isAllowed(down: Downstream, port: InboundPort, inbound: InboundConfig, record: HopRecord): boolean {

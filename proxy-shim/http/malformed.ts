@@ -1,5 +1,6 @@
 /** The hop of what came in place of a request: no method, no path, `DPE`, and the status that it was refused with. */
 import type { MtlsMode, Workload } from "../../model/mesh/proxy-config.ts";
+import type { Clock } from "../clock.ts";
 import type { Direction, HopSink } from "../telemetry/hop.ts";
 import { readTraceContext } from "../telemetry/trace-context.ts";
 import { unknownTls } from "../tls/hop-tls.ts";
@@ -7,7 +8,6 @@ import type { CallerConnection } from "./downstream.ts";
 import { callerOf } from "./inbound.ts";
 import type { RequestHead } from "./message.ts";
 import { HopRecord, NO_PEER } from "./record.ts";
-import type { Clock } from "./record.ts";
 import type { Tracing } from "./trace.ts";
 
 export interface MalformedParts {

@@ -1,5 +1,6 @@
 /** What the app asks of others: routed, made to fail where the policy says so, mirrored, and forwarded to a cluster. */
 import type { Workload } from "../../model/mesh/proxy-config.ts";
+import type { Clock } from "../clock.ts";
 import { rewritePath, isHit } from "../routing/destination.ts";
 import { applyHeaders } from "../routing/headers.ts";
 import type { RouteRequest } from "../routing/request.ts";
@@ -22,8 +23,7 @@ import type { HeaderList } from "./message.ts";
 import { createMirrors } from "./mirror.ts";
 import { hashInput, planOutbound, routeRequest } from "./plan.ts";
 import type { OutboundPlan, OutboundPolicy, PlanParts } from "./plan.ts";
-import { HopRecord, mtlsModeOf, NO_PEER } from "./record.ts";
-import type { Clock } from "./record.ts";
+import { HopRecord, mtlsModeTowards, NO_PEER } from "./record.ts";
 import { traceOf, withTrace } from "./trace.ts";
 import type { Tracing } from "./trace.ts";
 
@@ -62,7 +62,8 @@ export function createOutbound(parts: OutboundParts): OutboundHandler {
 				trace,
 				requestId: trace.requestId,
 				configVersion: policy.config.version,
-				mtlsMode: mtlsModeOf(policy.config.inbound.mtls, 0),
+				// Until there is a cluster: what goes nowhere has no mode of its own.
+				mtlsMode: "permissive",
 				tls: unknownTls(""),
 				peer: NO_PEER,
 			},
@@ -92,12 +93,12 @@ export function createOutbound(parts: OutboundParts): OutboundHandler {
 			return;
 		}
 
+		describe(record, plan.cluster);
 		const proceed = (): void => {
 			const { abort } = plan.fault;
 			if (abort !== undefined) {
 				record.faultInjected = true;
 				record.flag("FI");
-				describe(record, plan.cluster);
 				reply({ status: abort.httpStatus, body: "fault filter abort", grpcStatus: abort.grpcStatus });
 				return;
 			}
@@ -108,7 +109,10 @@ export function createOutbound(parts: OutboundParts): OutboundHandler {
 				nowMs: clock.nowMs,
 				sink,
 				clusterNamed: (name) => parts.clusters.get(name),
-				onAttempt: (host, cluster) => (record.peer = peerOf(host, cluster)),
+				onAttempt(host, cluster) {
+					describe(record, cluster);
+					record.peer = peerOf(host, cluster);
+				},
 			});
 		};
 		if (plan.fault.delayMs === 0) {
@@ -195,6 +199,7 @@ function describe(record: HopRecord, cluster: Cluster): void {
 	record.upstreamCluster = clusterLabel(cluster);
 	record.lbPolicy = cluster.config.loadBalancer.kind;
 	record.subset = cluster.config.subset;
+	record.mtlsMode = mtlsModeTowards(cluster.config.tls);
 }
 
 export function peerOf(host: Host, cluster: Cluster): Peer {

@@ -2,7 +2,9 @@
  * What is known of an exchange while it is under way, and the hop that it becomes. Every exchange that began ends in exactly one hop,
  * however it ends.
  */
-import type { InboundConfig, MtlsMode, Workload } from "../../model/mesh/proxy-config.ts";
+import type { InboundConfig, MtlsMode, UpstreamTls, Workload } from "../../model/mesh/proxy-config.ts";
+import { unixNano } from "../clock.ts";
+import type { Clock } from "../clock.ts";
 import type { Direction, HopSink, HopTls, HopTrace, HttpHop, Peer } from "../telemetry/hop.ts";
 import type { RequestHead } from "./message.ts";
 import { headerValue } from "./message.ts";
@@ -26,13 +28,6 @@ export type ResponseFlag =
 	| "FI"
 	| "DI"
 	| "UAEX";
-
-/** Wall clock for when, monotonic for how long. */
-export interface Clock {
-	/** Monotonic ms. */
-	nowMs(): number;
-	epochMs(): number;
-}
 
 export interface RecordStart {
 	readonly direction: Direction;
@@ -69,6 +64,7 @@ export class HopRecord {
 	authzDecision: HttpHop["authzDecision"] = "";
 	tls: HopTls;
 	peer: Peer;
+	mtlsMode: MtlsMode;
 	readonly #flags: ResponseFlag[] = [];
 	readonly #clock: Clock;
 	#told = false;
@@ -79,8 +75,8 @@ export class HopRecord {
 		this.peer = start.peer;
 		this.#clock = clock;
 		this.startMs = clock.nowMs();
-		// The sub-millisecond part of the monotonic clock keeps spans of one millisecond in order.
-		this.startTimeUnixNano = BigInt(clock.epochMs()) * 1_000_000n;
+		this.mtlsMode = start.mtlsMode;
+		this.startTimeUnixNano = unixNano(clock.epochMs());
 	}
 
 	flag(flag: ResponseFlag): void {
@@ -105,7 +101,7 @@ export class HopRecord {
 			startTimeUnixNano: this.startTimeUnixNano,
 			durationNs: Math.max(0, Math.round((this.#clock.nowMs() - this.startMs) * 1e6)),
 			tls: this.tls,
-			mtlsMode: start.mtlsMode,
+			mtlsMode: this.mtlsMode,
 			responseFlags: this.#flags.join(","),
 			authzPolicy: this.authzPolicy,
 			authzDecision: this.authzDecision,
@@ -143,4 +139,18 @@ export const NO_PEER: Peer = { service: "", namespace: "", workload: "", instanc
 /** The mode in force at a port of the service. */
 export function mtlsModeOf(mtls: InboundConfig["mtls"], port: number): MtlsMode {
 	return mtls.byPort.get(port) ?? mtls.mode;
+}
+
+/** What the policy asks of connections to a cluster, in the words of ports: `auto` takes what the peer has. */
+export function mtlsModeTowards(tls: UpstreamTls): MtlsMode {
+	switch (tls.mode) {
+		case "auto":
+			return "permissive";
+		case "istio_mutual":
+		case "mutual":
+			return "strict";
+		case "disable":
+		case "simple":
+			return "disable";
+	}
 }

@@ -37,7 +37,7 @@ export interface HttpServer {
 const MAX_HEAD_BYTES = 64 * 1024;
 /** A head that does not arrive in this time is given up; bodies may take as long as they need. */
 const HEAD_TIMEOUT_MS = 60_000;
-/** A request that crosses the news of our end on an idle connection is answered still. */
+/** A request that crosses the news of our end is answered still: on an idle connection, and behind an answer that did not bear it. */
 const LINGER_MS = 500;
 /** Envoy's idle time of a connection. */
 const KEEP_ALIVE_MS = 3_600_000;
@@ -54,6 +54,7 @@ export function createHttpServer(handlers: HttpServerHandlers, tier: Tier): Http
 	let accepting: CallerConnection | undefined;
 	let active = 0;
 	let draining = false;
+	let closed = false;
 	let lingering: NodeJS.Timeout | undefined;
 
 	const http1 = createHttp1Server({
@@ -84,7 +85,7 @@ export function createHttpServer(handlers: HttpServerHandlers, tier: Tier): Http
 			return;
 		}
 		active++;
-		response.once("close", () => active--);
+		response.once("close", onExchangeOver);
 		handlers.onExchange(new Http1Downstream(message, response, head, connection, upgradeHead, () => draining));
 	};
 	http1.on("request", (message, response) => takeHttp1(message, response, undefined));
@@ -146,9 +147,23 @@ export function createHttpServer(handlers: HttpServerHandlers, tier: Tier): Http
 			return;
 		}
 		active++;
-		stream.once("close", () => active--);
+		stream.once("close", onExchangeOver);
 		handlers.onExchange(new Http2Downstream(stream, head, connection, (flags & END_STREAM) !== 0));
 	});
+
+	function onExchangeOver(): void {
+		active--;
+		if (draining && !closed) linger();
+	}
+
+	function linger(): void {
+		clearTimeout(lingering);
+		lingering = setTimeout(() => {
+			lingering = undefined;
+			http1.closeIdleConnections();
+			for (const caller of callers) caller.drain();
+		}, LINGER_MS);
+	}
 
 	function connectionOf(stream: ServerHttp2Stream): CallerConnection | undefined {
 		const { session } = stream;
@@ -169,7 +184,7 @@ export function createHttpServer(handlers: HttpServerHandlers, tier: Tier): Http
 				active++;
 				handlers.onExchange(down);
 			},
-			onRequestOver: () => active--,
+			onRequestOver: onExchangeOver,
 			handOver(own, first) {
 				callers.delete(caller);
 				if (first.length > 0) own.unshift(first);
@@ -195,6 +210,8 @@ export function createHttpServer(handlers: HttpServerHandlers, tier: Tier): Http
 				else acceptParsed(socket);
 				return;
 			}
+			// An HTTP/2 caller that ends its side has nothing more to say, GOAWAY or not: as node's own server takes it.
+			socket.allowHalfOpen = false;
 			// The session is made while the event is handled, which is how the two are brought together.
 			accepting = connection;
 			http2.emit("connection", socket);
@@ -207,14 +224,11 @@ export function createHttpServer(handlers: HttpServerHandlers, tier: Tier): Http
 			if (draining) return;
 			draining = true;
 			for (const session of sessions) session.close();
-			lingering = setTimeout(() => {
-				lingering = undefined;
-				http1.closeIdleConnections();
-				for (const caller of callers) caller.drain();
-			}, LINGER_MS);
+			linger();
 		},
 		close() {
 			draining = true;
+			closed = true;
 			clearTimeout(lingering);
 			lingering = undefined;
 			http1.close();

@@ -1,9 +1,11 @@
 /** One TCP connection carried to a cluster, and the hop that it becomes. */
 import type { Socket } from "node:net";
 import type { MtlsMode, Workload } from "../../model/mesh/proxy-config.ts";
+import { unixNano } from "../clock.ts";
+import type { Clock } from "../clock.ts";
 import type { CallerConnection } from "../http/downstream.ts";
 import { peerOf } from "../http/outbound.ts";
-import type { Clock, ResponseFlag } from "../http/record.ts";
+import type { ResponseFlag } from "../http/record.ts";
 import type { Direction, HopSink, HopTls, Peer, TcpHop } from "../telemetry/hop.ts";
 import type { IdSource } from "../telemetry/trace-ids.ts";
 import type { RootSampler } from "../telemetry/trace-context.ts";
@@ -43,7 +45,7 @@ export function carryTcp(socket: Socket, exchange: TcpExchange, parts: TcpParts,
 	const { clock, sink } = parts;
 	const { cluster, direction } = exchange;
 	const startMs = clock.nowMs();
-	const startTimeUnixNano = BigInt(clock.epochMs()) * 1_000_000n;
+	const startTimeUnixNano = unixNano(clock.epochMs());
 	const tried = new Set<Host>();
 	let tls: HopTls = direction === "inbound" ? exchange.connection.tls : unknownTls("");
 	let peer = exchange.peer;

@@ -166,14 +166,14 @@ export function createCluster(config: ClusterConfig, parts: ClusterParts, inheri
 				if (over) return;
 				over = true;
 				const endMs = nowMs();
-				const failed = outcome !== undefined && isFailure(outcome);
 				host.activeRequests--;
 				limits.requests.release();
-				picker.onDone(host, endMs - startMs, endMs, failed);
 				if (outcome === undefined) {
 					breaker?.onCancelled();
 					return;
 				}
+				const failed = isFailure(outcome);
+				picker.onDone(host, endMs - startMs, endMs, failed);
 				outlier?.report(host, outcome, endMs);
 				breaker?.onResult(endMs - startMs, failed, endMs);
 			},

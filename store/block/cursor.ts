@@ -113,8 +113,29 @@ export class StoredColumn {
 			this.last = 0;
 			this.reader.at = this.begin;
 		}
-		for (; this.next <= place; this.next++) this.last += this.reader.zigzag() + 1;
+		this.goTo(place);
 		return this.last;
+	}
+
+	/** Nearly every difference is a byte, and a lookup goes over thousands of them. */
+	private goTo(place: number): void {
+		const { reader } = this;
+		const { bytes } = reader;
+		let { next, last } = this;
+		for (let { at } = reader; next <= place; next++) {
+			const byte = bytes[at]!;
+			if (byte < 0x80) {
+				at++;
+				last += (byte & 1) === 0 ? (byte >>> 1) + 1 : -(byte >>> 1);
+			} else {
+				reader.at = at;
+				last += reader.zigzag() + 1;
+				at = reader.at;
+			}
+			if (next === place) reader.at = at;
+		}
+		this.next = next;
+		this.last = last;
 	}
 }
 

@@ -146,12 +146,22 @@ function restartsOf(lengths: Uint8Array, count: number, suffixBytes: number): Ui
 	const restarts = new Uint32Array(Math.ceil(count / RESTART_ENTRIES) * 2);
 	const reader = new ByteReader(lengths);
 	let start = 0;
+	let at = 0;
 	for (let i = 0, to = 0; i < count; i++) {
 		if (i % RESTART_ENTRIES === 0) {
-			restarts[to++] = reader.at;
+			restarts[to++] = at;
 			restarts[to++] = start;
 		}
-		start += reader.varint();
+		// Nearly every length is a byte.
+		const byte = lengths[at]!;
+		if (byte < 0x80) {
+			at++;
+			start += byte;
+		} else {
+			reader.at = at;
+			start += reader.varint();
+			at = reader.at;
+		}
 	}
 	if (start > suffixBytes) throw new DamagedBlockError("the heap ends early");
 	return restarts;

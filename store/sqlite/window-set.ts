@@ -4,6 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { Statement } from "better-sqlite3";
 import { MAX_TIME_NS, type TimeNs } from "../../model/time.ts";
 import { BlockCache } from "./block-cache.ts";
 import { type Connection, isUnreadable, openForReading } from "./database.ts";
@@ -45,6 +46,7 @@ export class WindowSet {
 	readonly directory: string;
 	readonly cache: BlockCache;
 	private catalog: Connection | undefined;
+	private windows: Statement<[], WindowRow> | undefined;
 	private readonly open = new Map<string, WindowReader>();
 
 	constructor(directory: string, cacheBytes = 48 << 20) {
@@ -54,10 +56,10 @@ export class WindowSet {
 
 	/** Newest first, as the catalog has them now. */
 	list(): WindowEntry[] {
-		const rows = this.catalogDatabase()
+		this.windows ??= this.catalogDatabase()
 			.prepare<[], WindowRow>("SELECT name, from_ms, to_ms, state, min_time, max_time FROM windows ORDER BY name DESC")
-			.safeIntegers()
-			.all();
+			.safeIntegers();
+		const rows = this.windows.all();
 		const entries = rows.map((row) => ({
 			name: row.name,
 			fromMs: Number(row.from_ms),
@@ -120,6 +122,7 @@ export class WindowSet {
 		for (const name of [...this.open.keys()]) this.closeWindow(name);
 		this.catalog?.close();
 		this.catalog = undefined;
+		this.windows = undefined;
 	}
 
 	private openWindow(name: string): WindowReader | undefined {

@@ -8,6 +8,8 @@ import { until } from "./rig.ts";
 
 const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
 const START_LIMIT_MS = 40_000;
+/** Variables of the test run are none of the command's, which refuses those that it does not know. */
+const ENV = { PATH: process.env["PATH"], HOME: process.env["HOME"] };
 
 export interface Command {
 	readonly child: ChildProcess;
@@ -19,7 +21,7 @@ export interface Command {
 }
 
 export async function meshscope(t: TestContext, args: readonly string[]): Promise<Command> {
-	const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+	const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"], env: ENV });
 	let stdout = "";
 	let stderr = "";
 	child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
@@ -49,7 +51,7 @@ export async function meshscope(t: TestContext, args: readonly string[]): Promis
 
 /** Output of a command that ends by itself. */
 export function run(args: readonly string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-	const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+	const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"], env: ENV });
 	let stdout = "";
 	let stderr = "";
 	child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));

@@ -175,3 +175,24 @@ test("a callee that drains tells by GOAWAY and answers what it has; nothing fail
 	const after = await ask(client, []);
 	assert.equal(after.status, 503);
 });
+
+test("a caller that goes away without a word ends what was done for it, at every hop", async (t) => {
+	let ended = 0;
+	const app = await startApp(t, (message) => void message.socket.on("close", () => ended++));
+	for (const protocol of ["http", "http2"] as const) {
+		const { outbound, sink, caller, callee } = await pair(t, app, {
+			cluster: { protocol: protocol === "http" ? "http1" : "http2" },
+		});
+		const before = ended;
+		const client = session(t, outbound.port);
+		client.request({ ":path": "/", ":authority": "orders" }).on("error", () => {});
+		await until(() => (callee.active() === 1 ? true : undefined), "the request");
+		// Only a FIN: neither GOAWAY nor RST_STREAM.
+		client.socket.destroy();
+		for (const direction of ["inbound", "outbound"] as const) {
+			const [hop] = await sink.hops(direction, 1);
+			assert.equal(hop!.responseFlags, "DC");
+		}
+		await until(() => (ended > before && caller.active() + callee.active() === 0 ? true : undefined), "the end");
+	}
+});

@@ -75,7 +75,7 @@ workloads:
 	);
 	const joining = ["--control", String(control.ready["control"]), "--state"];
 	const node = await meshscope(t, [
-		...["proxy", "--workloads", file, "--hbone", "127.0.0.1:0", "--advertise", "127.0.0.1"],
+		...["proxy", "--workloads", file, "--hbone", "127.0.0.1:0", "--advertise", "127.0.0.1", "--admin", "127.0.0.1:0"],
 		...[...joining, join(directory, "node")],
 	]);
 	const sidecar = await meshscope(t, [
@@ -91,6 +91,11 @@ workloads:
 	assert.equal(first?.service, "shop/orders");
 	const fromNode = await ask(t, first.outbound, "payments:8080");
 	assert.match(fromNode, new RegExp(`^payments By=${id("payments")};.*URI=${id("orders")}$`), "as the workload that calls");
+	const shown = async (path: string): Promise<string> => (await fetch(`http://${String(node.ready["admin"])}${path}`)).text();
+	assert.match(await shown("/certs"), new RegExp(`${id("orders")}[^]*${id("payments")}`));
+	assert.match(await shown("/config_dump"), /"service": ?"shop\/payments"/);
+	assert.match(await shown("/stats"), /meshscope_active_exchanges\{[^}]*workload="shop\/orders"/);
+	assert.match(await shown("/ready"), /ready|ok/i);
 	assert.equal(await node.end(), 0, node.stderr());
 	assert.equal(await sidecar.end(), 0);
 	assert.equal(await control.end(), 0);

@@ -12,6 +12,7 @@ import type {
 	VirtualHost,
 	Workload,
 } from "../../model/mesh/proxy-config.ts";
+import { createClock } from "../../proxy-shim/clock.ts";
 import { startProxy } from "../../proxy-shim/proxy.ts";
 import type { Proxy, ProxyParts, ProxySettings } from "../../proxy-shim/proxy.ts";
 import type { HopSink, HttpHop, ProxyEvent, TcpHop } from "../../proxy-shim/telemetry/hop.ts";
@@ -188,7 +189,7 @@ export async function proxyFor(
 		sink,
 		identity: undefined,
 		tracing: { ids: createIdSource(), sampler: createRootSampler(1) },
-		clock: { nowMs: () => performance.now(), epochMs: Date.now },
+		clock: createClock(),
 		random: Math.random,
 		...parts,
 	});

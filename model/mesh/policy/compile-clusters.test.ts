@@ -74,7 +74,7 @@ test("circuit breaking takes the limits that are written and leaves the others l
 		baseEjectionTimeMs: 180_000,
 		maxEjectionTimeMs: 300_000,
 		maxEjectionPercent: 100,
-		successRateMinimumHosts: 5,
+		successRateMinimumHosts: 0,
 		successRateRequestVolume: 100,
 		successRateStdevFactor: 1.9,
 		minHealthPercent: 0,
@@ -103,7 +103,7 @@ test("ejection is on where it is named, with Envoy's defaults", () => {
 		baseEjectionTimeMs: 30_000,
 		maxEjectionTimeMs: 300_000,
 		maxEjectionPercent: 10,
-		successRateMinimumHosts: 5,
+		successRateMinimumHosts: 0,
 		successRateRequestVolume: 100,
 		successRateStdevFactor: 1.9,
 		minHealthPercent: 0,
@@ -123,6 +123,16 @@ test("ejection is on where it is named, with Envoy's defaults", () => {
 	);
 	// Never shorter than the first ejection.
 	assert.equal(own.maxEjectionTimeMs, 600_000);
+});
+
+test("hosts are ejected by success rate only where our block asks for it, with Envoy's values or those it names", () => {
+	const rates = (block: string): readonly number[] => {
+		const { outlier } = withPolicy(`{outlierDetection: {}, meshscope: ${block}}`);
+		return [outlier!.successRateMinimumHosts, outlier!.successRateRequestVolume, outlier!.successRateStdevFactor];
+	};
+	assert.deepEqual(rates("{}"), [0, 100, 1.9]);
+	assert.deepEqual(rates("{successRate: {}}"), [5, 100, 1.9]);
+	assert.deepEqual(rates("{successRate: {minimumHosts: 3, requestVolume: 20, stdevFactor: 1}}"), [3, 20, 1]);
 });
 
 test("each load balancer is compiled, and ours stands in place of Istio's", () => {

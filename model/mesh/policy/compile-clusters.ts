@@ -291,10 +291,11 @@ function limitsOf(policy: PolicyBlocks | undefined, protocol: UpstreamProtocol):
 	};
 }
 
-/** Envoy's defaults; Istio turns ejection on only where a rule names it. */
+/** Envoy's defaults. Istio turns ejection on only where a rule names it, and by success rate never: that is for our block to ask. */
 function outlierOf(policy: PolicyBlocks | undefined): OutlierDetection | undefined {
 	const outlier = policy?.outlierDetection;
 	if (outlier === undefined) return undefined;
+	const successRate = policy?.meshscope?.successRate;
 	const baseEjectionTimeMs = outlier.baseEjectionTime ?? 30_000;
 	return {
 		consecutive5xx: outlier.consecutive5xxErrors ?? 5,
@@ -305,9 +306,9 @@ function outlierOf(policy: PolicyBlocks | undefined): OutlierDetection | undefin
 		baseEjectionTimeMs,
 		maxEjectionTimeMs: Math.max(300_000, baseEjectionTimeMs),
 		maxEjectionPercent: outlier.maxEjectionPercent ?? 10,
-		successRateMinimumHosts: 5,
-		successRateRequestVolume: 100,
-		successRateStdevFactor: 1.9,
+		successRateMinimumHosts: successRate === undefined ? 0 : (successRate.minimumHosts ?? 5),
+		successRateRequestVolume: successRate?.requestVolume ?? 100,
+		successRateStdevFactor: successRate?.stdevFactor ?? 1.9,
 		minHealthPercent: outlier.minHealthPercent ?? 0,
 	};
 }

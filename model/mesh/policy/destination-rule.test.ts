@@ -42,6 +42,7 @@ test("a rule that uses every supported field is accepted", () => {
         waitDurationInOpenState: 5s
         permittedNumberOfCallsInHalfOpenState: 3
         maxWaitDurationInHalfOpenState: 0s
+      successRate: {minimumHosts: 3, requestVolume: 50, stdevFactor: 1.9}
     portLevelSettings:
       - port: {number: 80}
         loadBalancer: {consistentHash: {httpCookie: {name: user, path: /, ttl: 0s}, ringHash: {minimumRingSize: 2048}}}
@@ -71,6 +72,15 @@ test("host is required, subsets have names of their own, ports settings of their
       - {port: {number: 81}, portLevelSettings: []} #! trafficPolicy.portLevelSettings[3].portLevelSettings: unknown field "portLevelSettings"; known here: port, loadBalancer, connectionPool, outlierDetection, tls, retryBudget or meshscope
 `),
 	);
+});
+
+test("ejection by success rate stands beside the rest of ejection", () => {
+	assertMarked(
+		policy(
+			"    meshscope: {successRate: {}} #! trafficPolicy.meshscope.successRate: needs outlierDetection beside it, which says for how long a host is ejected\n",
+		),
+	);
+	assertMarked(policy("    outlierDetection: {}\n    meshscope: {successRate: {}}\n"));
 });
 
 test("a load balancer is simple or hashes, by one key", () => {
@@ -111,6 +121,12 @@ test("a load balancer is simple or hashes, by one key", () => {
 	);
 	assertMarked(
 		policy(`    loadBalancer: {consistentHash: {httpCookie: {name: a}}} #! ${at}.consistentHash.httpCookie: needs ttl\n`),
+	);
+	assertMarked(
+		policy(
+			`    loadBalancer: {consistentHash: {httpCookie: {ttl: 1s, name: "a\\u010ab", path: "/;\\n"}}} #! ${at}.consistentHash.httpCookie.name: must be a cookie's name: letters, digits and !#$%&'*+-.^_\`|~, not "aĊb" #! ${at}.consistentHash.httpCookie.path: must be a cookie's path: ASCII without control characters and ;
+`,
+		),
 	);
 	assertMarked(
 		policy(

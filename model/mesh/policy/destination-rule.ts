@@ -1,9 +1,31 @@
 /** Istio's DestinationRule, and our `meshscope` block in its traffic policies. */
-import { bool, decimal, exactlyOne, integer, list, object, oneOf, required, text, unsupported, type ValueOf } from "./fields.ts";
+import {
+	bool,
+	decimal,
+	exactlyOne,
+	integer,
+	list,
+	mapped,
+	object,
+	oneOf,
+	required,
+	text,
+	textThat,
+	unsupported,
+	type ValueOf,
+} from "./fields.ts";
 import { fault, type Place, warn, within } from "./place.ts";
 import { dnsLabel, duration, exportTo, headerName, hostPattern, labels, portSelector, selector } from "./values.ts";
 
 const MAX_COUNT = 2_147_483_647;
+
+/** RFC 6265 section 4.1.1: what could not be taken for another attribute of the cookie, or another header. */
+const cookieName = textThat((value) =>
+	/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(value) ? undefined : "must be a cookie's name: letters, digits and !#$%&'*+-.^_`|~",
+);
+const cookiePath = mapped(text({ empty: "allowed" }), (value, at) =>
+	/^[\x20-\x3a\x3c-\x7e]*$/.test(value) ? value : fault(at, "must be a cookie's path: ASCII without control characters and ;"),
+);
 
 const loadBalancer = object(
 	{
@@ -14,8 +36,8 @@ const loadBalancer = object(
 			{
 				httpHeaderName: headerName,
 				httpCookie: object({
-					name: required(text()),
-					path: text({ empty: "allowed" }),
+					name: required(cookieName),
+					path: cookiePath,
 					ttl: required(duration({ zero: "allowed" })),
 					attributes: unsupported(),
 				}),
@@ -130,6 +152,11 @@ const ours = object({
 	),
 	retryBudget: object({ percent: decimal(0, 100), minConcurrent: integer(0, MAX_COUNT) }),
 	loadBalancer: oneOf(["PEAK_EWMA"]),
+	successRate: object({
+		minimumHosts: integer(1, MAX_COUNT),
+		requestVolume: integer(1, MAX_COUNT),
+		stdevFactor: decimal(0, 100),
+	}),
 });
 
 const policyShape = {
@@ -149,6 +176,8 @@ function checkPolicy(
 	const block = within(at, "meshscope");
 	if (fields.meshscope?.loadBalancer !== undefined && present.has("loadBalancer"))
 		fault(within(block, "loadBalancer"), "stands beside loadBalancer: only one of them is allowed");
+	if (fields.meshscope?.successRate !== undefined && !present.has("outlierDetection"))
+		fault(within(block, "successRate"), "needs outlierDetection beside it, which says for how long a host is ejected");
 	if (fields.meshscope?.retryBudget !== undefined && present.has("retryBudget"))
 		fault(within(block, "retryBudget"), "stands beside retryBudget: only one of them is allowed");
 }

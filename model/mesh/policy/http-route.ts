@@ -34,7 +34,7 @@ const routeDestinations = sharesOfHundred(
 
 const redirect = object(
 	{
-		uri: textThat((value) => (/[\r\n%]/.test(value) ? "must be a path without line breaks and %VARIABLES%" : undefined)),
+		uri: textThat((value) => (/[^!-~]|%/.test(value) ? "must be a path in visible ASCII without %VARIABLES%" : undefined)),
 		authority: exactHostAndPort(),
 		port: portNumber,
 		scheme: oneOf(["http", "https"]),
@@ -72,10 +72,13 @@ const directResponse = object({
 
 // ---- rewrite
 
+/** A head is written as latin-1, where U+010A would be a line feed: what is not visible ASCII must be percent-encoded. */
+const NOT_IN_PATHS = /[^!-~]|[?#]/;
+
 const rewrite = object(
 	{
 		uri: textThat((value) =>
-			/[\s\u0000-\u001f?#]/.test(value) ? "must be a path without white space, query and fragment" : undefined,
+			NOT_IN_PATHS.test(value) ? "must be a path in visible ASCII, without query and fragment" : undefined,
 		),
 		authority: exactHostAndPort(),
 		uriRegexRewrite: mapped(
@@ -83,6 +86,8 @@ const rewrite = object(
 			(fields, at) => {
 				const compiled = compilePattern(fields.match, "part");
 				if (!compiled.ok) return fault(within(at, "match"), `the pattern ${compiled.reason}`);
+				if (NOT_IN_PATHS.test(fields.rewrite))
+					return fault(within(at, "rewrite"), "must be visible ASCII, without query and fragment");
 				const { pattern, groups } = compiled;
 				const replacement = replacementOf(fields.rewrite, groups);
 				return replacement === undefined

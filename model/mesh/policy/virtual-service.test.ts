@@ -202,6 +202,26 @@ test("header changes keep off the framing of messages and off control characters
 	);
 });
 
+test("what reaches a head can be written as latin-1 without becoming a line break", () => {
+	assertMarked(
+		route(`    - route: [{destination: {host: reviews}}]
+      headers: {request: {set: {x-a: "a\\u010ab"}}} #! http[0].headers.request.set.x-a: must be a header's value: no line breaks or other control characters
+    - route: [{destination: {host: reviews}}]
+      headers: {response: {add: {x-a: "a\\nb"}}} #! http[1].headers.response.add.x-a: must be a header's value: no line breaks or other control characters
+    - route: [{destination: {host: reviews}}]
+      rewrite: {uri: "/a\\u010ab"} #! http[2].rewrite.uri: must be a path in visible ASCII, without query and fragment, not "/aĊb"
+    - route: [{destination: {host: reviews}}]
+      rewrite: {uriRegexRewrite: {match: b, rewrite: "\\u010a"}} #! http[3].rewrite.uriRegexRewrite.rewrite: must be visible ASCII, without query and fragment
+    - route: [{destination: {host: reviews}}]
+      rewrite: {uriRegexRewrite: {match: b, rewrite: " HTTP/1.1"}} #! http[4].rewrite.uriRegexRewrite.rewrite: must be visible ASCII, without query and fragment
+    - redirect: {uri: "/a\\u010ab"} #! http[5].redirect.uri: must be a path in visible ASCII without %VARIABLES%, not "/aĊb"
+    - redirect: {uri: "/a\\u0000"} #! http[6].redirect.uri: must be a path in visible ASCII without %VARIABLES%, not "/a\\u0000"
+    - directResponse: {status: 200}
+      headers: {response: {set: {"xĊa": b}}} #! http[7].headers.response.set["xĊa"]: must be a header's name, not "xĊa"
+`),
+	);
+});
+
 test("retries need attempts, and retryOn knows its words", () => {
 	assertMarked(
 		route(`    - route: [{destination: {host: reviews}}]
@@ -299,7 +319,7 @@ test("a rewrite changes path or authority, by groups that are there", () => {
     - route: [{destination: {host: reviews}}]
       rewrite: {uriRegexRewrite: {match: "(a)b", rewrite: "\\\\2"}} #! http[4].rewrite.uriRegexRewrite.rewrite: may refer to \\0 to \\1 (the groups of match); write \\\\ for a backslash
     - route: [{destination: {host: reviews}}]
-      rewrite: {uri: /a?b} #! http[5].rewrite.uri: must be a path without white space, query and fragment, not "/a?b"
+      rewrite: {uri: /a?b} #! http[5].rewrite.uri: must be a path in visible ASCII, without query and fragment, not "/a?b"
     - route: [{destination: {host: reviews}}]
       rewrite: {uriRegexRewrite: {match: "(a+)+", rewrite: ""}} #! http[6].rewrite.uriRegexRewrite.match: the pattern can take exponential time: a repeated part can match the same text in two ways; let what is repeated begin or end with something that the rest of it cannot be
 `),
@@ -312,7 +332,7 @@ test("a redirect says where to, and its port belongs to an authority", () => {
     - redirect: {} #! http[1].redirect: needs uri, authority or scheme
     - redirect: {port: 80, uri: /a} #! http[2].redirect.port: needs authority beside it
     - redirect: {uri: /a, redirectCode: 300} #! http[3].redirect.redirectCode: must be one of 301, 302, 303, 307, 308, not 300
-    - redirect: {uri: "%PREFIX()%/a"} #! http[4].redirect.uri: must be a path without line breaks and %VARIABLES%, not "%PREFIX()%/a"
+    - redirect: {uri: "%PREFIX()%/a"} #! http[4].redirect.uri: must be a path in visible ASCII without %VARIABLES%, not "%PREFIX()%/a"
     - redirect: {uri: /a, scheme: ftp} #! http[5].redirect.scheme: must be one of http, https, not "ftp"
     - redirect: {authority: "a:b"} #! http[6].redirect.authority: must be a host, or host:port, not "a:b"
     - directResponse: {status: 503, body: {string: later}}

@@ -3,6 +3,7 @@
  * damaged; until it is there, everything is empty.
  */
 import { statSync } from "node:fs";
+import type { Statement } from "better-sqlite3";
 import type { AddressSighting, CertificateSighting, Exemplar, ResolutionMs } from "../../../model/topology/series.ts";
 import type { RollupBucket, TopologyReader } from "../../topology.ts";
 import { type Connection, openForReading } from "../database.ts";
@@ -12,6 +13,13 @@ import { nextStretch, STRETCH_MS, STRETCHED_MS } from "./stretches.ts";
 
 /** Rows that are read at once. */
 const PAGE_ROWS = 128;
+
+interface OpenFile {
+	readonly database: Connection;
+	readonly inode: number;
+	readonly lastSeries: Statement<[], number | null>;
+	readonly newSeries: Statement<[number], { readonly id: number; readonly dims: string }>;
+}
 
 interface RollupRow {
 	readonly bucket_ms: number;
@@ -43,7 +51,7 @@ export function openTopologyReader(directory: string): TopologyReader {
 
 class SqliteTopologyReader implements TopologyReader {
 	private readonly path: string;
-	private open: { readonly database: Connection; readonly inode: number } | undefined;
+	private open: OpenFile | undefined;
 	private readonly known = new Map<number, string>();
 	private lastKnown = 0;
 
@@ -116,12 +124,12 @@ class SqliteTopologyReader implements TopologyReader {
 
 	/** The map grows with the file and is never copied. */
 	series(): ReadonlyMap<number, string> {
-		const rows = this.database()
-			?.prepare<[number], { readonly id: number; readonly dims: string }>(
-				"SELECT id, dims FROM series WHERE id > ? ORDER BY id",
-			)
-			.all(this.lastKnown);
-		for (const { id, dims } of rows ?? []) {
+		const database = this.database();
+		if (database === undefined) return this.known;
+		const { lastSeries, newSeries } = this.open!;
+		// Every answer asks; most find nothing new.
+		const rows = lastSeries.get() === this.lastKnown ? [] : newSeries.all(this.lastKnown);
+		for (const { id, dims } of rows) {
 			this.known.set(id, dims);
 			this.lastKnown = id;
 		}
@@ -222,7 +230,12 @@ class SqliteTopologyReader implements TopologyReader {
 			database.close();
 			return undefined;
 		}
-		this.open = { database, inode };
+		this.open = {
+			database,
+			inode,
+			lastSeries: database.prepare<[], number | null>("SELECT max(id) FROM series").pluck(),
+			newSeries: database.prepare("SELECT id, dims FROM series WHERE id > ? ORDER BY id"),
+		};
 		return database;
 	}
 }

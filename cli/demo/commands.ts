@@ -76,7 +76,6 @@ export interface NodeProxyOptions {
 	/** As {@link workloadsText} wrote it. */
 	readonly workloadsFile: string;
 	readonly hbonePort: number;
-	readonly adminPort: number;
 	readonly env: Env;
 }
 
@@ -87,8 +86,7 @@ export function nodeProxyCommand(options: NodeProxyOptions): ChildSpec {
 		command: process.execPath,
 		args: [
 			...[MAIN, "proxy", "--workloads", options.workloadsFile, "--hbone", loopback(options.hbonePort)],
-			...["--control", options.controlUrl, "--otlp", options.otlpUrl, "--admin", loopback(options.adminPort)],
-			...SHIM_FLAGS,
+			...["--control", options.controlUrl, "--otlp", options.otlpUrl, ...SHIM_FLAGS],
 		],
 		env: shopEnv(options.env),
 	};

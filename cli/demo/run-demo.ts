@@ -16,7 +16,7 @@ import { appCommands, SERVER, serverCommand } from "./commands.ts";
 import { CHAOS_STEPS, meshText } from "./mesh-text.ts";
 import { findPortBlock } from "./ports.ts";
 import { welcome } from "./screen.ts";
-import { appPortOf, LEGACY_SERVICE, nodeProxyPorts, planShop } from "./shop-plan.ts";
+import { appPortOf, LEGACY_SERVICE, hbonePort, planShop } from "./shop-plan.ts";
 import type { PlannedWorkload } from "./shop-plan.ts";
 import { hireUndertaker } from "./undertaker.ts";
 
@@ -161,9 +161,7 @@ async function runShop(shop: Shop): Promise<void> {
 	});
 	const behindShims = workloads.filter(({ host }) => host !== "late");
 	const traffic = appCommands(workloads.filter(isTraffic), settings.requestRate, env);
-	const joined = settings.nodeProxy
-		? shims.startTogether(behindShims, nodeProxyPorts(firstPort))
-		: shims.startEach(behindShims);
+	const joined = settings.nodeProxy ? shims.startTogether(behindShims, hbonePort(firstPort)) : shims.startEach(behindShims);
 	for (const command of traffic) children.start(command);
 	await joined;
 	for (const { name } of traffic) children.tell(name, "begin\n");
@@ -181,7 +179,7 @@ async function runShop(shop: Shop): Promise<void> {
 	say(
 		welcome({
 			...{ http: addresses.http, meshFile, dataDirectory, workloads, hasPython },
-			adminOf: ({ shim }) => (settings.nodeProxy ? nodeProxyPorts(firstPort).admin : (shim?.adminPort ?? 0)),
+			adminOf: ({ shim }) => (settings.nodeProxy ? undefined : shim?.adminPort),
 			isDataKept: settings.dataDirectory !== undefined,
 			chaosEveryMs: settings.chaosEveryMs,
 		}),

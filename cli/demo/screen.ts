@@ -10,14 +10,17 @@ export interface DemoFacts {
 	readonly workloads: readonly PlannedWorkload[];
 	readonly chaosEveryMs: number | undefined;
 	readonly hasPython: boolean;
-	/** Port of the admin listener of a workload's shim. */
-	readonly adminOf: (workload: PlannedWorkload) => number;
+	/** Port of the admin listener of a workload's shim; undefined where it has none of its own. */
+	readonly adminOf: (workload: PlannedWorkload) => number | undefined;
 }
 
 export function welcome(facts: DemoFacts): string {
 	const url = `http://${facts.http}`;
 	const of = (name: string): PlannedWorkload => facts.workloads.find((one) => one.name === name)!;
-	const admin = (name: string, path: string): string => `http://${loopback(facts.adminOf(of(name)))}${path}`;
+	const admin = (what: string, name: string, path: string): readonly (readonly [string, string])[] => {
+		const port = facts.adminOf(of(name));
+		return port === undefined ? [] : [[what, `http://${loopback(port)}${path}`]];
+	};
 	const look: readonly (readonly [string, string])[] = [
 		["the page", url],
 		["who calls whom", `meshscope graph --watch --from now-5m --url ${url}`],
@@ -26,9 +29,10 @@ export function welcome(facts: DemoFacts): string {
 		["what changed", `${url}/api/v1/graph/diff?from=now-1m`],
 		["the shop itself", `curl http://${loopback(of("storefront").appPort)}/`],
 		["the policy; edit it", facts.meshFile],
-		["a shim: breaker, ejections", admin("checkout", "/clusters")],
-		["a shim: what it runs", admin("storefront", "/config_dump")],
-		["a shim: its certificates", admin("storefront", "/certs")],
+		["the mesh: proxies, policy", `${url}/api/v1/mesh`],
+		...admin("a shim: breaker, ejections", "checkout", "/clusters"),
+		...admin("a shim: what it runs", "storefront", "/config_dump"),
+		...admin("a shim: its certificates", "storefront", "/certs"),
 	];
 	const sights = [
 		"checkout → legacy-billing is plaintext: it has no shim. Everything else is mutual TLS, of identities that are checked.",

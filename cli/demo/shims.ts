@@ -30,10 +30,7 @@ export interface Shims {
 	/** A process for each. Resolves once they, and those started before, run the policy. */
 	startEach(workloads: readonly PlannedWorkload[]): Promise<void>;
 	/** One process for all of them. */
-	startTogether(
-		workloads: readonly PlannedWorkload[],
-		ports: { readonly hbone: number; readonly admin: number },
-	): Promise<void>;
+	startTogether(workloads: readonly PlannedWorkload[], hbonePort: number): Promise<void>;
 }
 
 const JOIN_LIMIT_MS = 60_000;
@@ -70,10 +67,10 @@ export function createShims(options: ShimsOptions): Shims {
 			}
 			await joined(workloads);
 		},
-		async startTogether(workloads, { hbone, admin }) {
+		async startTogether(workloads, hbonePort) {
 			const workloadsFile = join(directory, "workloads.yaml");
 			writeFileSync(workloadsFile, workloadsText(workloads, own), { mode: 0o600 });
-			children.start(nodeProxyCommand({ controlUrl, otlpUrl, env, workloadsFile, hbonePort: hbone, adminPort: admin }));
+			children.start(nodeProxyCommand({ controlUrl, otlpUrl, env, workloadsFile, hbonePort }));
 			await joined(workloads);
 		},
 	};

@@ -120,8 +120,8 @@ export function appPortOf(name: string, firstPort: number): number {
 	return planShop({ firstPort, hasPython: false }).find((one) => one.name === name)?.appPort ?? 0;
 }
 
-export function nodeProxyPorts(firstPort: number): { readonly hbone: number; readonly admin: number } {
-	return { hbone: firstPort + 90, admin: firstPort + 91 };
+export function hbonePort(firstPort: number): number {
+	return firstPort + 90;
 }
 
 export function loopback(port: number): string {

@@ -157,7 +157,8 @@ test("the graph of the demo says what is in the shop, and Ctrl-C leaves nothing 
 	assert.equal(edge("checkout>payments").protocol, "grpc");
 	assert.equal(edge("cart>store").protocol, "tcp");
 	assert.ok(edge("cart>store").connections > 0);
-	assert.deepEqual(Object.keys(edge("reporting>cart").codes), ["403"]);
+	const denied = edge("reporting>cart").codes;
+	assert.ok((denied["403"] ?? 0) > 0 && denied["200"] === undefined, JSON.stringify(denied));
 	assert.deepEqual(edge("storefront>cart").mtls.sourcePrincipals, ["spiffe://cluster.local/ns/shop/sa/storefront"]);
 	assert.ok(edge("checkout>shipping").errors > 5, "the flaky one has failed");
 	assert.ok((edge("checkout>shipping").flags["UO"] ?? 0) > 0, "its open breaker has kept requests from it");
@@ -177,12 +178,16 @@ test("the graph of the demo says what is in the shop, and Ctrl-C leaves nothing 
 	);
 	assert.ok(opened.length > 0, "the breaker has opened");
 	// An order is one trace from the visitor to the payment, across an app that forwards nothing but by the preload.
-	const orders = await searchTraces(http, { service: "payments", from: "now-5m", limit: "20" });
 	const whole = ["visitors", "storefront", "checkout", "payments", "cart"];
-	assert.ok(
-		orders.some(({ services }) => whole.every((name) => services.includes(name))),
-		JSON.stringify(orders.map(({ services }) => services)),
+	const isWhole = ({ services }: { readonly services: readonly string[] }): boolean =>
+		whole.every((name) => services.includes(name));
+	const orders = await askUntil(
+		() => searchTraces(http, { service: "payments", from: "now-5m", limit: "50" }),
+		// The newest are still on their way.
+		(traces) => traces.some(isWhole),
+		20_000,
 	);
+	assert.ok(orders.some(isWhole), JSON.stringify(orders.map(({ services }) => services)));
 
 	const pids = descendants(demo.process.pid!);
 	assert.ok(pids.length > 15, `${pids.length} processes`);

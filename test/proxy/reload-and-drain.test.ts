@@ -1,18 +1,24 @@
 /** What must cost no request: a policy that changes under load, and a proxy that ends under load. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { connect } from "node:http2";
 import type { ClientHttp2Session } from "node:http2";
+import { connect as dialTcp } from "node:net";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
+import { connect as connectTls } from "node:tls";
 import { Pool } from "undici";
+import { createMemoryIdentity } from "../../proxy-shim/tls/memory-identity.ts";
 import { meshscope } from "./command.ts";
+import { makeAuthority, makeIdentity } from "./identities.ts";
 import { startLoad } from "./load.ts";
-import { ANY, config, proxyFor, recordingSink, startApp, until, workload } from "./rig.ts";
+import { ANY, config, inboundConfig, proxyFor, recordingSink, startApp, until, workload } from "./rig.ts";
 
 const RELOADS = 50;
 
@@ -197,5 +203,37 @@ test("HTTP/2 callers are told of the end before it comes: what crosses the news 
 	await until(() => (refused >= 4 ? true : undefined), "the port to be closed", 30_000);
 	await load.stop();
 	assert.deepEqual(load.failures, []);
+	assert.equal(await ended, true);
+});
+
+test("a connection that was taken before the end, and is at its handshake, gets its answer", async (t) => {
+	const authority = makeAuthority("mesh root");
+	const web = makeIdentity(authority, "web");
+	const app = await startApp(t, (_message, response) => void response.end("served"));
+	const shim = await proxyFor(
+		t,
+		{ workload: workload("orders"), inbound: [{ listen: ANY, app, servicePort: 80, protocol: "http" }] },
+		config({ inbound: inboundConfig({ mtls: { mode: "strict", byPort: new Map(), policy: "" } }) }),
+		recordingSink(),
+		{ identity: createMemoryIdentity(makeIdentity(authority, "orders")) },
+	);
+	const { port } = shim.addresses.inbound[0]!;
+	const dial = async (): Promise<Socket> => {
+		const socket = dialTcp(port, "127.0.0.1");
+		await once(socket, "connect");
+		return socket;
+	};
+	const askOver = async (socket: Socket): Promise<string> => {
+		const { chainPem: cert, keyPem: key, rootsPem } = web;
+		const secure = connectTls({ socket, cert, key, ca: [...rootsPem], checkServerIdentity: () => undefined });
+		secure.on("error", () => {});
+		secure.write("GET / HTTP/1.1\r\nhost: orders\r\nconnection: close\r\n\r\n");
+		return text(secure);
+	};
+	const early = await dial();
+	// Connections are taken in their order: when this one is answered, the one before it was taken.
+	assert.match(await askOver(await dial()), /served/);
+	const ended = shim.drain(20_000);
+	assert.match(await askOver(early), /connection: close[^]*served/);
 	assert.equal(await ended, true);
 });

@@ -7,6 +7,7 @@ import type { CallerConnection, Downstream } from "./downstream.ts";
 import { sortRequestHeaders, sortTrailers } from "./hop-headers.ts";
 import { headerObject, headerValue } from "./message.ts";
 import type { HeaderList, RequestHead } from "./message.ts";
+import { breakOff } from "../tcp/break-off.ts";
 
 /** The head, or what is wrong with it: the sentence for a 400. */
 export function readHttp1Head(message: IncomingMessage, isTls: boolean): RequestHead | string {
@@ -156,8 +157,9 @@ export class Http1Downstream implements Downstream {
 	}
 
 	reset(): void {
-		// Without its last chunk, or short of its length, no caller takes the response for a whole one.
-		this.#message.socket.destroy();
+		// Without its last chunk, or short of its length, no caller takes the response for a whole one. One that ends by closing is told by
+		// a reset.
+		breakOff(this.#message.socket);
 	}
 
 	switchProtocols(headers: HeaderList): Duplex {

@@ -120,7 +120,9 @@ export class Http2Downstream implements Downstream {
 
 	reset(how: "error" | "refused"): void {
 		if (this.#stream.destroyed) return;
-		this.#stream.close(how === "refused" ? constants.NGHTTP2_REFUSED_STREAM : constants.NGHTTP2_INTERNAL_ERROR);
+		// `close` would end the stream's data before it is reset, and what came of the answer would pass for the whole.
+		if (how === "refused") this.#stream.close(constants.NGHTTP2_REFUSED_STREAM);
+		else this.#stream.destroy(new Error("the answer broke off"));
 	}
 
 	switchProtocols(): Duplex {

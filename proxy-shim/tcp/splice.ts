@@ -1,5 +1,6 @@
 /** Two byte streams joined: back-pressure and half-close both ways, bytes counted, and an end when nothing moves for too long. */
 import type { Duplex } from "node:stream";
+import { breakOff } from "./break-off.ts";
 
 export interface SpliceCounts {
 	readonly toUpstream: number;
@@ -44,7 +45,7 @@ export function splice(down: Duplex, up: Duplex, idleTimeoutMs: number, onClosed
 		const onClose = (): void => {
 			closedBy ??= name;
 			// What was written to the other side still leaves; a side that broke takes the other with it.
-			if (broken || !from.readableEnded) to.destroy();
+			if (broken || !from.readableEnded) breakOff(to);
 			else if (!to.destroyed) {
 				to.end();
 				// Nobody takes what it still sends, so that its end is seen.

@@ -48,6 +48,8 @@ export interface InboundListenerParts extends InboundParts {
 const SNIFF_TIMEOUT_MS = 10_000;
 /** For protocols in which the server speaks first, a pause that nobody notices. */
 const SERVER_FIRST_MS = 200;
+/** A connection that was taken before the end was asked for may still be at its handshake: it gets to say what it wants. */
+const SETTLE_MS = 500;
 
 export async function startInboundListener(
 	address: ListenAddress,
@@ -57,6 +59,7 @@ export async function startInboundListener(
 	const isTcp = port.protocol === "tcp";
 	const sockets = new Set<Socket>();
 	let tcpActive = 0;
+	let settling: NodeJS.Timeout | undefined;
 	const handlers: HttpServerHandlers = {
 		onExchange: (down) => parts.onExchange(down, port),
 		onMalformed(connection, status) {
@@ -171,14 +174,16 @@ export async function startInboundListener(
 		address: listener.address,
 		acceptTunnel,
 		get active() {
-			return http.active + tcpActive;
+			return http.active + tcpActive + (settling !== undefined && sockets.size > 0 ? 1 : 0);
 		},
 		drain() {
 			void listener.stop();
 			http.drain();
+			settling ??= setTimeout(() => (settling = undefined), SETTLE_MS);
 		},
 		close() {
 			void listener.stop();
+			clearTimeout(settling);
 			http.close();
 			secure.strict?.close();
 			secure.permissive?.close();

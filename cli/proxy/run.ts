@@ -45,6 +45,8 @@ const SETTLED_MS = 1_000;
 const HEALTH_EVERY_MS = 5_000;
 const HEALTH_TIMEOUT_MS = 2_000;
 const HEALTH_FAILURES = 3;
+/** From our farewell to the control plane until the last peer has heard of it; what comes meanwhile is served as ever. */
+const NEWS_MS = 500;
 /** Beyond the drain time, for telemetry to leave and sockets to close. */
 const FLUSH_MS = 1_000;
 
@@ -77,7 +79,7 @@ export async function untilEnded(running: Pick<Running, "addresses" | "close" | 
 			log.error({}, "draining took too long; ending");
 			process.exit(EXIT_FAILURE);
 		},
-		drainMs + 2 * FLUSH_MS,
+		NEWS_MS + drainMs + 2 * FLUSH_MS,
 	);
 	const isWhole = await running.close();
 	clearTimeout(limit);
@@ -185,7 +187,10 @@ export async function startWorkload(
 			async close() {
 				state.isDraining = true;
 				// Peers hear of it before the ports are closed, so that they stop calling.
-				await sources.control?.close();
+				if (sources.control !== undefined) {
+					await sources.control.close();
+					if (settings.inbound.length > 0) await new Promise((resolve) => setTimeout(resolve, NEWS_MS));
+				}
 				const isWhole = await proxy.drain(settings.drainMs);
 				await undo();
 				return isWhole;

@@ -3,7 +3,7 @@
  * be read in one way only is refused with 400 and the connection ended.
  */
 import type { IncomingMessage, ServerResponse as Http1Response } from "node:http";
-import { createServer as createHttp2Server } from "node:http2";
+import { constants, createServer as createHttp2Server } from "node:http2";
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -44,6 +44,7 @@ const KEEP_ALIVE_MS = 3_600_000;
 const STREAM_WINDOW_BYTES = 1 << 20;
 const SESSION_WINDOW_BYTES = 16 << 20;
 const MAX_STREAMS = 1_024;
+const MAX_STREAM_ID = 2 ** 31 - 1;
 
 export function createHttpServer(handlers: HttpServerHandlers, tier: Tier): HttpServer {
 	const connections = new WeakMap<Duplex, CallerConnection>();
@@ -128,7 +129,7 @@ export function createHttpServer(handlers: HttpServerHandlers, tier: Tier): Http
 		session.on("error", () => {});
 		session.on("close", () => sessions.delete(session));
 		session.setTimeout(KEEP_ALIVE_MS, () => session.close());
-		if (draining) session.close();
+		if (draining) announceEnd(session);
 	});
 	http2.on("sessionError", () => {});
 	http2.on("stream", (stream: ServerHttp2Stream, _headers: unknown, flags: number, raw: readonly string[]) => {
@@ -154,6 +155,13 @@ export function createHttpServer(handlers: HttpServerHandlers, tier: Tier): Http
 	function onExchangeOver(): void {
 		active--;
 		if (draining && !closed) linger();
+	}
+
+	/** RFC 9113 section 6.8: first that the end comes, then, when whoever was told has stopped, which requests were the last. */
+	function announceEnd(session: ServerHttp2Session): void {
+		session.goaway(constants.NGHTTP2_NO_ERROR, MAX_STREAM_ID);
+		const timer = setTimeout(() => session.close(), LINGER_MS);
+		session.once("close", () => clearTimeout(timer));
 	}
 
 	function linger(): void {
@@ -223,7 +231,7 @@ export function createHttpServer(handlers: HttpServerHandlers, tier: Tier): Http
 		drain() {
 			if (draining) return;
 			draining = true;
-			for (const session of sessions) session.close();
+			for (const session of sessions) announceEnd(session);
 			linger();
 		},
 		close() {

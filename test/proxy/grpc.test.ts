@@ -4,7 +4,9 @@ import { test } from "node:test";
 import { Client, credentials, Metadata, Server, ServerCredentials, status as GrpcStatus } from "@grpc/grpc-js";
 import type { handleBidiStreamingCall, handleServerStreamingCall, handleUnaryCall, ServiceError } from "@grpc/grpc-js";
 import type { HttpRoute } from "../../model/mesh/proxy-config.ts";
-import { pair, until } from "./rig.ts";
+import { createMemoryIdentity } from "../../proxy-shim/tls/memory-identity.ts";
+import { makeAuthority, makeIdentity } from "./identities.ts";
+import { inboundConfig, pair, until } from "./rig.ts";
 import type { Cleanup } from "./rig.ts";
 
 const bytes = (value: Buffer): Buffer => value;
@@ -65,9 +67,9 @@ async function startGrpc(t: Cleanup): Promise<{ host: string; port: number; seen
 	return { host: "127.0.0.1", port, seen };
 }
 
-async function grpcPair(t: Cleanup, route: Partial<HttpRoute> = {}) {
+async function grpcPair(t: Cleanup, route: Partial<HttpRoute> = {}, secured: Parameters<typeof pair>[2] = {}) {
 	const app = await startGrpc(t);
-	const mesh = await pair(t, app, { protocol: "grpc", cluster: { protocol: "http2" }, route });
+	const mesh = await pair(t, app, { protocol: "grpc", cluster: { protocol: "http2" }, route, ...secured });
 	const client = new Client(`127.0.0.1:${mesh.outbound.port}`, credentials.createInsecure(), {
 		"grpc.default_authority": "orders",
 		"grpc.max_receive_message_length": -1,
@@ -217,4 +219,48 @@ test("a caller that cancels ends the callee's work", async (t) => {
 	await until(() => (seen.cancelled === 1 ? true : undefined), "the callee to be told");
 	const [hop] = await sink.hops("outbound", 1);
 	assert.equal(hop!.responseFlags, "DC");
+});
+
+test("over mTLS all kinds of calls share connections, and each ends as it should", async (t) => {
+	const authority = makeAuthority("mesh root");
+	const { client, seen, sink } = await grpcPair(
+		t,
+		{},
+		{
+			inbound: inboundConfig({ mtls: { mode: "strict", byPort: new Map(), policy: "shop/default" } }),
+			endpoint: { principal: "spiffe://cluster.local/ns/shop/sa/orders" },
+			callerParts: { identity: createMemoryIdentity(makeIdentity(authority, "web")) },
+			calleeParts: { identity: createMemoryIdentity(makeIdentity(authority, "orders")) },
+		},
+	);
+	const cancelled = client.makeUnaryRequest(path("unary"), bytes, bytes, Buffer.from("hang"), () => {});
+	await until(() => (seen.deadlines.length === 1 ? true : undefined), "the callee to be asked");
+	const late = unary(client, Buffer.from("hang"), 500).then(
+		() => assert.fail("it succeeded"),
+		(reason: ServiceError) => reason.code,
+	);
+	const unaries = Array.from({ length: 20 }, async (_, i) => {
+		const { reply, trailers } = await unary(client, Buffer.from(`${i}`));
+		assert.equal(reply.toString(), `${i}`);
+		assert.deepEqual(trailers.get("x-trailer"), ["kept"]);
+	});
+	const lists = Array.from({ length: 5 }, async () => {
+		let count = 0;
+		for await (const _ of client.makeServerStreamRequest(path("list"), bytes, bytes, Buffer.from("go"))) count++;
+		assert.equal(count, 100);
+	});
+	const talk = client.makeBidiStreamRequest(path("talk"), bytes, bytes);
+	for (let i = 0; i < 10; i++) {
+		talk.write(Buffer.from(`${i}`));
+		const reply = await new Promise<Buffer>((resolve) => talk.once("data", resolve));
+		assert.equal(reply.toString(), `echo ${i}`);
+	}
+	talk.end();
+	await Promise.all([...unaries, ...lists]);
+	cancelled.cancel();
+	assert.equal(await late, GrpcStatus.DEADLINE_EXCEEDED);
+	// grpc-js tells of every call's end by this event: those two would never end by themselves.
+	await until(() => (seen.cancelled === unaries.length + 2 ? true : undefined), "the callee to be told of both ends", 30_000);
+	const hops = [...(await sink.hops("outbound", 28)), ...(await sink.hops("inbound", 28))];
+	assert.ok(hops.every((hop) => hop.tls.status === "mutual_tls" && hop.tls.peerVerified));
 });

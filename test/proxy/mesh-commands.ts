@@ -23,8 +23,8 @@ export interface ControlledMesh {
 	write(policy: string): void;
 	/** The control plane of this mesh, at the same address and with the same data each time. */
 	control(): Promise<Command>;
-	/** A proxy with an identity of its own; started again with the same name it goes on from its state, and needs no token. */
-	proxy(name: string, flags: readonly string[]): Promise<Command>;
+	/** A proxy of the service; an instance that is started again goes on from its state, and needs no token. */
+	proxy(name: string, flags: readonly string[], instance?: string): Promise<Command>;
 }
 
 export async function controlledMesh(t: TestContext, controlFlags: readonly string[] = []): Promise<ControlledMesh> {
@@ -43,18 +43,17 @@ export async function controlledMesh(t: TestContext, controlFlags: readonly stri
 				...["control", "--mesh", file, "--control", address, "--http", "127.0.0.1:0", "--data", data],
 				...controlFlags,
 			]),
-		async proxy(name, flags) {
+		async proxy(name, flags, instance = `${name}-1`) {
 			const token: string[] = [];
-			if (!joined.has(name)) {
+			if (!joined.has(instance)) {
 				const identity = `spiffe://cluster.local/ns/shop/sa/${name}`;
 				const { code, stdout, stderr } = await run(["control", "token", "--identity", identity, "--data", data]);
 				assert.equal(code, 0, stderr);
 				token.push("--token", stdout.trim());
-				joined.add(name);
+				joined.add(instance);
 			}
-			const state = join(directory, name);
-			const common = ["--service", `shop/${name}`, "--control", `https://${address}`, "--state", state];
-			return meshscope(t, ["proxy", ...common, ...token, ...flags]);
+			const common = ["--service", `shop/${name}`, "--instance-id", instance, "--control", `https://${address}`];
+			return meshscope(t, ["proxy", ...common, "--state", join(directory, instance), ...token, ...flags]);
 		},
 	};
 }

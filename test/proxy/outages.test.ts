@@ -6,6 +6,7 @@ import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { Pool } from "undici";
 import type { RetryCondition } from "../../model/mesh/proxy-config.ts";
+import type { Command } from "./command.ts";
 import { startLoad } from "./load.ts";
 import { controlledMesh, freePort, killed, meets, STRICT } from "./mesh-commands.ts";
 import { ANY, config, endpointAt, proxyFor, recordingSink, routed, startApp, until, workload } from "./rig.ts";
@@ -133,4 +134,52 @@ test("an upstream that is killed costs no request: they go elsewhere, it is ejec
 	await load.stop();
 	assert.deepEqual(load.failures, []);
 	assert.ok(sink.httpHops.some((hop) => hop.retries > 0));
+});
+
+test("a service whose proxies are replaced one after the other loses no request", async (t) => {
+	const mesh = await controlledMesh(t);
+	const app = await startApp(t, (message, response) => void setTimeout(() => message.pipe(response), 5));
+	await mesh.control();
+	const start = (instance: string): Promise<Command> =>
+		mesh.proxy("orders", ["--inbound", `127.0.0.1:0=127.0.0.1:${app.port}@8080`], instance);
+	const running = [await start("orders-1"), await start("orders-2")];
+	const caller = await mesh.proxy("web", ["--outbound", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+	const pool = new Pool(`http://${String(caller.ready["outbound"])}`, { connections: 3 });
+	t.after(() => pool.destroy());
+	const ask = async (): Promise<number> => {
+		const answer = await pool.request({ method: "POST", path: "/", headers: { host: "orders:8080" }, body: "content" });
+		const body = await answer.body.text();
+		if (body !== "content") throw new Error(`${answer.statusCode} ${body}`);
+		return answer.statusCode;
+	};
+	await meets(
+		() => ask().catch(() => 0),
+		() => caller.stderr(),
+	);
+	/** Where the caller may send to. */
+	const knows = async (count: number): Promise<void> => {
+		const endMs = performance.now() + 30_000;
+		for (;;) {
+			const response = await fetch(`http://${String(caller.ready["admin"])}/stats`);
+			const line = (await response.text())
+				.split("\n")
+				.find((one) => /^meshscope_cluster_healthy_hosts\{.*orders/.test(one));
+			if (line?.endsWith(` ${count}`) === true) return;
+			if (performance.now() > endMs) assert.fail(`the caller never knew ${count} of them: ${line}`);
+			await new Promise((resolve) => setTimeout(resolve, 50));
+		}
+	};
+	await knows(2);
+	// As many as may retry at once, for a machine so busy that the news comes late.
+	const load = startLoad(3, ask);
+	for (const next of ["orders-3", "orders-4"]) {
+		await load.more(50);
+		const ended = running.shift()!.end();
+		assert.equal(await ended, 0);
+		running.push(await start(next));
+		await knows(2);
+	}
+	await load.more(50);
+	await load.stop();
+	assert.deepEqual(load.failures, []);
 });

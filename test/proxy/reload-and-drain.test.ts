@@ -1,15 +1,24 @@
 /** What must cost no request: a policy that changes under load, and a proxy that ends under load. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
+import { connect } from "node:http2";
+import type { ClientHttp2Session } from "node:http2";
+import { connect as dialTcp } from "node:net";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
+import { connect as connectTls } from "node:tls";
 import { Pool } from "undici";
+import { createMemoryIdentity } from "../../proxy-shim/tls/memory-identity.ts";
 import { meshscope } from "./command.ts";
+import { makeAuthority, makeIdentity } from "./identities.ts";
 import { startLoad } from "./load.ts";
-import { ANY, config, proxyFor, recordingSink, startApp, until, workload } from "./rig.ts";
+import { ANY, config, inboundConfig, proxyFor, recordingSink, startApp, until, workload } from "./rig.ts";
 
 const RELOADS = 50;
 
@@ -146,3 +155,85 @@ for (const tier of ["fast", "correct"] as const) {
 		assert.equal(await endUnderLoad(t, port, () => shim.drain(20_000)), true);
 	});
 }
+
+/** Callers over HTTP/2 that open another session when they are told of the end, and take no refused stream for an answer. */
+test("HTTP/2 callers are told of the end before it comes: what crosses the news is answered", async (t) => {
+	const app = await startSlowApp(t);
+	const inbound = [{ listen: ANY, app, servicePort: 80, protocol: "http" as const }];
+	const shim = await proxyFor(t, { workload: workload("orders"), inbound }, config(), recordingSink());
+	const { port } = shim.addresses.inbound[0]!;
+	let refused = 0;
+	/** One caller's; undefined once it is told that the session ends. */
+	const sessions: (ClientHttp2Session | undefined)[] = [];
+	const sessionOf = async (caller: number): Promise<ClientHttp2Session | undefined> => {
+		const known = sessions[caller];
+		if (known !== undefined) return known;
+		const session = connect(`http://127.0.0.1:${port}`);
+		t.after(() => session.destroy());
+		let isRefused = false;
+		session.on("error", (error: NodeJS.ErrnoException) => (isRefused = error.code === "ECONNREFUSED"));
+		session.on("goaway", () => (sessions[caller] = undefined));
+		session.on("close", () => sessions[caller] === session && (sessions[caller] = undefined));
+		await until(() => (session.connecting && !session.destroyed ? undefined : true), "a connection", 30_000);
+		if (session.destroyed && isRefused) return undefined;
+		sessions[caller] = session;
+		return session;
+	};
+	const load = startLoad(
+		4,
+		async (index) => {
+			const session = await sessionOf(index % 4);
+			if (session === undefined) {
+				refused++;
+				return -1;
+			}
+			// Several at once, so that some are always on their way.
+			const streams = Array.from({ length: 5 }, async (_, i) => {
+				const stream = session.request({ ":path": `/${index + i}`, ":authority": "orders" });
+				const body = await text(stream);
+				if (body !== "firstlast") throw new Error(`${stream.rstCode} ${body}`);
+			});
+			await Promise.all(streams);
+			return 200;
+		},
+		(status) => status === 200 || status === -1,
+	);
+	await load.more(40);
+	const ended = shim.drain(20_000);
+	await until(() => (refused >= 4 ? true : undefined), "the port to be closed", 30_000);
+	await load.stop();
+	assert.deepEqual(load.failures, []);
+	assert.equal(await ended, true);
+});
+
+test("a connection that was taken before the end, and is at its handshake, gets its answer", async (t) => {
+	const authority = makeAuthority("mesh root");
+	const web = makeIdentity(authority, "web");
+	const app = await startApp(t, (_message, response) => void response.end("served"));
+	const shim = await proxyFor(
+		t,
+		{ workload: workload("orders"), inbound: [{ listen: ANY, app, servicePort: 80, protocol: "http" }] },
+		config({ inbound: inboundConfig({ mtls: { mode: "strict", byPort: new Map(), policy: "" } }) }),
+		recordingSink(),
+		{ identity: createMemoryIdentity(makeIdentity(authority, "orders")) },
+	);
+	const { port } = shim.addresses.inbound[0]!;
+	const dial = async (): Promise<Socket> => {
+		const socket = dialTcp(port, "127.0.0.1");
+		await once(socket, "connect");
+		return socket;
+	};
+	const askOver = async (socket: Socket): Promise<string> => {
+		const { chainPem: cert, keyPem: key, rootsPem } = web;
+		const secure = connectTls({ socket, cert, key, ca: [...rootsPem], checkServerIdentity: () => undefined });
+		secure.on("error", () => {});
+		secure.write("GET / HTTP/1.1\r\nhost: orders\r\nconnection: close\r\n\r\n");
+		return text(secure);
+	};
+	const early = await dial();
+	// Connections are taken in their order: when this one is answered, the one before it was taken.
+	assert.match(await askOver(await dial()), /served/);
+	const ended = shim.drain(20_000);
+	assert.match(await askOver(early), /connection: close[^]*served/);
+	assert.equal(await ended, true);
+});

@@ -141,7 +141,7 @@ async function measure(
 	const children: ChildProcess[] = [];
 	try {
 		for (const args of argsOf(entries)) {
-			const all = [MAIN, "proxy", ...args, "--mesh", join(folder, "mesh.yaml"), "--log-level", "warn"];
+			const all = [MAIN, "proxy", ...args, "--mesh", join(folder, "mesh.yaml"), "--otlp", "off", "--log-level", "warn"];
 			const child = spawn(process.execPath, all, { stdio: ["ignore", "pipe", "inherit"] });
 			children.push(child);
 			await firstJsonLine(child, 60_000);

@@ -7,10 +7,10 @@ const HELP = `
 One proxy beside one service. The app listens on loopback and calls --outbound; peers call --inbound.
 
 Examples:
-  $ meshscope proxy --service shop/orders --inbound 0.0.0.0:15006=127.0.0.1:8080 --outbound 127.0.0.1:15001 --mesh mesh.yaml
-  $ meshscope proxy --service shop/web --upstream 127.0.0.1:9001=orders:8080 --control https://mesh:4320 --token msj1.… --state /var/lib/meshscope-proxy
+  $ meshscope proxy --service shop/orders --inbound 0.0.0.0:15006=127.0.0.1:8080 --control https://mesh:4340 --token msj1.… --state /var/lib/meshscope-proxy
+  $ meshscope proxy --service shop/web --outbound 127.0.0.1:15001 --upstream 127.0.0.1:9001=orders:8080 --mesh mesh.yaml
   $ meshscope proxy --service shop/db --inbound :15432=127.0.0.1:5432@5432/tcp --mesh mesh.yaml --mtls-cert c.pem --mtls-key k.pem --mtls-ca ca.pem
-  $ meshscope proxy --workloads workloads.yaml --control https://mesh:4320 --state /var/lib/meshscope-proxy
+  $ meshscope proxy --workloads workloads.yaml --control https://mesh:4340 --state /var/lib/meshscope-proxy
 
 A file of workloads:
   workloads:
@@ -20,6 +20,7 @@ A file of workloads:
       token-file: /run/orders.token
     - service: shop/payments
       inbound: [0.0.0.0:15102=127.0.0.1:9090@9090/grpc]
+      token-file: /run/payments.token
 `;
 
 export const define: DefineCommand = (command, context, finish) => {

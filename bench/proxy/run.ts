@@ -123,7 +123,7 @@ async function measureCost(app: RunningProxy, otlp: string): Promise<void> {
 			startEnvoyProxy(await fetchEnvoy(), mkFolder("envoy"), app.port, Number(/:(\d+)/.exec(otlp.slice(7))![1])),
 		),
 		shim: await keep(startShim({ name: "shim, every span exported", listener: "outbound", args: [...base, "--otlp", otlp] })),
-		quiet: await keep(startShim({ name: "shim, telemetry off", listener: "outbound", args: base })),
+		quiet: await keep(startShim({ name: "shim, telemetry off", listener: "outbound", args: [...base, "--otlp", "off"] })),
 	};
 	const idleMib = proxies.shim.rssBytes() / MIB;
 	const runs = Object.fromEntries(Object.keys(proxies).map((name) => [name, [] as Run[]])) as Record<

@@ -1,5 +1,8 @@
 /** The one table of the proxy's flags. Free of imports, so that `--help` costs nothing. */
 
+/** Where `meshscope serve` takes OTLP over gRPC unless told otherwise. */
+export const DEFAULT_OTLP_URL = "http://127.0.0.1:4317";
+
 export interface ProxyOption {
 	readonly name: string;
 	/** What stands for the value in help. */
@@ -26,7 +29,11 @@ export const PROXY_OPTIONS: readonly ProxyOption[] = [
 		placeholder: "HOST",
 		help: "address by which peers reach --inbound (default what is bound, or the host's first)",
 	},
-	{ name: "outbound", placeholder: "ADDR", help: "takes the app's HTTP calls for every destination, by Host" },
+	{
+		name: "outbound",
+		placeholder: "ADDR",
+		help: "takes the app's HTTP calls for every destination, by Host; also as its http_proxy",
+	},
 	{
 		name: "upstream",
 		placeholder: "ADDR=HOST:PORT",
@@ -34,15 +41,23 @@ export const PROXY_OPTIONS: readonly ProxyOption[] = [
 		repeatable: true,
 	},
 	{ name: "mesh", placeholder: "FILE|DIR", help: "policy from files, watched; without a control plane" },
-	{ name: "control", placeholder: "URL", help: "control plane, as https://HOST:PORT" },
+	{
+		name: "control",
+		placeholder: "URL",
+		help: "control plane, as https://HOST:PORT; it issues the certificate and tells policy and endpoints",
+	},
 	{ name: "token", placeholder: "TOKEN", help: "join token for the first certificate (or MESHSCOPE_JOIN_TOKEN)" },
 	{ name: "token-file", placeholder: "FILE", help: "file with the join token, read when it is needed" },
-	{ name: "state", placeholder: "DIR", help: "where key, certificate and policy are kept across restarts" },
+	{
+		name: "state",
+		placeholder: "DIR",
+		help: "where key, certificate, policy and endpoints are kept across restarts; needed with --control",
+	},
 	{ name: "mtls-cert", placeholder: "FILE", help: "own certificate chain (PEM), watched; with --mesh" },
 	{ name: "mtls-key", placeholder: "FILE", help: "private key (PEM) of --mtls-cert" },
 	{ name: "mtls-ca", placeholder: "FILE", help: "roots (PEM) that peers' certificates must come from" },
 	{ name: "trust-domain", placeholder: "NAME", help: "trust domain of the mesh (default cluster.local)" },
-	{ name: "otlp", placeholder: "URL|off", help: "where spans and metrics go, over gRPC (default off)" },
+	{ name: "otlp", placeholder: "URL|off", help: `where spans and metrics go, over gRPC (default ${DEFAULT_OTLP_URL})` },
 	{ name: "otlp-token", placeholder: "TOKEN", help: "bearer token for --otlp" },
 	{
 		name: "sampling",

@@ -31,7 +31,7 @@ export const CLOSED: ProxyConfig = {
 };
 
 export function runPolicy(
-	proxy: Proxy,
+	proxy: Pick<Proxy, "setConfig" | "setRegistry">,
 	workload: Workload,
 	policy: PolicySource,
 	endpoints: EndpointSource,
@@ -44,7 +44,8 @@ export function runPolicy(
 
 	function apply(): void {
 		const snapshot = policy.current();
-		if (snapshot === undefined) return;
+		// A service that is not told yet would pass for a host of the outside, and be called without a certificate.
+		if (snapshot === undefined || !endpoints.isComplete) return;
 		const { version, documents } = snapshot;
 		const { config, faults, warnings } = compile(documents, workload, endpoints.services(), { version });
 		const isNews = told !== `${version} ${snapshot.hash}`;
@@ -65,6 +66,10 @@ export function runPolicy(
 	const endPolicy = policy.onChange(apply);
 	const endEndpoints = endpoints.onChange((changed) => {
 		proxy.setRegistry(changed, false);
+		if (!isReady) {
+			apply();
+			return;
+		}
 		// A service that is new needs a virtual host and clusters.
 		timer ??= setTimeout(() => {
 			timer = undefined;

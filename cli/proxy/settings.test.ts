@@ -47,7 +47,11 @@ test("what is not said follows from the service's name", () => {
 		},
 	]);
 	assert.deepEqual(policy, { kind: "files", path: "mesh.yaml" });
-	assert.deepEqual({ sampling, drainMs, otlp, admin }, { sampling: 1, drainMs: 9_000, otlp: undefined, admin: undefined });
+	assert.deepEqual(
+		{ sampling, drainMs, otlp, admin },
+		{ sampling: 1, drainMs: 9_000, otlp: { url: "http://127.0.0.1:4317", token: undefined }, admin: undefined },
+	);
+	assert.equal(load({ ...LEAST, otlp: "off" }).otlp, undefined);
 });
 
 test("an inbound names the service's port and its protocol, an address without host is every or the local one", () => {
@@ -59,12 +63,12 @@ test("an inbound names the service's port and its protocol, an address without h
 });
 
 test("with a control plane there is a place for state, and the token may come from the environment", () => {
-	const flags = { service: "shop/web", outbound: "127.0.0.1:15001", control: "https://mesh:4320/", state: "/var/lib/x" };
+	const flags = { service: "shop/web", outbound: "127.0.0.1:15001", control: "https://mesh:4340/", state: "/var/lib/x" };
 	const { policy, outbound } = load(flags, { MESHSCOPE_JOIN_TOKEN: TOKEN });
 	assert.deepEqual(outbound, { host: "127.0.0.1", port: 15001 });
 	assert.deepEqual(policy, {
 		kind: "control",
-		address: { host: "mesh", port: 4320 },
+		address: { host: "mesh", port: 4340 },
 		token: TOKEN,
 		tokenFile: undefined,
 		stateDirectory: "/var/lib/x",

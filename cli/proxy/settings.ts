@@ -13,7 +13,7 @@ import type { LogLevel } from "../settings/schema.ts";
 import type { Fault } from "../settings/sources.ts";
 import { formatAddress, nearestWord, parseAddress } from "../settings/values.ts";
 import type { ListenAddress } from "../settings/values.ts";
-import { PROXY_OPTIONS } from "./options.ts";
+import { DEFAULT_OTLP_URL, PROXY_OPTIONS } from "./options.ts";
 
 export interface ProxyRunSettings extends ProxySettings {
 	readonly policy:
@@ -249,7 +249,7 @@ function readMtls(one: One, fault: Tell): ProxyRunSettings["mtls"] {
 }
 
 function readOtlp(one: One, fault: Tell): ProxyRunSettings["otlp"] {
-	const url = unlessOff(one("otlp"));
+	const url = unlessOff(one("otlp") ?? DEFAULT_OTLP_URL);
 	if (url === undefined) return undefined;
 	const text = url.includes("://") ? url : `http://${url}`;
 	if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {

@@ -19,9 +19,13 @@ export function createEndpointKeeper(saved: SavedState, timers: Timers, log: Con
 	const listening = listeners<readonly ServiceEndpoints[]>(log);
 	const onDisk = saved.read("endpoints");
 	const services = new Map((Array.isArray(onDisk) ? onDisk : []).map((one: ServiceEndpoints) => [keyOf(one), one]));
+	let isComplete = Array.isArray(onDisk);
 	let cancelSave: (() => void) | undefined;
 
 	return {
+		get isComplete() {
+			return isComplete;
+		},
 		services: () => [...services.values()],
 		onChange: listening.add,
 		receive(told, complete) {
@@ -35,7 +39,9 @@ export function createEndpointKeeper(saved: SavedState, timers: Timers, log: Con
 				else services.set(key, service);
 				changed.push(service);
 			}
-			if (changed.length === 0) return;
+			const isNews = complete && !isComplete;
+			isComplete ||= complete;
+			if (changed.length === 0 && !isNews) return;
 			cancelSave ??= timers.setTimer(save, SAVE_AFTER_MS);
 			listening.tell(changed);
 		},

@@ -53,4 +53,4 @@ export function createFileSource({ files, readPolicy, log }: FileSourceOptions):
 }
 
 /** Without a registry there are only the addresses that the policy itself names. */
-export const NO_ENDPOINTS: EndpointSource = { services: () => [], onChange: () => () => undefined };
+export const NO_ENDPOINTS: EndpointSource = { isComplete: true, services: () => [], onChange: () => () => undefined };

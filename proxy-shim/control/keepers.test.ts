@@ -91,6 +91,25 @@ test("only services whose endpoints changed are told; a complete list takes away
 	assert.deepEqual(keeper.services(), []);
 });
 
+test("endpoints are complete once all were told, though there are none, and so after a restart", () => {
+	const state = memoryStateFolder();
+	const timers = fakeTimers();
+	const keeper = createEndpointKeeper(savedState(state, log), timers, log);
+	let told = 0;
+	keeper.onChange(() => told++);
+	keeper.receive([service("cart", "1")], false);
+	assert.deepEqual([keeper.isComplete, told], [false, 1]);
+	keeper.receive([], true);
+	assert.deepEqual([keeper.isComplete, told], [true, 2]);
+	const empty = createEndpointKeeper(savedState(memoryStateFolder(), log), timers, log);
+	empty.onChange(() => told++);
+	empty.receive([], true);
+	empty.receive([], true);
+	assert.deepEqual([empty.isComplete, told], [true, 3]);
+	keeper.close();
+	assert.equal(createEndpointKeeper(savedState(state, log), timers, log).isComplete, true);
+});
+
 test("endpoints are on the disk some seconds after a burst, or at the end", () => {
 	const timers = fakeTimers();
 	const state = memoryStateFolder();

@@ -14,9 +14,11 @@ export interface PolicySource {
 }
 
 export interface EndpointSource {
+	/** All services were told once, now or before a restart. Until then a name of the mesh looks like one of the outside. */
+	readonly isComplete: boolean;
 	/** Every service that is known; empty without a registry. */
 	services(): readonly ServiceEndpoints[];
-	/** Called with the services that changed; one without ports has no endpoint any more. */
+	/** Called with the services that changed, and once they are complete; one without ports has no endpoint any more. */
 	onChange(listener: (changed: readonly ServiceEndpoints[]) => void): () => void;
 }
 

@@ -61,6 +61,12 @@ async function until(condition: () => boolean, what: string): Promise<void> {
 	}
 }
 
+/** In one step: a file that is written in place is empty for a moment. */
+async function replace(file: string, text: string): Promise<void> {
+	await writeFile(`${file}.new`, text, { mode: 0o600 });
+	await rename(`${file}.new`, file);
+}
+
 test("files that are replaced one by one are adopted as a set", async () => {
 	const first = makeIdentity(authority, "orders");
 	const files = await filesOf(first);
@@ -71,17 +77,16 @@ test("files that are replaced one by one are adopted as a set", async () => {
 	const seen: Identity[] = [];
 	source.onChange((identity) => seen.push(identity));
 	const second = makeIdentity(authority, "orders", { notAfter: fromNow(7_200_000) });
-	await writeFile(files.certificateFile, second.chainPem);
+	await replace(files.certificateFile, second.chainPem);
 	await until(() => files.faults.length > 0, "a certificate without its key is told");
 	assert.match(files.faults[0]!, /^--mtls-key: .*tls\.key is not the key of the certificate in .*tls\.crt/);
 	assert.equal(source.current()?.notAfterMs, first.notAfterMs, "and the set before it stays");
-	await writeFile(`${files.keyFile}.new`, second.keyPem, { mode: 0o600 });
-	await rename(`${files.keyFile}.new`, files.keyFile);
+	await replace(files.keyFile, second.keyPem);
 	await until(() => seen.length === 1, "the set is whole");
 	assert.equal(seen[0]?.notAfterMs, second.notAfterMs);
 	assert.equal(source.current(), seen[0]);
 	// Rewritten with the same bytes: nothing changes.
-	await writeFile(files.keyFile, second.keyPem);
+	await replace(files.keyFile, second.keyPem);
 	await new Promise((resolve) => setTimeout(resolve, 40));
 	assert.equal(seen.length, 1);
 	assert.equal(files.faults.length, 1, "each fault is told once");

@@ -16,7 +16,7 @@ import { type StoredTraces, TracesPart } from "./traces.ts";
 const READER_BYTES = 512;
 
 export class BlockReader {
-	private readonly load: (part: PartName) => Uint8Array | undefined;
+	private readonly load: (part: PartName, hold: (bytes: number) => void) => Uint8Array | undefined;
 	/** Bytes that this reader keeps in memory, for whoever caches readers. */
 	heldBytes = READER_BYTES;
 	private readonly hold = (bytes: number): void => {
@@ -37,9 +37,18 @@ export class BlockReader {
 	private layoutRowsValue: readonly Uint32Array[] | undefined;
 	private filterValue: Uint8Array | null | undefined;
 
-	/** @param load gives a part as it was sealed, or undefined where the block has none */
-	constructor(load: (part: PartName) => Uint8Array | undefined) {
+	private readonly forgetSource: () => void;
+
+	/**
+	 * @param load gives a part as it was sealed, or undefined where the block has none; told of bytes that it keeps for the next part
+	 * @param forgetSource lets go of those
+	 */
+	constructor(
+		load: (part: PartName, hold: (bytes: number) => void) => Uint8Array | undefined,
+		forgetSource: () => void = () => {},
+	) {
 		this.load = load;
+		this.forgetSource = forgetSource;
 	}
 
 	head(): StoredHead {
@@ -52,6 +61,7 @@ export class BlockReader {
 
 	/** Lets go of everything but the head; parts are loaded again when they are asked for. */
 	forgetParts(): void {
+		this.forgetSource();
 		this.tracesValue = undefined;
 		this.offsetsValue = undefined;
 		this.offsetCursor = undefined;
@@ -223,7 +233,7 @@ export class BlockReader {
 
 	filter(): Uint8Array | undefined {
 		if (this.filterValue === undefined) {
-			const sealed = this.load("filter");
+			const sealed = this.load("filter", this.hold);
 			this.filterValue = sealed === undefined ? null : openPart(sealed);
 			this.heldBytes += this.filterValue?.length ?? 0;
 		}
@@ -287,7 +297,7 @@ export class BlockReader {
 	}
 
 	private part(name: PartName): Uint8Array {
-		const sealed = this.load(name);
+		const sealed = this.load(name, this.hold);
 		if (sealed === undefined) throw new DamagedBlockError(`the ${name} of a block is missing`);
 		return openPart(sealed);
 	}

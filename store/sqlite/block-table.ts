@@ -96,14 +96,18 @@ export class BlockTable {
 	/** A reader whose parts are loaded on demand: within the read transaction in which the block was listed. */
 	open(id: number): BlockReader {
 		let pack: Uint8Array | undefined;
-		let packAsked = false;
-		return new BlockReader((part) => {
-			if (!packAsked) {
-				packAsked = true;
-				pack = this.load.get(id * PARTS_PER_BLOCK + PACK);
-			}
-			return pack === undefined ? this.load.get(id * PARTS_PER_BLOCK + PART[part]) : unpackPart(pack, part);
-		});
+		let isPacked: boolean | undefined;
+		return new BlockReader(
+			(part, hold) => {
+				if (isPacked !== false && pack === undefined) {
+					pack = this.load.get(id * PARTS_PER_BLOCK + PACK);
+					isPacked = pack !== undefined;
+					hold(pack?.length ?? 0);
+				}
+				return pack === undefined ? this.load.get(id * PARTS_PER_BLOCK + PART[part]) : unpackPart(pack, part);
+			},
+			() => (pack = undefined),
+		);
 	}
 }
 

@@ -21,7 +21,7 @@ export interface Command {
 }
 
 export async function meshscope(t: TestContext, args: readonly string[]): Promise<Command> {
-	const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"], env: ENV });
+	const child = spawn(process.execPath, [MAIN, ...args, ...silence(args)], { stdio: ["ignore", "pipe", "pipe"], env: ENV });
 	let stdout = "";
 	let stderr = "";
 	child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
@@ -47,6 +47,11 @@ export async function meshscope(t: TestContext, args: readonly string[]): Promis
 			return exited;
 		},
 	};
+}
+
+/** A proxy that is not told of a collector would send to one that may run on this machine. */
+function silence(args: readonly string[]): readonly string[] {
+	return args[0] === "proxy" && !args.includes("--otlp") ? ["--otlp", "off"] : [];
 }
 
 /** Output of a command that ends by itself. */

@@ -25,6 +25,13 @@ export function formatUtc(unixNano: string): string {
 	return new Date(ms).toISOString().replace(/\.\d+Z$/, `.${(BigInt(unixNano) % 1_000_000_000n).toString().padStart(9, "0")}Z`);
 }
 
+/** `2026-11-23 14:03:07Z`: what two people in two zones read as the same moment. */
+export function formatUtcMs(ms: number): string {
+	return Number.isFinite(ms) && Math.abs(ms) <= MAX_DATE_MS
+		? `${new Date(ms).toISOString().slice(0, 19).replace("T", " ")}Z`
+		: "no time";
+}
+
 // ECMAScript's range of a Date.
 const MAX_DATE_MS = 8.64e15;
 

@@ -57,3 +57,8 @@ export function hrefWith(
 export function traceHref(traceId: string): string {
 	return `/trace/${encodeURIComponent(traceId)}`;
 }
+
+/** The trace list, narrowed; the names are those of `data/trace-filter.ts`. */
+export function tracesHref(filter: Readonly<Record<string, string | undefined>>): string {
+	return hrefWith("/", new URLSearchParams(), filter);
+}

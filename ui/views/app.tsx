@@ -10,8 +10,11 @@ import { setTheme, useTheme } from "../base/theme.ts";
 import type { Theme } from "../base/theme.ts";
 import { isTyping } from "../base/typing.ts";
 import { useStatus } from "../data/queries.ts";
+import { ChangesView } from "./changes/changes-view.tsx";
 import { Help } from "./help.tsx";
 import { ID_BOX, IdBox } from "./id-box.tsx";
+import { MeshView } from "./mesh/mesh-view.tsx";
+import { MtlsView } from "./mtls/mtls-view.tsx";
 import { SetupView } from "./setup/setup-view.tsx";
 import { StatusView } from "./status/status-view.tsx";
 import { TokenView } from "./token-view.tsx";
@@ -20,6 +23,9 @@ import { TracesView } from "./traces/traces-view.tsx";
 
 const PAGES: readonly { readonly path: string; readonly label: string; readonly key: string }[] = [
 	{ path: "/", label: "Traces", key: "t" },
+	{ path: "/mtls", label: "mTLS", key: "m" },
+	{ path: "/changes", label: "Changes", key: "c" },
+	{ path: "/mesh", label: "Mesh", key: "e" },
 	{ path: "/status", label: "Status", key: "s" },
 	{ path: "/setup", label: "Setup", key: "u" },
 ];
@@ -81,6 +87,9 @@ function isCurrent(page: string, path: string): boolean {
 
 function Page({ path }: { readonly path: string }): ReactNode {
 	if (path === "/") return <TracesView />;
+	if (path === "/mtls") return <MtlsView />;
+	if (path === "/changes") return <ChangesView />;
+	if (path === "/mesh") return <MeshView />;
 	if (path === "/status") return <StatusView />;
 	if (path === "/setup") return <SetupView />;
 	if (path.startsWith("/trace/")) {

@@ -8,6 +8,9 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
 		keys: [
 			["/", "go to a trace ID"],
 			["g t", "traces"],
+			["g m", "mTLS"],
+			["g c", "changes"],
+			["g e", "mesh"],
 			["g s", "status"],
 			["g u", "setup"],
 			["?", "this list"],

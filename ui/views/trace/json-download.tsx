@@ -2,6 +2,7 @@
 import { useState } from "react";
 import type { ReactNode } from "react";
 import { Icon } from "../../base/icons.tsx";
+import { saveFile } from "../../base/save-file.ts";
 import { readToken, tokenHeaders } from "../../base/token.ts";
 
 export function JsonDownload({ traceId }: { readonly traceId: string }): ReactNode {
@@ -21,13 +22,7 @@ export function JsonDownload({ traceId }: { readonly traceId: string }): ReactNo
 			const response = await fetch(href, { headers: tokenHeaders() });
 			setFailed(!response.ok);
 			if (!response.ok) return;
-			const url = URL.createObjectURL(await response.blob());
-			const link = document.createElement("a");
-			link.href = url;
-			link.download = name;
-			link.click();
-			// Not at once: the browser reads it after this task.
-			setTimeout(() => URL.revokeObjectURL(url), 10_000);
+			saveFile(name, await response.blob());
 		} catch {
 			setFailed(true);
 		}

@@ -1,19 +1,20 @@
 /** Filters of the trace list. Each is in the address: choosing one navigates, so back undoes it. */
-import { useEffect, useId, useState } from "react";
+import { useState } from "react";
 import type { FormEvent, ReactNode } from "react";
 import { shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
 import { hrefWith, navigate } from "../../base/router.ts";
 import { useOperations, useServices } from "../../data/queries.ts";
-import { attributeProblem, durationProblem, momentProblem, RANGES } from "../../data/trace-filter.ts";
+import { MTLS_WORDS } from "../../data/mtls-words.ts";
+import { attributeProblem, durationProblem } from "../../data/trace-filter.ts";
 import type { TraceFilter } from "../../data/trace-filter.ts";
+import { Labelled, RangeFields, TextFilter } from "../fields.tsx";
+import type { Change } from "../fields.tsx";
 
 interface FilterBarProps {
 	readonly params: URLSearchParams;
 	readonly filter: TraceFilter;
 }
-
-type Change = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 export function FilterBar({ params, filter }: FilterBarProps): ReactNode {
 	const services = useServices();
@@ -26,7 +27,7 @@ export function FilterBar({ params, filter }: FilterBarProps): ReactNode {
 	const operationNames = [...new Set(operations.data?.operations.map((operation) => operation.name))];
 	return (
 		<section className="filters" aria-label="Filters">
-			<RangeFilter filter={filter} onApply={apply} />
+			<RangeFields from={filter.from} to={filter.to} onApply={apply} />
 			<Labelled label="Service">
 				{(id) => (
 					<select
@@ -60,6 +61,18 @@ export function FilterBar({ params, filter }: FilterBarProps): ReactNode {
 					</select>
 				)}
 			</Labelled>
+			<Labelled label="Encryption of a hop">
+				{(id) => (
+					<select id={id} value={filter.mtls} onChange={(event) => apply({ mtls: event.target.value })}>
+						<option value="">Any</option>
+						{Object.entries(MTLS_WORDS).map(([status, word]) => (
+							<option key={status} value={status}>
+								{word}
+							</option>
+						))}
+					</select>
+				)}
+			</Labelled>
 			<TextFilter
 				label="Min duration"
 				placeholder="250ms"
@@ -83,86 +96,6 @@ export function FilterBar({ params, filter }: FilterBarProps): ReactNode {
 function withChosen(names: readonly string[] | undefined, chosen: string): readonly string[] {
 	const known = (names ?? []).filter((name) => name !== "");
 	return chosen === "" || known.includes(chosen) ? known : [chosen, ...known];
-}
-
-interface LabelledProps {
-	readonly label: string;
-	readonly children: (id: string) => ReactNode;
-}
-
-function Labelled({ label, children }: LabelledProps): ReactNode {
-	const id = useId();
-	return (
-		<div className="filter">
-			<label htmlFor={id}>{label}</label>
-			{children(id)}
-		</div>
-	);
-}
-
-interface TextFilterProps {
-	readonly label: string;
-	readonly placeholder: string;
-	readonly value: string;
-	readonly suggestions?: readonly string[];
-	/** Says what is wrong with a text, or undefined. */
-	readonly check?: (text: string) => string | undefined;
-	readonly onApply: (text: string) => void;
-}
-
-/** A text that is applied on Enter or when it is left, not on every key. */
-function TextFilter({ label, placeholder, value, suggestions, check, onApply }: TextFilterProps): ReactNode {
-	const [draft, setDraft] = useState(value);
-	const listId = useId();
-	useEffect(() => setDraft(value), [value]);
-	const problem = check?.(draft.trim());
-	const commit = (): void => {
-		if (problem === undefined && draft.trim() !== value) onApply(draft.trim());
-	};
-	return (
-		<Labelled label={label}>
-			{(id) => (
-				<>
-					<input
-						id={id}
-						type="text"
-						value={draft}
-						placeholder={placeholder}
-						autoComplete="off"
-						spellCheck={false}
-						aria-invalid={problem !== undefined}
-						aria-describedby={problem === undefined ? undefined : `${id}-problem`}
-						list={suggestions === undefined ? undefined : listId}
-						onChange={(event) => {
-							setDraft(event.target.value);
-							// A pick from the list is a whole answer; a typed text is one only at Enter.
-							if (suggestions?.includes(event.target.value) === true && !("data" in event.nativeEvent))
-								onApply(event.target.value);
-						}}
-						onBlur={commit}
-						onKeyDown={(event) => {
-							if (event.key === "Enter") commit();
-							if (event.key === "Escape") setDraft(value);
-						}}
-					/>
-					{problem !== undefined && (
-						<p className="filter-problem" id={`${id}-problem`}>
-							{problem}
-						</p>
-					)}
-					{suggestions !== undefined && (
-						<datalist id={listId}>
-							{suggestions.map((name) => (
-								<option key={name} value={name}>
-									{shorten(name, 80)}
-								</option>
-							))}
-						</datalist>
-					)}
-				</>
-			)}
-		</Labelled>
-	);
 }
 
 function AttributeFilter(props: {
@@ -219,58 +152,5 @@ function AttributeFilter(props: {
 				</ul>
 			)}
 		</form>
-	);
-}
-
-function RangeFilter({
-	filter,
-	onApply,
-}: {
-	readonly filter: TraceFilter;
-	readonly onApply: (change: Change) => void;
-}): ReactNode {
-	const offered = filter.to === "" && RANGES.some((range) => range.from === filter.from);
-	const [open, setOpen] = useState(false);
-	const custom = open || !offered;
-	return (
-		<>
-			<Labelled label="Time">
-				{(id) => (
-					<select
-						id={id}
-						value={custom ? "custom" : filter.from}
-						onChange={(event) => {
-							setOpen(event.target.value === "custom");
-							if (event.target.value !== "custom") onApply({ from: event.target.value, to: undefined });
-						}}
-					>
-						{RANGES.map((range) => (
-							<option key={range.from} value={range.from}>
-								{range.label}
-							</option>
-						))}
-						<option value="custom">From … to …</option>
-					</select>
-				)}
-			</Labelled>
-			{custom && (
-				<>
-					<TextFilter
-						label="From"
-						placeholder="now-2h"
-						value={filter.from}
-						check={momentProblem}
-						onApply={(from) => onApply({ from })}
-					/>
-					<TextFilter
-						label="To"
-						placeholder="now"
-						value={filter.to}
-						check={momentProblem}
-						onApply={(to) => onApply({ to })}
-					/>
-				</>
-			)}
-		</>
 	);
 }

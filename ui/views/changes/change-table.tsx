@@ -1,0 +1,111 @@
+/** The changed edges, each with what it was and is, and the way to traces that show it. */
+import { useState } from "react";
+import type { ReactNode } from "react";
+import type { GraphDiffAnswer } from "../../../api/contract/topology.ts";
+import { tracesHref } from "../../base/router.ts";
+import { useEdgeSamples } from "../../data/audit-queries.ts";
+import { CHANGE_KINDS, effectsOf, traceFilterOf } from "../../data/graph-changes.ts";
+import type { ChangeKind, EdgeChange } from "../../data/graph-changes.ts";
+import { serviceOfNode } from "../../data/node-name.ts";
+import { Name, Samples } from "../cells.tsx";
+import { DataTable } from "../data-table.tsx";
+import type { Column } from "../data-table.tsx";
+
+interface Ranked {
+	readonly rank: number;
+	readonly change: EdgeChange;
+}
+
+interface ChangeTableProps {
+	readonly diff: GraphDiffAnswer;
+	readonly kind: ChangeKind | undefined;
+}
+
+function changeColumns(diff: GraphDiffAnswer): readonly Column<Ranked>[] {
+	return [
+		{ key: "rank", title: "Rank", value: ({ rank }) => rank },
+		{
+			key: "source",
+			title: "Caller",
+			heads: true,
+			value: ({ change }) => change.source,
+			cell: ({ change }) => <Name text={change.source} />,
+		},
+		{
+			key: "target",
+			title: "Callee",
+			value: ({ change }) => change.target,
+			cell: ({ change }) => <Name text={change.target} />,
+		},
+		{ key: "protocol", title: "Protocol", value: ({ change }) => change.protocol },
+		{
+			key: "changes",
+			title: "What changed",
+			value: ({ change }) =>
+				effectsOf(change)
+					.map(({ kind: what, from, to }) => `${CHANGE_KINDS[what]}: ${from} → ${to}`)
+					.join("; "),
+			cell: ({ change }) => <Effects change={change} />,
+		},
+		{ key: "score", title: "Traffic × effect", number: true, value: ({ change }) => Number(change.score.toPrecision(3)) },
+		{
+			key: "traces",
+			title: "Traces",
+			value: ({ change }) => change.id,
+			cell: ({ change }) => <EdgeTraces change={change} diff={diff} />,
+		},
+	];
+}
+
+export function ChangeTable({ diff, kind }: ChangeTableProps): ReactNode {
+	const rows = diff.changes
+		.map((change, i): Ranked => ({ rank: i + 1, change }))
+		.filter(({ change }) => kind === undefined || effectsOf(change).some((effect) => effect.kind === kind));
+	return (
+		<DataTable
+			name="changes"
+			title={kind === undefined ? "Changed edges" : CHANGE_KINDS[kind]}
+			note="By traffic times effect, greatest first. What chance alone explains is left out; one request in plaintext never is."
+			empty={
+				kind === undefined
+					? "Nothing: in both windows the same edges carry the same, as far as chance tells. Compare other windows above."
+					: "No edge changed in this way between the two windows."
+			}
+			columns={changeColumns(diff)}
+			rows={rows}
+			rowKey={({ change }) => change.id}
+			asOf={diff.window.to}
+		/>
+	);
+}
+
+function Effects({ change }: { readonly change: EdgeChange }): ReactNode {
+	return (
+		<ul className="effects">
+			{effectsOf(change).map(({ kind, what, from, to }) => (
+				<li key={kind}>
+					<span className={`badge badge-${kind}`}>{CHANGE_KINDS[kind]}</span> {what === "" ? "" : `${what} `}
+					<span className="from">{from}</span> <span aria-hidden="true">→</span>
+					<span className="hidden-label">, now</span> <strong>{to}</strong>
+				</li>
+			))}
+			{!change.certain && <li className="muted">So quiet that the other window may have missed it by chance.</li>}
+		</ul>
+	);
+}
+
+/** Asked for one edge at a time: an answer holds the whole histogram of it. */
+function EdgeTraces({ change, diff }: { readonly change: EdgeChange; readonly diff: GraphDiffAnswer }): ReactNode {
+	const [open, setOpen] = useState(false);
+	const { from, to } = change.kind === "gone" ? diff.baseline : diff.window;
+	const samples = useEdgeSamples({ id: change.id, from, to, enabled: open });
+	const more = tracesHref({ from, to, service: serviceOfNode(change.source), ...traceFilterOf(change) });
+	if (!open)
+		return (
+			<button type="button" className="small-button" onClick={() => setOpen(true)}>
+				Samples
+			</button>
+		);
+	if (samples.isPending) return <span className="muted">Reading…</span>;
+	return <Samples samples={samples.data ?? []} more={more} />;
+}

@@ -1,0 +1,171 @@
+/** Who proved to be whom, with which certificates, and where proving failed. */
+import type { ReactNode } from "react";
+import type { GraphEdgeAnswer, MtlsAnswer } from "../../../api/contract/topology.ts";
+import { formatCount } from "../../base/format.ts";
+import { VERIFIED_WORDS } from "../../data/mtls-words.ts";
+import { Expiry, Name, Names, Seen } from "../cells.tsx";
+import { DataTable } from "../data-table.tsx";
+import type { Column } from "../data-table.tsx";
+import { Traffic } from "./edge-tables.tsx";
+import type { AuditTableProps } from "./edge-tables.tsx";
+
+type Identity = MtlsAnswer["identities"][number];
+type Certificate = MtlsAnswer["certificates"][number];
+
+function identityColumns(nowMs: number): readonly Column<Identity>[] {
+	return [
+		{
+			key: "service",
+			title: "Service",
+			heads: true,
+			value: (row) => row.service,
+			cell: (row) => <Name text={row.service} />,
+		},
+		{
+			key: "principal",
+			title: "Identity",
+			value: (row) => row.principal,
+			cell: (row) => <Name text={row.principal} />,
+		},
+		{
+			key: "role",
+			title: "Shown as",
+			value: (row) => [row.asSource && "caller", row.asDestination && "callee"].filter(Boolean).join(" and "),
+		},
+		{
+			key: "verifiedBy",
+			title: "Vouched for by",
+			value: (row) => row.verifiedBy,
+			cell: (row) => VERIFIED_WORDS[row.verifiedBy],
+		},
+		{
+			key: "firstSeen",
+			title: "First seen",
+			value: (row) => row.firstSeen,
+			cell: (row) => <Seen at={row.firstSeen} nowMs={nowMs} />,
+		},
+		{
+			key: "lastSeen",
+			title: "Last seen",
+			value: (row) => row.lastSeen,
+			cell: (row) => <Seen at={row.lastSeen} nowMs={nowMs} />,
+		},
+	];
+}
+
+export function IdentityTable({ rows, window, nowMs }: AuditTableProps<Identity>): ReactNode {
+	return (
+		<DataTable
+			name="identities"
+			title="Identities"
+			note="Which identity each service showed. A service with several, or an identity of several services, is worth a look."
+			empty="None was seen: identities come from proxies' spans, metrics and access logs."
+			columns={identityColumns(nowMs)}
+			rows={rows}
+			rowKey={(row) => `${row.service}\n${row.principal}`}
+			asOf={window.to}
+		/>
+	);
+}
+
+function certificateColumns(nowMs: number): readonly Column<Certificate>[] {
+	return [
+		{
+			key: "principal",
+			title: "Identity",
+			heads: true,
+			value: (row) => row.principal,
+			cell: (row) => <Name text={row.principal} />,
+		},
+		{
+			key: "notAfter",
+			title: "Expires",
+			value: (row) => row.notAfter,
+			rank: (row) => Date.parse(row.notAfter),
+			cell: (row) => <Expiry notAfter={row.notAfter} nowMs={nowMs} />,
+		},
+		{ key: "issuer", title: "Issuer", value: (row) => row.issuer, cell: (row) => <Name text={row.issuer} none="not told" /> },
+		{
+			key: "services",
+			title: "Shown by",
+			value: (row) => row.services.join(" "),
+			cell: (row) => <Names texts={row.services} />,
+		},
+		{
+			key: "lastSeen",
+			title: "Last seen",
+			value: (row) => row.lastSeen,
+			cell: (row) => <Seen at={row.lastSeen} nowMs={nowMs} />,
+		},
+	];
+}
+
+export function CertificateTable({ rows, window, nowMs }: AuditTableProps<Certificate>): ReactNode {
+	return (
+		<DataTable
+			name="certificates"
+			title="Certificates in use"
+			note="The first to expire first. Those with less than an hour left are marked: leaves of a day are renewed hours before."
+			empty="None was seen: expiries come from proxies that report their certificates."
+			columns={certificateColumns(nowMs)}
+			rows={rows}
+			rowKey={(row) => `${row.principal}\n${row.issuer}\n${row.notAfter}`}
+			asOf={window.to}
+		/>
+	);
+}
+
+function handshakeColumns(nowMs: number): readonly Column<GraphEdgeAnswer>[] {
+	return [
+		{
+			key: "source",
+			title: "Caller",
+			heads: true,
+			value: (edge) => edge.source,
+			cell: (edge) => <Name text={edge.source} />,
+		},
+		{ key: "target", title: "Callee", value: (edge) => edge.target, cell: (edge) => <Name text={edge.target} /> },
+		{
+			key: "failedHandshakes",
+			title: "Failed handshakes",
+			number: true,
+			value: (edge) => edge.mtls.failedHandshakes,
+			cell: (edge) => <span className="failed">{formatCount(edge.mtls.failedHandshakes)}</span>,
+		},
+		{
+			key: "traffic",
+			title: "Traffic",
+			number: true,
+			value: (edge) => edge.requests + edge.connections,
+			cell: (edge) => <Traffic edge={edge} />,
+		},
+		{
+			key: "flags",
+			title: "Response flags",
+			value: (edge) => Object.keys(edge.flags).join(" "),
+			cell: (edge) => <Names texts={Object.entries(edge.flags).map(([flag, count]) => `${flag} ${formatCount(count)}`)} />,
+		},
+		{
+			key: "lastSeen",
+			title: "Last seen",
+			value: (edge) => edge.lastSeen,
+			cell: (edge) => <Seen at={edge.lastSeen} nowMs={nowMs} />,
+		},
+		{ key: "id", title: "Edge", exportOnly: true, value: (edge) => edge.id },
+	];
+}
+
+export function HandshakeTable({ rows, window, nowMs }: AuditTableProps<GraphEdgeAnswer>): ReactNode {
+	return (
+		<DataTable
+			name="handshakes"
+			title="Failed handshakes"
+			note="Edges whose TLS handshakes failed: a certificate that ran out or is not trusted, or a caller in plaintext where mutual TLS is demanded."
+			empty="None: no handshake failed in this range, as far as proxies told."
+			columns={handshakeColumns(nowMs)}
+			rows={rows}
+			rowKey={(edge) => edge.id}
+			asOf={window.to}
+		/>
+	);
+}

@@ -165,3 +165,18 @@ test("several files are one policy: what is there twice is a fault of the second
 	const twice = faults.filter(({ message }) => message.includes("is there already, in line 1 of a.yaml"));
 	assert.equal(twice.length, 1);
 });
+
+test("a file that is emptied before it is written anew is not taken for an empty one", async (t) => {
+	const path = join(folderFor(t), "mesh.yaml");
+	writeFileSync(path, "a: 1\n");
+	const files = watchMeshFiles(path, 60_000);
+	t.after(() => files.close());
+	const told: string[] = [];
+	files.onChange(() => told.push(files.read()[0]!.text));
+	writeFileSync(path, "");
+	// Longer than a look takes to come; a machine that is slower still only proves less.
+	await delay(300);
+	writeFileSync(path, "a: 2\n");
+	await eventually("the new text", () => told.length > 0);
+	assert.deepEqual(told, ["a: 2\n"]);
+});

@@ -12,14 +12,17 @@ export interface WatchedMeshFiles extends MeshFiles {
 }
 
 const DEBOUNCE_MS = 100;
-/** A file that is gone may be on its way back: some editors move the old one away first. */
+/**
+ * A file that is gone may be on its way back: some editors move the old one away first. One that is empty may be about to be written,
+ * and taken as it is would be a mesh without any policy.
+ */
 const GONE_MS = 500;
 /** For file systems that tell of no changes. */
 const LOOK_EVERY_MS = 3_000;
 const MESH_FILE = /^[^.].*\.ya?ml$/;
 
 /** @param path a file, or a directory whose `*.yaml` and `*.yml` are read */
-export function watchMeshFiles(path: string): WatchedMeshFiles {
+export function watchMeshFiles(path: string, goneMs = GONE_MS): WatchedMeshFiles {
 	const listeners = new Set<() => void>();
 	let seen = lookAt(path);
 	let timer: NodeJS.Timeout | undefined;
@@ -55,8 +58,8 @@ export function watchMeshFiles(path: string): WatchedMeshFiles {
 			timer = undefined;
 			const now = lookAt(path);
 			if (now === seen) return;
-			if (now === undefined && !isSecondLook) {
-				arm(GONE_MS, true);
+			if (!isSecondLook && (now === undefined || hasEmptyFile(path))) {
+				arm(goneMs, true);
 				return;
 			}
 			seen = now;
@@ -71,6 +74,14 @@ function lookAt(path: string): string | undefined {
 		return JSON.stringify(readFiles(path));
 	} catch {
 		return undefined;
+	}
+}
+
+function hasEmptyFile(path: string): boolean {
+	try {
+		return readFiles(path).some(({ text }) => text === "");
+	} catch {
+		return true;
 	}
 }
 

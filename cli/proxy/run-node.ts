@@ -20,7 +20,7 @@ import { formatAddress } from "../settings/values.ts";
 import { openAdmin, proxyGauges } from "./admin.ts";
 import type { NodeSettings } from "./node-settings.ts";
 import { reachable } from "./registration.ts";
-import { closeTelemetry, openTelemetry, startWorkload, untilEnded } from "./run.ts";
+import { closeTelemetry, NEWS_MS, openTelemetry, startWorkload, untilEnded } from "./run.ts";
 import type { Running } from "./run.ts";
 
 const DRAIN_POLL_MS = 20;
@@ -66,8 +66,12 @@ export async function runNodeProxy(settings: NodeSettings, context: CliContext):
 
 	async function close(): Promise<boolean> {
 		isDraining = true;
+		const ending = Promise.all(running.map((one) => one.close()));
+		// Peers hear of it first, and until then the tunnel port takes their calls as ever.
+		if (settings.workloads.some(({ policy, inbound }) => policy.kind === "control" && inbound.length > 0))
+			await new Promise((resolve) => setTimeout(resolve, NEWS_MS));
 		node?.drain();
-		const ends = await Promise.all(running.map((one) => one.close()));
+		const ends = await ending;
 		const untilMs = performance.now() + drainMs;
 		while (node !== undefined && node.active > 0 && performance.now() < untilMs) {
 			await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));

@@ -46,7 +46,7 @@ const HEALTH_EVERY_MS = 5_000;
 const HEALTH_TIMEOUT_MS = 2_000;
 const HEALTH_FAILURES = 3;
 /** From our farewell to the control plane until the last peer has heard of it; what comes meanwhile is served as ever. */
-const NEWS_MS = 500;
+export const NEWS_MS = 500;
 /** Beyond the drain time, for telemetry to leave and sockets to close. */
 const FLUSH_MS = 1_000;
 

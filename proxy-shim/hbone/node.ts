@@ -32,7 +32,7 @@ export interface NodeParts {
 
 export interface NodeListener {
 	readonly address: ListenAddress;
-	/** Tunnels that are open. */
+	/** Tunnels that are open; while it drains also one for those that may be on their way. */
 	readonly active: number;
 	/** Its ports take the place of the same ones, if there are any. */
 	add(workload: LocalWorkload): void;
@@ -72,7 +72,7 @@ export async function startNodeListener(address: ListenAddress, parts: NodeParts
 	return {
 		address: listener.address,
 		get active() {
-			return server.tunnels;
+			return server.tunnels + (server.settling ? 1 : 0);
 		},
 		add(workload) {
 			const serverName = hboneServerName(workload.principal);

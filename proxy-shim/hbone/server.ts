@@ -7,6 +7,7 @@
 import { createServer as createHttp2Server, constants } from "node:http2";
 import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
+import { announceEnd, LINGER_MS } from "../http/announce-end.ts";
 import type { HopSink, HopTls } from "../telemetry/hop.ts";
 import { rememberHopTls } from "../tls/hop-tls.ts";
 import type { IdentitySource } from "../tls/identity-source.ts";
@@ -49,6 +50,8 @@ export interface HboneServerOptions {
 export interface HboneServer {
 	accept(socket: Socket): void;
 	readonly tunnels: number;
+	/** Draining, and a tunnel may still be on its way on a connection that is there. */
+	readonly settling: boolean;
 	/** Callers are told by GOAWAY; tunnels go on. */
 	drain(): void;
 	/** What is still there is cut off. */
@@ -67,6 +70,7 @@ export function createHboneServer(options: HboneServerOptions): HboneServer {
 	let accepting: { readonly tls: HopTls; readonly socket: Socket } | undefined;
 	let tunnels = 0;
 	let draining = false;
+	let settling: NodeJS.Timeout | undefined;
 
 	const http2 = createHttp2Server({
 		maxSessionMemory: SESSION_MEMORY_MB,
@@ -112,7 +116,7 @@ export function createHboneServer(options: HboneServerOptions): HboneServer {
 		if (headers[":protocol"] !== undefined) return refuse(stream, 501);
 		const target = parseTarget(headers[":authority"] ?? "");
 		if (target === undefined) return refuse(stream, 400);
-		if (draining || tunnels >= (options.maxTunnels ?? MAX_TUNNELS)) return refuse(stream, 503);
+		if (tunnels >= (options.maxTunnels ?? MAX_TUNNELS)) return refuse(stream, 503);
 		const { socket } = connection;
 		const tunnel = {
 			target,
@@ -144,12 +148,17 @@ export function createHboneServer(options: HboneServerOptions): HboneServer {
 		get tunnels() {
 			return tunnels;
 		},
+		get settling() {
+			return settling !== undefined && sessions.size > 0;
+		},
 		drain() {
 			draining = true;
-			for (const session of sessions.keys()) session.close();
+			for (const session of sessions.keys()) announceEnd(session);
+			settling ??= setTimeout(() => (settling = undefined), LINGER_MS);
 		},
 		close() {
 			draining = true;
+			clearTimeout(settling);
 			tls.close();
 			for (const session of sessions.keys()) session.destroy();
 			for (const socket of sockets) socket.destroy();

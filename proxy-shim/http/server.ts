@@ -3,12 +3,13 @@
  * be read in one way only is refused with 400 and the connection ended.
  */
 import type { IncomingMessage, ServerResponse as Http1Response } from "node:http";
-import { constants, createServer as createHttp2Server } from "node:http2";
+import { createServer as createHttp2Server } from "node:http2";
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { serveCaller } from "../fast/caller.ts";
 import type { CallerHandle } from "../fast/caller.ts";
+import { announceEnd, LINGER_MS } from "./announce-end.ts";
 import type { CallerConnection, Downstream } from "./downstream.ts";
 import { Http1Downstream, readHttp1Head } from "./downstream-http1.ts";
 import { Http2Downstream, readHttp2Head } from "./downstream-http2.ts";
@@ -37,14 +38,11 @@ export interface HttpServer {
 const MAX_HEAD_BYTES = 64 * 1024;
 /** A head that does not arrive in this time is given up; bodies may take as long as they need. */
 const HEAD_TIMEOUT_MS = 60_000;
-/** A request that crosses the news of our end is answered still: on an idle connection, and behind an answer that did not bear it. */
-const LINGER_MS = 500;
 /** Envoy's idle time of a connection. */
 const KEEP_ALIVE_MS = 3_600_000;
 const STREAM_WINDOW_BYTES = 1 << 20;
 const SESSION_WINDOW_BYTES = 16 << 20;
 const MAX_STREAMS = 1_024;
-const MAX_STREAM_ID = 2 ** 31 - 1;
 
 export function createHttpServer(handlers: HttpServerHandlers, tier: Tier): HttpServer {
 	const connections = new WeakMap<Duplex, CallerConnection>();
@@ -155,13 +153,6 @@ export function createHttpServer(handlers: HttpServerHandlers, tier: Tier): Http
 	function onExchangeOver(): void {
 		active--;
 		if (draining && !closed) linger();
-	}
-
-	/** RFC 9113 section 6.8: first that the end comes, then, when whoever was told has stopped, which requests were the last. */
-	function announceEnd(session: ServerHttp2Session): void {
-		session.goaway(constants.NGHTTP2_NO_ERROR, MAX_STREAM_ID);
-		const timer = setTimeout(() => session.close(), LINGER_MS);
-		session.once("close", () => clearTimeout(timer));
 	}
 
 	function linger(): void {

@@ -14,8 +14,8 @@ export const MTLS_WORDS: Readonly<Record<MtlsStatus, string>> = {
 
 /** Who vouches for a finding, in words; how good the word is stands in docs/topology.md. */
 export const VERIFIED_WORDS = {
-	server: "the server, which checked it",
-	client: "the client, which checked it",
+	server: "the server’s check",
+	client: "the client’s check",
 	metric: "a proxy's metric",
 	header: "a header only",
 	"": "nobody",

@@ -1,6 +1,6 @@
 /** The frame of every page: where one is, where one can go, whether data arrives, and the keys that work everywhere. */
 import { useCallback, useEffect, useRef, useState } from "react";
-import type { ReactNode } from "react";
+import type { ComponentProps, ReactNode } from "react";
 import { ApiError } from "../base/api.ts";
 import { formatRate } from "../base/format.ts";
 import { Icon } from "../base/icons.tsx";
@@ -10,11 +10,9 @@ import { setTheme, useTheme } from "../base/theme.ts";
 import type { Theme } from "../base/theme.ts";
 import { isTyping } from "../base/typing.ts";
 import { useStatus } from "../data/queries.ts";
-import { ChangesView } from "./changes/changes-view.tsx";
 import { Help } from "./help.tsx";
 import { ID_BOX, IdBox } from "./id-box.tsx";
-import { MeshView } from "./mesh/mesh-view.tsx";
-import { MtlsView } from "./mtls/mtls-view.tsx";
+import { LoadedPage } from "./loaded-page.tsx";
 import { SetupView } from "./setup/setup-view.tsx";
 import { StatusView } from "./status/status-view.tsx";
 import { TokenView } from "./token-view.tsx";
@@ -29,6 +27,12 @@ const PAGES: readonly { readonly path: string; readonly label: string; readonly 
 	{ path: "/status", label: "Status", key: "s" },
 	{ path: "/setup", label: "Setup", key: "u" },
 ];
+
+const AUDIT_PAGES: Readonly<Record<string, ComponentProps<typeof LoadedPage>>> = {
+	"/mtls": { title: "mTLS", load: async () => (await import("./audit-pages.ts")).MtlsView },
+	"/changes": { title: "Changes", load: async () => (await import("./audit-pages.ts")).ChangesView },
+	"/mesh": { title: "Mesh", load: async () => (await import("./audit-pages.ts")).MeshView },
+};
 
 export function App(): ReactNode {
 	const { path } = useLocation();
@@ -87,9 +91,8 @@ function isCurrent(page: string, path: string): boolean {
 
 function Page({ path }: { readonly path: string }): ReactNode {
 	if (path === "/") return <TracesView />;
-	if (path === "/mtls") return <MtlsView />;
-	if (path === "/changes") return <ChangesView />;
-	if (path === "/mesh") return <MeshView />;
+	const audit = AUDIT_PAGES[path];
+	if (audit !== undefined) return <LoadedPage key={path} {...audit} />;
 	if (path === "/status") return <StatusView />;
 	if (path === "/setup") return <SetupView />;
 	if (path.startsWith("/trace/")) {

@@ -7,7 +7,8 @@ import { useEdgeSamples } from "../../data/audit-queries.ts";
 import { CHANGE_KINDS, effectsOf, traceFilterOf } from "../../data/graph-changes.ts";
 import type { ChangeKind, EdgeChange } from "../../data/graph-changes.ts";
 import { serviceOfNode } from "../../data/node-name.ts";
-import { Name, Samples } from "../cells.tsx";
+import { Samples } from "../cells.tsx";
+import { nameColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
 
@@ -24,19 +25,8 @@ interface ChangeTableProps {
 function changeColumns(diff: GraphDiffAnswer): readonly Column<Ranked>[] {
 	return [
 		{ key: "rank", title: "Rank", value: ({ rank }) => rank },
-		{
-			key: "source",
-			title: "Caller",
-			heads: true,
-			value: ({ change }) => change.source,
-			cell: ({ change }) => <Name text={change.source} />,
-		},
-		{
-			key: "target",
-			title: "Callee",
-			value: ({ change }) => change.target,
-			cell: ({ change }) => <Name text={change.target} />,
-		},
+		nameColumn("source", "Caller", ({ change }) => change.source, { heads: true }),
+		nameColumn("target", "Callee", ({ change }) => change.target),
 		{ key: "protocol", title: "Protocol", value: ({ change }) => change.protocol },
 		{
 			key: "changes",

@@ -5,6 +5,7 @@ import { formatCount, shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
 import type { MeshPicture } from "../../data/audit-queries.ts";
 import { Expiry, Name, Names, Seen } from "../cells.tsx";
+import { exportColumn, nameColumn, namesColumn, seenColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
 
@@ -22,14 +23,8 @@ type Root = MeshAnswer["roots"][number];
 
 function serviceColumns(): readonly Column<Service>[] {
 	return [
-		{
-			key: "service",
-			title: "Service",
-			heads: true,
-			value: (row) => row.service,
-			cell: (row) => <Name text={row.service} />,
-		},
-		{ key: "namespace", title: "Namespace", value: (row) => row.namespace, cell: (row) => <Name text={row.namespace} /> },
+		nameColumn("service", "Service", (row) => row.service, { heads: true }),
+		nameColumn("namespace", "Namespace", (row) => row.namespace),
 		{
 			key: "healthy",
 			title: "Healthy",
@@ -41,18 +36,13 @@ function serviceColumns(): readonly Column<Service>[] {
 				</Health>
 			),
 		},
-		{ key: "instances", title: "Instances", exportOnly: true, value: (row) => row.instances.total },
+		exportColumn("instances", (row) => row.instances.total),
 		{
 			key: "ports",
 			title: "Ports",
 			value: (row) => row.ports.map(({ servicePort, protocol }) => `${servicePort}/${protocol}`).join(" "),
 		},
-		{
-			key: "principals",
-			title: "Identities",
-			value: (row) => row.principals.join(" "),
-			cell: (row) => <Names texts={row.principals} />,
-		},
+		namesColumn("principals", "Identities", (row) => row.principals),
 	];
 }
 
@@ -82,21 +72,10 @@ function Health({ ok, children }: { readonly ok: boolean; readonly children: Rea
 
 function instanceColumns(nowMs: number): readonly Column<Instance>[] {
 	return [
-		{
-			key: "instanceId",
-			title: "Instance",
-			heads: true,
-			value: (row) => row.instanceId,
-			cell: (row) => <Name text={row.instanceId} />,
-		},
-		{
-			key: "service",
-			title: "Service",
-			value: (row) => row.service,
-			cell: (row) => <Name text={row.service} none="none, a client" />,
-		},
-		{ key: "workload", title: "Workload", value: (row) => row.workload, cell: (row) => <Name text={row.workload} /> },
-		{ key: "version", title: "Version", value: (row) => row.version, cell: (row) => <Name text={row.version} /> },
+		nameColumn("instanceId", "Instance", (row) => row.instanceId, { heads: true }),
+		nameColumn("service", "Service", (row) => row.service, { none: "none, a client" }),
+		nameColumn("workload", "Workload", (row) => row.workload),
+		nameColumn("version", "Version", (row) => row.version),
 		{
 			key: "health",
 			title: "Health",
@@ -120,12 +99,7 @@ function instanceColumns(nowMs: number): readonly Column<Instance>[] {
 				<Names texts={row.endpoints.map(({ servicePort, address, port }) => `${servicePort} at ${address}:${port}`)} />
 			),
 		},
-		{
-			key: "registered",
-			title: "Registered",
-			value: (row) => row.registered,
-			cell: (row) => <Seen at={row.registered} nowMs={nowMs} />,
-		},
+		seenColumn("registered", "Registered", (row) => row.registered, nowMs),
 	];
 }
 
@@ -146,13 +120,7 @@ export function InstanceTable({ rows, nowMs, asOf }: MeshTableProps<Instance>): 
 
 function proxyColumns(nowMs: number, version: string): readonly Column<Proxy>[] {
 	return [
-		{
-			key: "instanceId",
-			title: "Proxy of",
-			heads: true,
-			value: (row) => row.instanceId,
-			cell: (row) => <Name text={row.instanceId} />,
-		},
+		nameColumn("instanceId", "Proxy of", (row) => row.instanceId, { heads: true }),
 		{
 			key: "policy",
 			title: "Policy",
@@ -187,14 +155,9 @@ function proxyColumns(nowMs: number, version: string): readonly Column<Proxy>[] 
 					<Seen at={row.connectedSince} nowMs={nowMs} />
 				),
 		},
-		{ key: "principal", title: "Identity", value: (row) => row.principal, cell: (row) => <Name text={row.principal} /> },
+		nameColumn("principal", "Identity", (row) => row.principal),
 		{ key: "remoteAddress", title: "Address", value: (row) => row.remoteAddress },
-		{
-			key: "proxyVersion",
-			title: "Release",
-			value: (row) => row.proxyVersion,
-			cell: (row) => <Name text={row.proxyVersion} />,
-		},
+		nameColumn("proxyVersion", "Release", (row) => row.proxyVersion),
 		{ key: "bundleSequence", title: "Trust bundle", number: true, value: (row) => row.bundleSequence },
 	];
 }
@@ -222,31 +185,15 @@ function policyState({ nack, inSync }: Proxy): keyof typeof POLICY_WORDS {
 
 function certificateColumns(nowMs: number): readonly Column<Certificate>[] {
 	return [
-		{
-			key: "principal",
-			title: "Identity",
-			heads: true,
-			value: (row) => row.principal,
-			cell: (row) => <Name text={row.principal} />,
-		},
-		{
-			key: "instanceId",
-			title: "Instance",
-			value: (row) => row.instanceId,
-			cell: (row) => <Name text={row.instanceId} none="the control plane" />,
-		},
+		nameColumn("principal", "Identity", (row) => row.principal, { heads: true }),
+		nameColumn("instanceId", "Instance", (row) => row.instanceId, { none: "the control plane" }),
 		{
 			key: "notAfter",
 			title: "Expires",
 			value: (row) => row.notAfter,
 			cell: (row) => <Expiry notAfter={row.notAfter} notBefore={row.notBefore} nowMs={nowMs} />,
 		},
-		{
-			key: "notBefore",
-			title: "Issued",
-			value: (row) => row.notBefore,
-			cell: (row) => <Seen at={row.notBefore} nowMs={nowMs} />,
-		},
+		seenColumn("notBefore", "Issued", (row) => row.notBefore, nowMs),
 		{ key: "serial", title: "Serial", value: (row) => row.serial, cell: (row) => <Digest hex={row.serial} /> },
 		{ key: "rootSha256", title: "Root", value: (row) => row.rootSha256, cell: (row) => <Digest hex={row.rootSha256} /> },
 	];

@@ -3,7 +3,8 @@ import type { ReactNode } from "react";
 import type { MeshPolicyAnswer } from "../../../api/contract/mesh.ts";
 import { countOf, formatUtcMs, shorten, visible } from "../../base/format.ts";
 import type { MeshPicture } from "../../data/audit-queries.ts";
-import { Name, Seen } from "../cells.tsx";
+import { Name } from "../cells.tsx";
+import { exportColumn, seenColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
 
@@ -44,14 +45,14 @@ function rejectedColumns(nowMs: number): readonly Column<RejectedRow>[] {
 				</>
 			),
 		},
-		{ key: "path", title: "Path", exportOnly: true, value: ({ fault }) => fault.path },
+		exportColumn("path", ({ fault }) => fault.path),
 		{
 			key: "refusedBy",
 			title: "Refused by",
 			value: ({ instanceId }) => instanceId || "control plane",
 			cell: ({ instanceId }) => <Name text={instanceId} none="the control plane" />,
 		},
-		{ key: "time", title: "When", value: ({ time }) => time, cell: ({ time }) => <Seen at={time} nowMs={nowMs} /> },
+		seenColumn("time", "When", ({ time }) => time, nowMs),
 	];
 }
 

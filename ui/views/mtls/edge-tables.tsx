@@ -9,7 +9,8 @@ import type { UnprotectedRow } from "../../data/mtls-rows.ts";
 import { MTLS_WORDS, REPORTER_WORDS, VERIFIED_WORDS } from "../../data/mtls-words.ts";
 import type { MtlsStatus } from "../../data/mtls-words.ts";
 import { serviceOfNode } from "../../data/node-name.ts";
-import { Name, Names, Samples, Seen } from "../cells.tsx";
+import { Samples } from "../cells.tsx";
+import { exportColumn, nameColumn, namesColumn, seenColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
 
@@ -24,19 +25,19 @@ interface UnprotectedTableProps extends AuditTableProps<UnprotectedRow> {
 	readonly title: string;
 	readonly note: string;
 	readonly empty: string;
+	/** Some of it is mutual TLS: then how much is shown. */
+	readonly mixed: boolean;
 }
 
-function unprotectedColumns(nowMs: number, window: MtlsAnswer["window"]): readonly Column<UnprotectedRow>[] {
+function unprotectedColumns({
+	nowMs,
+	window,
+	mixed,
+}: Pick<UnprotectedTableProps, "nowMs" | "window" | "mixed">): readonly Column<UnprotectedRow>[] {
 	return [
-		{
-			key: "source",
-			title: "Caller",
-			heads: true,
-			value: ({ edge }) => edge.source,
-			cell: ({ edge }) => <Name text={edge.source} />,
-		},
-		{ key: "target", title: "Callee", value: ({ edge }) => edge.target, cell: ({ edge }) => <Name text={edge.target} /> },
-		{ key: "protocol", title: "Protocol", value: ({ edge }) => edge.protocol },
+		nameColumn("source", "Caller", ({ edge }) => edge.source, { heads: true }),
+		nameColumn("target", "Callee", ({ edge }) => edge.target),
+		exportColumn("protocol", ({ edge }) => edge.protocol),
 		{
 			key: "status",
 			title: "Encryption",
@@ -50,7 +51,7 @@ function unprotectedColumns(nowMs: number, window: MtlsAnswer["window"]): readon
 			value: ({ edge }) => unprotectedCount(edge.counts),
 			cell: ({ edge }) => (
 				<>
-					{countOf(unprotectedCount(edge.counts), edge.unit === "requests" ? "request" : "connection")}
+					{countOf(unprotectedCount(edge.counts), unitOf(edge))}
 					<span className="beneath muted">of {formatCount(knownCount(edge.counts))} known</span>
 				</>
 			),
@@ -59,6 +60,7 @@ function unprotectedColumns(nowMs: number, window: MtlsAnswer["window"]): readon
 			key: "percent",
 			title: "Mutual TLS",
 			number: true,
+			exportOnly: !mixed,
 			value: ({ edge }) => edge.percent,
 			cell: ({ edge }) => (edge.percent === undefined ? "not known" : formatPercent(edge.percent)),
 		},
@@ -78,18 +80,8 @@ function unprotectedColumns(nowMs: number, window: MtlsAnswer["window"]): readon
 				/>
 			),
 		},
-		{
-			key: "firstSeen",
-			title: "First seen",
-			value: ({ edge }) => edge.firstSeen,
-			cell: ({ edge }) => <Seen at={edge.firstSeen} nowMs={nowMs} />,
-		},
-		{
-			key: "lastSeen",
-			title: "Last seen",
-			value: ({ edge }) => edge.lastSeen,
-			cell: ({ edge }) => <Seen at={edge.lastSeen} nowMs={nowMs} />,
-		},
+		seenColumn("firstSeen", "First seen", ({ edge }) => edge.firstSeen, nowMs),
+		seenColumn("lastSeen", "Last seen", ({ edge }) => edge.lastSeen, nowMs),
 		{
 			key: "reporter",
 			title: "Reported by",
@@ -107,15 +99,20 @@ function unprotectedColumns(nowMs: number, window: MtlsAnswer["window"]): readon
 			exportOnly: true,
 			value: ({ edge }) => edge.counts[status],
 		})),
-		{ key: "unit", title: "Unit", exportOnly: true, value: ({ edge }) => edge.unit },
-		{ key: "verifiedBy", title: "Vouched for by", exportOnly: true, value: ({ verifiedBy }) => verifiedBy },
-		{ key: "id", title: "Edge", exportOnly: true, value: ({ edge }) => edge.id },
+		exportColumn("unit", ({ edge }) => edge.unit),
+		exportColumn("verifiedBy", ({ verifiedBy }) => verifiedBy),
+		exportColumn("id", ({ edge }) => edge.id),
 	];
 }
 
+/** `grpc request`, `tcp connection`. */
+function unitOf({ protocol, unit }: UnprotectedRow["edge"]): string {
+	return `${protocol === "unknown" ? "" : `${protocol} `}${unit === "requests" ? "request" : "connection"}`;
+}
+
 export function UnprotectedTable(props: UnprotectedTableProps): ReactNode {
-	const { window, nowMs } = props;
-	return <DataTable {...props} columns={unprotectedColumns(nowMs, window)} rowKey={({ edge }) => edge.id} asOf={window.to} />;
+	const { window } = props;
+	return <DataTable {...props} columns={unprotectedColumns(props)} rowKey={({ edge }) => edge.id} asOf={window.to} />;
 }
 
 function Status({ status }: { readonly status: MtlsStatus }): ReactNode {
@@ -128,11 +125,11 @@ function Status({ status }: { readonly status: MtlsStatus }): ReactNode {
 }
 
 const EDGE_COLUMNS: readonly Column<GraphEdgeAnswer>[] = [
-	{ key: "source", title: "Caller", heads: true, value: (edge) => edge.source, cell: (edge) => <Name text={edge.source} /> },
-	{ key: "target", title: "Callee", value: (edge) => edge.target, cell: (edge) => <Name text={edge.target} /> },
+	nameColumn("source", "Caller", (edge) => edge.source, { heads: true }),
+	nameColumn("target", "Callee", (edge) => edge.target),
 	{ key: "protocol", title: "Protocol", value: (edge) => edge.protocol },
 	{ key: "count", title: "Traffic", number: true, value: trafficOf, cell: (edge) => <Traffic edge={edge} /> },
-	{ key: "unit", title: "Unit", exportOnly: true, value: (edge) => edge.unit },
+	exportColumn("unit", (edge) => edge.unit),
 	{ key: "reporter", title: "Reported by", value: (edge) => edge.reporter, cell: (edge) => REPORTER_WORDS[edge.reporter] },
 ];
 
@@ -142,19 +139,9 @@ export function Traffic({ edge }: { readonly edge: GraphEdgeAnswer }): ReactNode
 
 function seenColumns(nowMs: number): readonly Column<GraphEdgeAnswer>[] {
 	return [
-		{
-			key: "firstSeen",
-			title: "First seen",
-			value: (edge) => edge.firstSeen,
-			cell: (edge) => <Seen at={edge.firstSeen} nowMs={nowMs} />,
-		},
-		{
-			key: "lastSeen",
-			title: "Last seen",
-			value: (edge) => edge.lastSeen,
-			cell: (edge) => <Seen at={edge.lastSeen} nowMs={nowMs} />,
-		},
-		{ key: "id", title: "Edge", exportOnly: true, value: (edge) => edge.id },
+		seenColumn("firstSeen", "First seen", (edge) => edge.firstSeen, nowMs),
+		seenColumn("lastSeen", "Last seen", (edge) => edge.lastSeen, nowMs),
+		exportColumn("id", (edge) => edge.id),
 	];
 }
 
@@ -176,24 +163,9 @@ export function UnknownTable({ rows, window, nowMs }: AuditTableProps<GraphEdgeA
 function encryptedColumns(nowMs: number): readonly Column<GraphEdgeAnswer>[] {
 	return [
 		...EDGE_COLUMNS,
-		{
-			key: "sourcePrincipals",
-			title: "Caller’s identity",
-			value: (edge) => edge.mtls.sourcePrincipals.join(" "),
-			cell: (edge) => <Names texts={edge.mtls.sourcePrincipals} none="not told" />,
-		},
-		{
-			key: "destinationPrincipals",
-			title: "Callee’s identity",
-			value: (edge) => edge.mtls.destinationPrincipals.join(" "),
-			cell: (edge) => <Names texts={edge.mtls.destinationPrincipals} none="not told" />,
-		},
-		{
-			key: "tls",
-			title: "TLS",
-			value: (edge) => [...edge.mtls.tlsVersions, ...edge.mtls.ciphers].join(" "),
-			cell: (edge) => <Names texts={[...edge.mtls.tlsVersions, ...edge.mtls.ciphers]} none="not told" />,
-		},
+		namesColumn("sourcePrincipals", "Caller’s identity", (edge) => edge.mtls.sourcePrincipals, "not told"),
+		namesColumn("destinationPrincipals", "Callee’s identity", (edge) => edge.mtls.destinationPrincipals, "not told"),
+		namesColumn("tls", "TLS", (edge) => [...edge.mtls.tlsVersions, ...edge.mtls.ciphers], "not told"),
 		{
 			key: "verifiedBy",
 			title: "Vouched for by",

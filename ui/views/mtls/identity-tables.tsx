@@ -3,7 +3,8 @@ import type { ReactNode } from "react";
 import type { GraphEdgeAnswer, MtlsAnswer } from "../../../api/contract/topology.ts";
 import { formatCount } from "../../base/format.ts";
 import { VERIFIED_WORDS } from "../../data/mtls-words.ts";
-import { Expiry, Name, Names, Seen } from "../cells.tsx";
+import { Expiry, Names } from "../cells.tsx";
+import { exportColumn, nameColumn, namesColumn, seenColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
 import { Traffic } from "./edge-tables.tsx";
@@ -14,19 +15,8 @@ type Certificate = MtlsAnswer["certificates"][number];
 
 function identityColumns(nowMs: number): readonly Column<Identity>[] {
 	return [
-		{
-			key: "service",
-			title: "Service",
-			heads: true,
-			value: (row) => row.service,
-			cell: (row) => <Name text={row.service} />,
-		},
-		{
-			key: "principal",
-			title: "Identity",
-			value: (row) => row.principal,
-			cell: (row) => <Name text={row.principal} />,
-		},
+		nameColumn("service", "Service", (row) => row.service, { heads: true }),
+		nameColumn("principal", "Identity", (row) => row.principal),
 		{
 			key: "role",
 			title: "Shown as",
@@ -38,18 +28,8 @@ function identityColumns(nowMs: number): readonly Column<Identity>[] {
 			value: (row) => row.verifiedBy,
 			cell: (row) => VERIFIED_WORDS[row.verifiedBy],
 		},
-		{
-			key: "firstSeen",
-			title: "First seen",
-			value: (row) => row.firstSeen,
-			cell: (row) => <Seen at={row.firstSeen} nowMs={nowMs} />,
-		},
-		{
-			key: "lastSeen",
-			title: "Last seen",
-			value: (row) => row.lastSeen,
-			cell: (row) => <Seen at={row.lastSeen} nowMs={nowMs} />,
-		},
+		seenColumn("firstSeen", "First seen", (row) => row.firstSeen, nowMs),
+		seenColumn("lastSeen", "Last seen", (row) => row.lastSeen, nowMs),
 	];
 }
 
@@ -70,13 +50,7 @@ export function IdentityTable({ rows, window, nowMs }: AuditTableProps<Identity>
 
 function certificateColumns(nowMs: number): readonly Column<Certificate>[] {
 	return [
-		{
-			key: "principal",
-			title: "Identity",
-			heads: true,
-			value: (row) => row.principal,
-			cell: (row) => <Name text={row.principal} />,
-		},
+		nameColumn("principal", "Identity", (row) => row.principal, { heads: true }),
 		{
 			key: "notAfter",
 			title: "Expires",
@@ -84,19 +58,9 @@ function certificateColumns(nowMs: number): readonly Column<Certificate>[] {
 			rank: (row) => Date.parse(row.notAfter),
 			cell: (row) => <Expiry notAfter={row.notAfter} nowMs={nowMs} />,
 		},
-		{ key: "issuer", title: "Issuer", value: (row) => row.issuer, cell: (row) => <Name text={row.issuer} none="not told" /> },
-		{
-			key: "services",
-			title: "Shown by",
-			value: (row) => row.services.join(" "),
-			cell: (row) => <Names texts={row.services} />,
-		},
-		{
-			key: "lastSeen",
-			title: "Last seen",
-			value: (row) => row.lastSeen,
-			cell: (row) => <Seen at={row.lastSeen} nowMs={nowMs} />,
-		},
+		nameColumn("issuer", "Issuer", (row) => row.issuer, { none: "not told" }),
+		namesColumn("services", "Shown by", (row) => row.services),
+		seenColumn("lastSeen", "Last seen", (row) => row.lastSeen, nowMs),
 	];
 }
 
@@ -117,14 +81,8 @@ export function CertificateTable({ rows, window, nowMs }: AuditTableProps<Certif
 
 function handshakeColumns(nowMs: number): readonly Column<GraphEdgeAnswer>[] {
 	return [
-		{
-			key: "source",
-			title: "Caller",
-			heads: true,
-			value: (edge) => edge.source,
-			cell: (edge) => <Name text={edge.source} />,
-		},
-		{ key: "target", title: "Callee", value: (edge) => edge.target, cell: (edge) => <Name text={edge.target} /> },
+		nameColumn("source", "Caller", (edge) => edge.source, { heads: true }),
+		nameColumn("target", "Callee", (edge) => edge.target),
 		{
 			key: "failedHandshakes",
 			title: "Failed handshakes",
@@ -145,13 +103,8 @@ function handshakeColumns(nowMs: number): readonly Column<GraphEdgeAnswer>[] {
 			value: (edge) => Object.keys(edge.flags).join(" "),
 			cell: (edge) => <Names texts={Object.entries(edge.flags).map(([flag, count]) => `${flag} ${formatCount(count)}`)} />,
 		},
-		{
-			key: "lastSeen",
-			title: "Last seen",
-			value: (edge) => edge.lastSeen,
-			cell: (edge) => <Seen at={edge.lastSeen} nowMs={nowMs} />,
-		},
-		{ key: "id", title: "Edge", exportOnly: true, value: (edge) => edge.id },
+		seenColumn("lastSeen", "Last seen", (edge) => edge.lastSeen, nowMs),
+		exportColumn("id", (edge) => edge.id),
 	];
 }
 

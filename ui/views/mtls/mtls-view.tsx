@@ -62,6 +62,7 @@ function Audit({ audit }: { readonly audit: MtlsAudit }): ReactNode {
 				title="Not mutual TLS"
 				note="Edges without any mutual TLS: plaintext, one-way TLS, and what a proxy calls only “not mutual”. Most traffic first."
 				empty="None: no edge in this range is known to run without mutual TLS."
+				mixed={false}
 				rows={rows.plaintext}
 				{...common}
 			/>
@@ -70,6 +71,7 @@ function Audit({ audit }: { readonly audit: MtlsAudit }): ReactNode {
 				title="Mixed"
 				note="Edges that carry both, or whose two ends disagree. Most traffic first."
 				empty="None: every edge whose encryption is known is all one or all the other."
+				mixed
 				rows={rows.mixed}
 				{...common}
 			/>

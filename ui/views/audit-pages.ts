@@ -1,0 +1,4 @@
+/** The pages that audit, as one file of their own: who reads traces does not wait for them. */
+export { ChangesView } from "./changes/changes-view.tsx";
+export { MeshView } from "./mesh/mesh-view.tsx";
+export { MtlsView } from "./mtls/mtls-view.tsx";

@@ -61,11 +61,17 @@ export function takes(filters: readonly string[], name: string): boolean {
 	return filters.length === 0 || filters.some((filter) => name.includes(filter));
 }
 
+/** Peers on loopback and waits for conditions: neither figures nor time limits that a neighbour could spoil. */
+const SHARES_THE_MACHINE = /^test\/(?:conformance|mechanisms|mesh|proxy)\//;
+
+function inFolderOfTests(path: string): boolean {
+	return /^test\/[^/]+\//.test(path);
+}
+
 function classify(path: string, long: boolean): TestFile {
 	const inTest = path.startsWith("test/");
 	const browser = path.includes(".browser.") || path.startsWith("ui/e2e/");
-	const crossModule = /^test\/(?!conformance\/)[^/]+\//.test(path);
-	const alone = crossModule || path.startsWith("bench/") || browser;
+	const alone = (inFolderOfTests(path) && !SHARES_THE_MACHINE.test(path)) || path.startsWith("bench/") || browser;
 	return {
 		path,
 		alone,

@@ -3,7 +3,7 @@
  * that the running proxy never needs again; once the settings are known the process starts over as one that loads the proxy alone,
  * from compiled modules, with a small young generation. Same process id, same streams.
  *
- * Measured idle, Node 24: 104 MB in one go; with this 66 MB (bench/PROXY.md has today's figure).
+ * Measured idle, Node 24: 104 to 130 MB in one go, 76 MB with this and its like (docs/adr/0016-a-lean-process.md).
  */
 import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";

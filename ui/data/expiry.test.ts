@@ -17,3 +17,9 @@ test("without its beginning, the last hour is near", () => {
 	assert.equal(expiryOf(endMs, undefined, 23 * HOUR_MS + 1), "near");
 	assert.equal(expiryOf(endMs, undefined, endMs + 1), "expired");
 });
+
+test("a root of ten years is near its end in its last thirty days", () => {
+	const dayMs = 24 * HOUR_MS;
+	assert.equal(expiryOf(3_650 * dayMs, 0, 3_600 * dayMs), "far");
+	assert.equal(expiryOf(3_650 * dayMs, 0, 3_621 * dayMs), "near");
+});

@@ -49,7 +49,7 @@ function changeColumns(diff: GraphDiffAnswer): readonly Column<Ranked>[] {
 		},
 		{ key: "score", title: "Traffic × effect", number: true, value: ({ change }) => Number(change.score.toPrecision(3)) },
 		{
-			key: "traces",
+			key: "edge",
 			title: "Traces",
 			value: ({ change }) => change.id,
 			cell: ({ change }) => <EdgeTraces change={change} diff={diff} />,

@@ -94,8 +94,8 @@ function WindowFields({
 				[
 					["from", "From", "now-15m"],
 					["to", "To", "now"],
-					["baselineFrom", "Baseline from", "as long before"],
-					["baselineTo", "Baseline to", "where the other begins"],
+					["baselineFrom", "Baseline from", "equally long"],
+					["baselineTo", "Baseline to", "where From is"],
 				] as const
 			).map(([name, label, placeholder]) => (
 				<TextFilter

@@ -63,6 +63,22 @@ function unprotectedColumns(nowMs: number, window: MtlsAnswer["window"]): readon
 			cell: ({ edge }) => (edge.percent === undefined ? "not known" : formatPercent(edge.percent)),
 		},
 		{
+			key: "samples",
+			title: "Traces",
+			value: ({ edge }) => edge.samples.map(({ traceId }) => traceId).join(" "),
+			cell: ({ edge }) => (
+				<Samples
+					samples={edge.samples}
+					more={tracesHref({
+						from: window.from,
+						to: window.to,
+						service: serviceOfNode(edge.source),
+						mtls: edge.counts.plaintext > 0 || edge.status === "plaintext" ? "plaintext" : edge.status,
+					})}
+				/>
+			),
+		},
+		{
 			key: "firstSeen",
 			title: "First seen",
 			value: ({ edge }) => edge.firstSeen,
@@ -83,22 +99,6 @@ function unprotectedColumns(nowMs: number, window: MtlsAnswer["window"]): readon
 					{told === undefined ? <span className="muted">not known</span> : REPORTER_WORDS[told.reporter]}
 					{contradicted && <span className="beneath warned">contradicted by evidence as good</span>}
 				</>
-			),
-		},
-		{
-			key: "samples",
-			title: "Traces",
-			value: ({ edge }) => edge.samples.map(({ traceId }) => traceId).join(" "),
-			cell: ({ edge }) => (
-				<Samples
-					samples={edge.samples}
-					more={tracesHref({
-						from: window.from,
-						to: window.to,
-						service: serviceOfNode(edge.source),
-						mtls: edge.counts.plaintext > 0 || edge.status === "plaintext" ? "plaintext" : edge.status,
-					})}
-				/>
 			),
 		},
 		...(["mutual_tls", "tls", "plaintext", "none", "mixed", "unknown"] as const).map((status): Column<UnprotectedRow> => ({

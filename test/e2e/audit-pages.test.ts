@@ -1,0 +1,294 @@
+/** The pages that audit, on the real API over a canned mesh: what they say, what they export, and that their addresses hold. */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { beforeEach, test } from "node:test";
+import type { TestContext } from "node:test";
+import type { Page } from "playwright-core";
+import { cannedMesh } from "../../api/canned-mesh.ts";
+import { CANNED_NOW_MS, startCannedApi, TRACE_ID } from "../../api/canned-server.ts";
+import type { CannedApi } from "../../api/canned-server.ts";
+import { auditReader } from "./audit-mesh.ts";
+import { seriousFindings } from "./axe.ts";
+import { HOSTILE } from "./fixture-traces.ts";
+import { bench, forgive, options, waitForAddress } from "./page-bench.ts";
+
+let page: Page;
+beforeEach(async () => {
+	({ page } = bench);
+	// The canned answers are of one moment; what is left of a certificate is told from it.
+	await page?.clock.setFixedTime(CANNED_NOW_MS);
+});
+
+async function serve(
+	t: TestContext,
+	overrides: Parameters<typeof startCannedApi>[1] = {},
+): Promise<{ url: string; api: CannedApi }> {
+	const api = await startCannedApi(t, { uiDirectory: bench.dist, reader: auditReader, ...overrides });
+	const url = api.address.startsWith("http") ? api.address : `http://${api.address}`;
+	bench.origins.push(url);
+	return { url, api };
+}
+
+/** Cells of a table's body, row by row. */
+async function cells(title: string): Promise<readonly (readonly string[])[]> {
+	const rows = page.getByRole("region", { name: title, exact: true }).locator("tbody tr");
+	await rows.first().waitFor();
+	const all = await rows.all();
+	return await Promise.all(all.map((row) => row.locator("th, td").allInnerTexts()));
+}
+
+async function exported(button: string): Promise<string> {
+	const waiting = page.waitForEvent("download");
+	await page.getByRole("button", { name: button, exact: true }).click();
+	const download = await waiting;
+	assert.match(download.suggestedFilename(), /^meshscope-[a-z]+-[0-9TZ-]+\.(csv|json)$/);
+	return await readFile(await download.path(), "utf8");
+}
+
+test("coverage is exact in each unit, and one request in a million is not rounded away", options, async (t) => {
+	const { url } = await serve(t, {
+		reader: {
+			...auditReader,
+			mtls: async (query) => {
+				const answer = await auditReader.mtls!(query);
+				const counts = { mutual_tls: 999_999, tls: 0, plaintext: 1, none: 0, mixed: 0, unknown: 40 };
+				return { ...answer, report: { ...answer.report, requests: { counts, percent: 99.9999 } } };
+			},
+		},
+	});
+	await page.goto(`${url}/mtls`);
+	await page.locator(".coverage").waitFor();
+	const [requests, connections, edges] = await page.locator(".coverage .fact").allInnerTexts();
+	assert.match(requests!, /Requests\s+99\.9999 % mutual TLS\s+999,999 of 1,000,000 whose encryption is known/);
+	assert.match(requests!, /unknown 40/);
+	assert.match(connections!, /TCP connections\s+100 % mutual TLS\s+3 of 3/);
+	assert.match(edges!, /Edges\s+33\.33 % mutual TLS\s+2 of 6/);
+});
+
+test("each edge without mutual TLS says how much, since when, who told it, and leads to its traces", options, async (t) => {
+	const { url } = await serve(t);
+	await page.goto(`${url}/mtls?from=now-6h`);
+	const rows = await cells("Not mutual TLS, table");
+	assert.deepEqual(
+		rows.map(([source, target, , status]) => [source, target, status]),
+		[
+			["shop/checkout", "shop/legacy", "plaintext"],
+			["shop/cart", "shop/stock", "one-way TLS"],
+			[HOSTILE.script, HOSTILE.image, "plaintext"],
+		],
+	);
+	const legacy = rows[0]!;
+	assert.match(legacy[4]!, /1,200 requests\s+of 1,200 known/);
+	assert.equal(legacy[5], "0 %");
+	assert.match(legacy[7]!, /^2026-01-01 12:00:01Z/);
+	assert.equal(legacy[9], "the caller");
+	const mixed = await cells("Mixed, table");
+	assert.equal(mixed.length, 1);
+	assert.match(mixed[0]!.join(" "), /shop\/gateway shop\/checkout http mixed 1 request\s+of 1,000,000 known 99\.9999 %/);
+	assert.match((await cells("Failed handshakes, table"))[0]!.join(" "), /shop\/gateway shop\/cart 4 3,900 requests UF 4/);
+	assert.match((await cells("Not known, table"))[0]!.join(" "), /shop\/reports shop\/stock/);
+	const encrypted = (await cells("Mutual TLS throughout, table")).map((row) => row.join(" ")).join("\n");
+	assert.match(encrypted, /spiffe:\/\/demo\/ns\/shop\/sa\/checkout.*spiffe:\/\/demo\/ns\/shop\/sa\/orders/);
+
+	const sample = page.getByRole("link", { name: TRACE_ID.slice(0, 8) }).first();
+	assert.equal(await sample.getAttribute("href"), `/trace/${TRACE_ID}`);
+	await page.getByRole("region", { name: "Not mutual TLS, table" }).getByRole("link", { name: "More" }).first().click();
+	await waitForAddress((address) => address.searchParams.get("mtls") === "plaintext");
+	assert.equal(new URL(page.url()).searchParams.get("service"), "checkout");
+	await page.locator(".trace-table tbody tr").first().waitFor();
+});
+
+test("certificates stand by their end, and those near it or past it are marked", options, async (t) => {
+	const { url } = await serve(t);
+	await page.goto(`${url}/mtls`);
+	const rows = await cells("Certificates in use, table");
+	assert.deepEqual(
+		rows.map(([principal]) => principal?.split("/").at(-1)),
+		["orders", "cart", "checkout"],
+	);
+	assert.match(rows[0]![1]!, /expired, 1h ago/);
+	assert.match(rows[1]![1]!, /expires soon, in 15m/);
+	assert.match(rows[2]![1]!, /in 20h/);
+	assert.doesNotMatch(rows[2]![1]!, /soon/);
+	assert.match((await cells("Identities, table"))[0]!.join(" "), /spiffe:\/\/demo\/ns\/shop\/sa\//);
+});
+
+test("a table is exported whole and in its order, and no name in it becomes a formula", options, async (t) => {
+	const { url } = await serve(t);
+	await page.goto(`${url}/mtls?sort-plaintext=unprotected`);
+	await cells("Not mutual TLS, table");
+	const csv = (await exported("Not mutual TLS as CSV")).split("\r\n");
+	assert.match(csv[0]!, /^source,target,protocol,status,unprotected,percent,samples,firstSeen,lastSeen,reporter,mutual_tls,/);
+	assert.equal(csv.length, 5);
+	assert.match(csv[1]!, /^<script>window\.hacked=1<\/script>,"<img src=x onerror=""window\.hacked=2"">",http,plaintext,7,0,/);
+	assert.match(
+		csv[3]!,
+		/^shop\/checkout,shop\/legacy,http,plaintext,1200,0,4bf92f3577b34da6a3ce929d0e0e4736,2026-01-01T12:00:01\.000Z,/,
+	);
+	const json = JSON.parse(await exported("Not mutual TLS as JSON")) as {
+		edge: { target: string };
+		told: { reporter: string };
+	}[];
+	assert.deepEqual(
+		json.map(({ edge }) => edge.target),
+		[HOSTILE.image, "shop/stock", "shop/legacy"],
+	);
+	assert.equal(json[2]!.told.reporter, "source");
+});
+
+test("range, order and kind are in the address: reload, back and a shared link show the same", options, async (t) => {
+	const { url, api } = await serve(t);
+	await page.goto(`${url}/mtls?from=now-6h`);
+	await cells("Not mutual TLS, table");
+	assert.equal(await page.getByLabel("Time", { exact: true }).inputValue(), "now-6h");
+	const head = page.getByRole("region", { name: "Not mutual TLS, table" }).getByRole("button", { name: "Callee" });
+	await head.focus();
+	await page.keyboard.press("Enter");
+	await waitForAddress((address) => address.searchParams.get("sort-plaintext") === "target");
+	await page.reload();
+	assert.deepEqual(
+		(await cells("Not mutual TLS, table")).map(([, target]) => target),
+		[HOSTILE.image, "shop/legacy", "shop/stock"],
+	);
+	await page.getByLabel("Time", { exact: true }).selectOption("now-24h");
+	await waitForAddress((address) => address.searchParams.get("from") === "now-24h");
+	await page.goBack();
+	await waitForAddress((address) => address.searchParams.get("from") === "now-6h");
+	assert.equal(await page.getByLabel("Time", { exact: true }).inputValue(), "now-6h");
+	const asked = api.reader.asked.filter(({ method }) => method === "mtls").map(({ args }) => args[0]) as { fromMs: number }[];
+	assert.ok(asked.some(({ fromMs }) => fromMs === CANNED_NOW_MS - 6 * 3_600_000));
+
+	await page.goto(`${url}/changes`);
+	await page.getByRole("link", { name: /^New/ }).click();
+	await waitForAddress((address) => address.searchParams.get("kind") === "new");
+	await page.reload();
+	assert.equal((await cells("New, table")).length, 1);
+	await page.goBack();
+	assert.ok((await cells("Changed edges, table")).length > 1);
+	await page.getByLabel("Baseline from").fill("now-2d");
+	await page.keyboard.press("Enter");
+	await waitForAddress((address) => address.searchParams.get("baselineFrom") === "now-2d");
+	await page.reload();
+	assert.equal(await page.getByLabel("Baseline from").inputValue(), "now-2d");
+	assert.equal(await page.getByLabel("Compare").locator("option:checked").innerText(), "As typed");
+});
+
+test("changes say from what to what, ranked, and lead to the traces of the edge", options, async (t) => {
+	const { url } = await serve(t);
+	await page.goto(`${url}/changes`);
+	const rows = await cells("Changed edges, table");
+	const changed = new Map(rows.map(([, source, target, , what]) => [`${source}>${target}`, what!]));
+	assert.match(
+		changed.get("shop/gateway>shop/checkout")!,
+		/Encryption lost encryption mutual TLS →[^]*mixed, 99\.9999 % mutual TLS/,
+	);
+	assert.match(changed.get("shop/gateway>shop/cart")!, /Failing errors 0 % \(0 of 4,000\) →[^]*23\.08 % \(900 of 3,900\)/);
+	assert.match(changed.get("shop/gateway>shop/cart")!, /Slower p95 1[12][.\d]* ms →[^]*(89|9\d)[.\d]* ms/);
+	assert.match(changed.get("shop/cart>shop/stock")!, /New nothing →[^]*300 requests, 5 req\/s, one-way TLS/);
+	assert.match(changed.get("shop/gateway>shop/retired")!, /Gone 500 requests.*→[^]*nothing/);
+	assert.deepEqual(
+		rows.map(([rank]) => rank),
+		rows.map((_, i) => String(i + 1)),
+	);
+	const sides = await page.locator(".sides .fact").allInnerTexts();
+	assert.match(sides[0]!, /Before\s+15m\s+2026-01-01 11:30:00Z to 2026-01-01 11:45:00Z/);
+	assert.match(sides[1]!, /After\s+15m\s+2026-01-01 11:45:00Z to 2026-01-01 12:00:00Z/);
+	const cart = page.getByRole("row", { name: /shop\/gateway shop\/cart/ });
+	await cart.getByRole("button", { name: "Samples" }).click();
+	assert.equal(await cart.getByRole("link", { name: TRACE_ID.slice(0, 8) }).getAttribute("href"), `/trace/${TRACE_ID}`);
+	assert.match((await cart.getByRole("link", { name: "More" }).getAttribute("href"))!, /service=gateway&status=error/);
+	const csv = await exported("Changed edges as CSV");
+	assert.match(csv, /Encryption lost: mutual TLS → mixed, 99\.9999 % mutual TLS/);
+	assert.equal((JSON.parse(await exported("Changed edges as JSON")) as unknown[]).length, rows.length);
+});
+
+test("the mesh shows members, policy versions, refusals with their place, and certificates", options, async (t) => {
+	const { url } = await serve(t, { mesh: cannedMesh(CANNED_NOW_MS) });
+	await page.goto(`${url}/mesh`);
+	const proxies = await cells("Proxies, table");
+	assert.match(proxies[0]!.join(" "), /cart-1 ACKed 4 /);
+	assert.match(proxies[1]!.join(" "), /cart-2 NACKed version 4 3\s+4 is in force not connected/);
+	const rejected = await cells("Rejected policies, table");
+	assert.deepEqual(
+		rejected.map(([place, , by]) => [place, by]),
+		[
+			["mesh.yaml:12:7", "the control plane"],
+			["mesh.yaml:12:7", "cart-2"],
+		],
+	);
+	assert.match(rejected[0]![1]!, /must be a duration such as 10s\s+DestinationRule shop\/cart: spec\.trafficPolicy/);
+	assert.match((await cells("Services, table"))[0]!.join(" "), /cart shop 1 of 2 80\/http/);
+	assert.match((await cells("Instances, table"))[1]!.join(" "), /GET \/healthz answered 503 lost/);
+	assert.match((await cells("Certificates, table"))[0]!.join(" "), /cart-1 2026-01-02 11:00:00Z\s+in 23h/);
+	await page.getByText("PeerAuthentication", { exact: true }).click();
+	await page.getByText('"mode": "STRICT"').waitFor();
+	assert.match(await exported("Rejected policies as CSV"), /mesh\.yaml:12:7,must be a duration such as 10s,/);
+});
+
+test("without a control plane the mesh page says how to start one, and asks once", options, async (t) => {
+	const { url, api } = await serve(t, { mesh: undefined });
+	await page.goto(`${url}/mesh`);
+	await page.getByText("meshscope serve --mesh mesh.yaml").waitFor();
+	await page.getByText("no_control_plane").waitFor();
+	await page.waitForTimeout(200);
+	assert.equal(api.lines.filter(({ fields }) => JSON.stringify(fields).includes("/api/v1/mesh")).length <= 1, true);
+	forgive(/404/);
+});
+
+test("nothing seen and a refused range each say what to do", options, async (t) => {
+	const nothing = { nodes: [], edges: [] };
+	const { url } = await serve(t, {
+		reader: {
+			...auditReader,
+			graph: async (query) => ({ ...(await auditReader.graph!(query)), graph: nothing }),
+			mtls: async (query) => {
+				const { window, report } = await auditReader.mtls!(query);
+				return { window, report: { ...report, plaintext: [], mixed: [], identities: [], certificates: [] } };
+			},
+		},
+	});
+	await page.goto(`${url}/mtls`);
+	await page.getByRole("heading", { name: "No call between services in this range" }).waitFor();
+	await page.goto(`${url}/changes`);
+	await page.getByText("Nothing: in both windows the same edges carry the same").waitFor();
+	for (const path of ["/mtls?from=yesterday", "/changes?baselineFrom=yesterday"]) {
+		await page.goto(url + path);
+		await page.getByRole("alert").getByText("invalid_argument").waitFor();
+	}
+	forgive(/400/);
+});
+
+test("nobody is kept out in either theme, nothing overflows, and the keys lead to each page", options, async (t) => {
+	const { url } = await serve(t);
+	for (const colorScheme of ["light", "dark"] as const) {
+		await page.emulateMedia({ colorScheme });
+		for (const [path, ready] of [
+			["/mtls", "Certificates in use, table"],
+			["/changes", "Changed edges, table"],
+			["/mesh", "Rejected policies, table"],
+		] as const) {
+			await page.goto(url + path);
+			await cells(ready);
+			assert.deepEqual(await seriousFindings(page), [], `${path} ${colorScheme}`);
+			for (const width of [400, 1_280]) {
+				await page.setViewportSize({ width, height: 800 });
+				const overflow = await page.evaluate(
+					"document.documentElement.scrollWidth - document.documentElement.clientWidth",
+				);
+				assert.equal(overflow, 0, `${path} at ${width} pixels is wider than the window`);
+			}
+			const directory = process.env.MESHSCOPE_TEST_SCREENSHOTS;
+			if (directory !== undefined)
+				await page.screenshot({ path: `${directory}/${path.slice(1)}-${colorScheme}.png`, fullPage: true });
+		}
+	}
+	for (const [key, title] of [
+		["m", "mTLS"],
+		["c", "Changes"],
+		["e", "Mesh"],
+	] as const) {
+		await page.keyboard.press("g");
+		await page.keyboard.press(key);
+		await page.getByRole("heading", { level: 1, name: title }).waitFor();
+	}
+});

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { mutualTls } from "../telemetry/test-kit.ts";
 import { unknownTls } from "../tls/hop-tls.ts";
 import { clientCertHeader, isGrpcType, sortRequestHeaders, sortResponseHeaders, sortTrailers } from "./hop-headers.ts";
 
@@ -55,4 +56,16 @@ test("the app is told of a certificate only if it was verified, and a subject ca
 test("gRPC is told by its content type and nothing that begins like it", () => {
 	for (const type of ["application/grpc", "application/grpc+proto", "Application/GRPC;x"]) assert.equal(isGrpcType(type), true);
 	for (const type of ["application/grpc-web", "application/grpcx", "text/plain"]) assert.equal(isGrpcType(type), false);
+});
+
+test("no subject of a certificate can end the header that tells of it", () => {
+	// As latin-1, which heads are written in, U+010D and U+010A are CR and LF.
+	const clientSubject = 'CN=a"\\\u010d\u010ax-admin: 1\r\nü\ud800';
+	const tls = mutualTls("web", "orders", { clientSubject });
+	const header = clientCertHeader(tls, "spiffe://cluster.local/ns/shop/sa/orders")!;
+	assert.match(header, /;Subject="CN=a%C4%8D%C4%8Ax-admin: 1%0D%0A%C3%BC%EF%BF%BD";URI=spiffe:/);
+	assert.doesNotMatch(header, /[^\x20-\x7e]/);
+	// It is remembered for the connection, but not for another name of our own.
+	assert.equal(clientCertHeader(tls, "spiffe://cluster.local/ns/shop/sa/orders"), header);
+	assert.match(clientCertHeader(tls, "spiffe://d/ns/a/sa/next")!, /^By=spiffe:\/\/d\/ns\/a\/sa\/next;/);
 });

@@ -137,12 +137,22 @@ const NOT_IN_TRAILERS: ReadonlySet<string> = new Set([
 	CLIENT_CERT_HEADER,
 ]);
 
+/** Of a connection, which all its requests share. */
+const clientCertHeaders = new WeakMap<HopTls, { readonly localPrincipal: string; readonly text: string }>();
+
 /** In Envoy's format; undefined where no certificate was verified. */
 export function clientCertHeader(tls: HopTls, localPrincipal: string): string | undefined {
 	if (!tls.peerVerified || tls.clientPrincipal === "") return undefined;
+	const known = clientCertHeaders.get(tls);
+	if (known?.localPrincipal === localPrincipal) return known.text;
 	// A subject is any text that a certificate bears; on the wire U+010A would become a line feed.
-	const subject = tls.clientSubject.replaceAll(/["\\]/g, "").replaceAll(/[^\x20-\x7e]/gu, encodeURIComponent);
-	return `By=${localPrincipal};Subject="${subject}";URI=${tls.clientPrincipal}`;
+	const subject = tls.clientSubject
+		.toWellFormed()
+		.replaceAll(/["\\]/g, "")
+		.replaceAll(/[^\x20-\x7e]/gu, encodeURIComponent);
+	const text = `By=${localPrincipal};Subject="${subject}";URI=${tls.clientPrincipal}`;
+	clientCertHeaders.set(tls, { localPrincipal, text });
+	return text;
 }
 
 export function isGrpcType(contentType: string): boolean {

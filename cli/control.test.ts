@@ -69,6 +69,9 @@ test("a control plane by itself: tokens from the command line, its mesh over HTT
 	const data = join(folder, "alone");
 	const control = await start(["control", "--mesh", mesh, "--data", data, "--http", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
 	assert.deepEqual(Object.keys(control.ready).toSorted(), ["control", "event", "http"], control.stderr());
+	const wrong = run("control", "token", "--data", data, "--identity", "cart");
+	assert.deepEqual([wrong.status, wrong.stdout], [2, ""]);
+	assert.match(wrong.stderr, /^error: --identity: the ID must begin with spiffe:/);
 	const token = run("control", "token", "--data", data, "--identity", identityOf("cart"), "--ttl", "1m");
 	assert.match(token.stdout, /^msj1\.[0-9a-f.]+\n$/);
 	const cart = proxyOnDisk(t, "cart-state", control.ready["control"]!, token.stdout);

@@ -3,6 +3,7 @@
  * proxy, and a new root. Settings, files and names are those of `serve --mesh`.
  */
 import { existsSync } from "node:fs";
+import { MeshscopeError } from "../model/errors.ts";
 import type { DefineCommand } from "./command.ts";
 import { collect, withDataOptions } from "./command.ts";
 import { CommandError, EXIT_OK, UsageError } from "./context.ts";
@@ -85,16 +86,18 @@ async function printToken(flags: TokenFlags, context: CliContext): Promise<numbe
 	const { createJoinToken } = await import("./mesh/join-token.ts");
 	const ttl = flags.ttl === undefined ? undefined : parseDurationMs(flags.ttl);
 	if (ttl?.ok === false) throw new UsageError(`--ttl: ${ttl.problem}`);
-	const text = createJoinToken(
-		await stateDirectory(flags, context),
-		{
-			identity: flags.identity,
-			services: flags.service ?? [],
-			...(ttl === undefined ? {} : { ttlMs: ttl.value }),
-		},
-		context.nowMs(),
-	);
-	context.stdout.write(`${text}\n`);
+	const request = {
+		identity: flags.identity,
+		services: flags.service ?? [],
+		...(ttl === undefined ? {} : { ttlMs: ttl.value }),
+	};
+	try {
+		context.stdout.write(`${createJoinToken(await stateDirectory(flags, context), request, context.nowMs())}\n`);
+	} catch (error) {
+		// Told as every other mistake in a flag.
+		if (error instanceof MeshscopeError && error.code === "invalid_argument") throw new UsageError(`--${error.message}`);
+		throw error;
+	}
 	return EXIT_OK;
 }
 

@@ -277,7 +277,10 @@ export function startControlClient(options: ControlClientOptions): ControlClient
 			baseMs: timings.backoffBaseMs,
 			maxMs: timings.backoffMaxMs,
 		});
-		log(attempts > 3 ? "debug" : "info", "no control plane; running on with what is known", { reason, waitMs });
+		const fields = { reason, waitMs: Math.round(waitMs) };
+		// Whoever waits for a first certificate can do nothing else; the others do what they did.
+		if (certificates.credentials() === undefined) log("warn", "not in the mesh yet; nothing goes in or out", fields);
+		else log(attempts > 3 ? "debug" : "info", "no control plane; running on with what is known", fields);
 		cancelRetry = timers.setTimer(() => void attempt(), waitMs);
 	}
 

@@ -2,7 +2,8 @@
  * What a span says of a hop, without what differs from request to request: names by OpenTelemetry's HTTP and RPC conventions, then
  * what the proxy decided and what it saw of TLS (docs/formats/shim-telemetry.md).
  */
-import { grpcCodeName, isServerFault } from "./grpc-code.ts";
+import { grpcStatusName } from "../../model/grpc-status.ts";
+import { isServerFault } from "./grpc-code.ts";
 import type { HopTls, HttpHop } from "./hop.ts";
 
 export type AttributeValue = string | number | boolean;
@@ -50,7 +51,7 @@ export function isErrorSpan(hop: HttpHop): boolean {
 function errorType(hop: HttpHop): string {
 	if (!isErrorSpan(hop)) return "";
 	if (hop.tls.noTlsReason === HANDSHAKE_FAILED) return HANDSHAKE_FAILED;
-	if (hop.isGrpc && hop.grpcStatus !== undefined) return grpcCodeName(hop.grpcStatus);
+	if (hop.isGrpc && hop.grpcStatus !== undefined) return grpcStatusName(hop.grpcStatus);
 	return hop.status === 0 ? hop.responseFlags || "cancelled" : String(hop.status);
 }
 
@@ -106,7 +107,7 @@ function addGrpc(into: Attribute[], hop: HttpHop): void {
 	const method = grpcMethod(hop);
 	if (method !== undefined) into.push(["rpc.method", method]);
 	if (hop.grpcStatus === undefined) return;
-	into.push(["rpc.status_code", grpcCodeName(hop.grpcStatus)], ["rpc.grpc.status_code", hop.grpcStatus]);
+	into.push(["rpc.status_code", grpcStatusName(hop.grpcStatus)], ["rpc.grpc.status_code", hop.grpcStatus]);
 }
 
 function addTls(into: Attribute[], add: Add, tls: HopTls): void {

@@ -1,32 +1,19 @@
 /** Hosts without a cluster, for tests and measurements of what decides about them. */
+import { createHost } from "../../proxy-shim/upstream/cluster.ts";
 import type { Host } from "../../proxy-shim/upstream/host.ts";
 import type { PickContext } from "../../proxy-shim/upstream/lb/picker.ts";
 
 export function hostOf(id: string, weight = 1): Host {
-	return {
-		endpoint: {
-			id,
-			address: "10.0.0.1",
-			port: 8080,
-			labels: {},
-			weight,
-			principal: undefined,
-			healthy: true,
-			hboneAddress: undefined,
-		},
-		activeRequests: 0,
-		ewmaMs: 0,
-		ewmaAtMs: 0,
-		ejectedUntilMs: 0,
-		outlier: {
-			consecutive5xx: 0,
-			consecutiveGatewayErrors: 0,
-			consecutiveLocalOriginFailures: 0,
-			successes: 0,
-			total: 0,
-			ejections: 0,
-		},
-	};
+	return createHost({
+		id,
+		address: "10.0.0.1",
+		port: 8080,
+		labels: {},
+		weight,
+		principal: undefined,
+		healthy: true,
+		hboneAddress: undefined,
+	});
 }
 
 /** `10.0.0.1:8080` and so on, of equal weight. */

@@ -16,7 +16,7 @@ import {
 	unsupported,
 	type ValueOf,
 } from "./fields.ts";
-import { grpcStatusOf } from "./grpc-status.ts";
+import { grpcStatusOf } from "../../grpc-status.ts";
 import { readHttpMatch } from "./http-match.ts";
 import { fault, nearestName, type Place, warn, within } from "./place.ts";
 import { compilePattern } from "./regex.ts";

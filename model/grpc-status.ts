@@ -25,3 +25,8 @@ export function grpcStatusOf(text: string): number | undefined {
 	const code = /^\d{1,2}$/.test(text) ? Number(text) : NAMES.indexOf(text);
 	return code >= 0 && code < NAMES.length ? code : undefined;
 }
+
+/** As OpenTelemetry's conventions write it; the number where it has no name. */
+export function grpcStatusName(code: number): string {
+	return NAMES[code] ?? String(code);
+}

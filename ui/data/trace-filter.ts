@@ -10,6 +10,8 @@ export interface TraceFilter {
 	readonly minDuration: string;
 	readonly maxDuration: string;
 	readonly status: string;
+	/** mTLS status of a hop; empty for any. */
+	readonly mtls: string;
 	/** `key=value` each. */
 	readonly attributes: readonly string[];
 	readonly from: string;
@@ -38,6 +40,7 @@ export function readFilter(params: URLSearchParams): TraceFilter {
 		minDuration: params.get("minDuration") ?? "",
 		maxDuration: params.get("maxDuration") ?? "",
 		status: params.get("status") ?? "",
+		mtls: params.get("mtls") ?? "",
 		attributes: params.getAll("attr"),
 		from: params.get("from") ?? DEFAULT_FROM,
 		to: params.get("to") ?? "",
@@ -48,7 +51,7 @@ export function readFilter(params: URLSearchParams): TraceFilter {
 /** The API's query string for a filter. */
 export function searchQuery(filter: TraceFilter): string {
 	const query = new URLSearchParams();
-	for (const name of ["service", "operation", "minDuration", "maxDuration", "status"] as const) {
+	for (const name of ["service", "operation", "minDuration", "maxDuration", "status", "mtls"] as const) {
 		if (filter[name] !== "") query.set(name, filter[name]);
 	}
 	for (const attribute of filter.attributes) query.append("attr", attribute);
@@ -66,6 +69,7 @@ export function isNarrowed(filter: TraceFilter): boolean {
 		filter.minDuration !== "" ||
 		filter.maxDuration !== "" ||
 		filter.status !== "" ||
+		filter.mtls !== "" ||
 		filter.attributes.length > 0
 	);
 }

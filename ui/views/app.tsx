@@ -10,6 +10,7 @@ import { setTheme, useTheme } from "../base/theme.ts";
 import type { Theme } from "../base/theme.ts";
 import { isTyping } from "../base/typing.ts";
 import { useStatus } from "../data/queries.ts";
+import { GraphView } from "./graph/graph-view.tsx";
 import { Help } from "./help.tsx";
 import { ID_BOX, IdBox } from "./id-box.tsx";
 import { SetupView } from "./setup/setup-view.tsx";
@@ -19,7 +20,8 @@ import { TraceView } from "./trace/trace-view.tsx";
 import { TracesView } from "./traces/traces-view.tsx";
 
 const PAGES: readonly { readonly path: string; readonly label: string; readonly key: string }[] = [
-	{ path: "/", label: "Traces", key: "t" },
+	{ path: "/", label: "Graph", key: "g" },
+	{ path: "/traces", label: "Traces", key: "t" },
 	{ path: "/status", label: "Status", key: "s" },
 	{ path: "/setup", label: "Setup", key: "u" },
 ];
@@ -36,7 +38,7 @@ export function App(): ReactNode {
 				Skip to content
 			</a>
 			<header className="top">
-				<Link href="/" className="brand" aria-label="meshscope, traces">
+				<Link href="/" className="brand" aria-label="meshscope, graph">
 					<svg viewBox="0 0 32 32" width="24" height="24" aria-hidden="true">
 						<path
 							d="M9 10 22 8M9 10l4 13M22 8l-9 15M22 8l2 12M13 23l11-3"
@@ -76,11 +78,12 @@ export function App(): ReactNode {
 }
 
 function isCurrent(page: string, path: string): boolean {
-	return page === "/" ? path === "/" || path.startsWith("/trace/") : path === page;
+	return path === page || (page === "/traces" && path.startsWith("/trace/"));
 }
 
 function Page({ path }: { readonly path: string }): ReactNode {
-	if (path === "/") return <TracesView />;
+	if (path === "/") return <GraphView />;
+	if (path === "/traces") return <TracesView />;
 	if (path === "/status") return <StatusView />;
 	if (path === "/setup") return <SetupView />;
 	if (path.startsWith("/trace/")) {
@@ -91,7 +94,7 @@ function Page({ path }: { readonly path: string }): ReactNode {
 		<div className="page">
 			<h1>No such page</h1>
 			<p>
-				Nothing is at <code className="told">{decode(path)}</code>. <Link href="/">See the traces</Link>.
+				Nothing is at <code className="told">{decode(path)}</code>. <Link href="/">See the graph</Link>.
 			</p>
 		</div>
 	);

@@ -1,6 +1,7 @@
 /** The trace as the server sends it. A plain link streams to disk; it cannot carry a token, so with one the page fetches it first. */
 import { useState } from "react";
 import type { ReactNode } from "react";
+import { saveFile } from "../../base/download.ts";
 import { Icon } from "../../base/icons.tsx";
 import { readToken, tokenHeaders } from "../../base/token.ts";
 
@@ -21,13 +22,7 @@ export function JsonDownload({ traceId }: { readonly traceId: string }): ReactNo
 			const response = await fetch(href, { headers: tokenHeaders() });
 			setFailed(!response.ok);
 			if (!response.ok) return;
-			const url = URL.createObjectURL(await response.blob());
-			const link = document.createElement("a");
-			link.href = url;
-			link.download = name;
-			link.click();
-			// Not at once: the browser reads it after this task.
-			setTimeout(() => URL.revokeObjectURL(url), 10_000);
+			saveFile(name, await response.blob());
 		} catch {
 			setFailed(true);
 		}

@@ -367,7 +367,7 @@ test("everything that can be worked has a name, and every page one heading and n
 	}
 });
 
-test("the first load is at most 120 kB compressed and needs nothing inline", { timeout: 60_000 }, async () => {
+test("the first load is at most 160 kB compressed and needs nothing inline", { timeout: 60_000 }, async () => {
 	const directory = await buildUiIfStale();
 	const files = (await readdir(directory, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
 	const html = await readFile(join(directory, "index.html"), "utf8");
@@ -375,5 +375,5 @@ test("the first load is at most 120 kB compressed and needs nothing inline", { t
 	let bytes = 0;
 	for (const file of files) bytes += gzipSync(await readFile(join(file.parentPath, file.name))).length;
 	assert.ok(files.length >= 4);
-	assert.ok(bytes <= 120_000, `${bytes} bytes`);
+	assert.ok(bytes <= 160_000, `${bytes} bytes`);
 });

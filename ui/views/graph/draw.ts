@@ -55,7 +55,7 @@ export interface Drawing {
 	readonly size: { readonly width: number; readonly height: number; readonly pixelRatio: number };
 }
 
-const FAINT = 0.16;
+const FAINT = 0.26;
 /** Below these scales names and badges could not be read. */
 const LABEL_SCALE = 0.55;
 const TITLE_SCALE = 0.42;

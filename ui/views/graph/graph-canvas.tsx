@@ -66,6 +66,16 @@ export function GraphCanvas({ model, positions, label, selected, onOpen, onClose
 		fit();
 	}, [fit, fitKey, isPlaced, hasSize]);
 
+	// The panel takes room: what it tells of must not lie behind it. Once, not with each refresh.
+	const shownFor = useRef("");
+	useEffect(() => {
+		const key = `${selected} ${size.width} ${size.height}`;
+		if (selected === "" || !isPlaced || shownFor.current === key) return;
+		shownFor.current = key;
+		const place = placeOf(scene, selected);
+		setView((before) => before && broughtIntoView(before, place, size));
+	}, [scene, selected, size, isPlaced]);
+
 	usePainted(canvas, { scene, view, size, label, selected, focused, hovered, model });
 	useWheel(frame, setView);
 

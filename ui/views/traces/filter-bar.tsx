@@ -4,6 +4,8 @@ import type { FormEvent, ReactNode } from "react";
 import { shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
 import { hrefWith, navigate } from "../../base/router.ts";
+import { MTLS_WORDS } from "../../data/graph-words.ts";
+import type { MtlsStatus } from "../../data/graph-words.ts";
 import { useOperations, useServices } from "../../data/queries.ts";
 import { attributeProblem, durationProblem, momentProblem, RANGES } from "../../data/trace-filter.ts";
 import type { TraceFilter } from "../../data/trace-filter.ts";
@@ -57,6 +59,18 @@ export function FilterBar({ params, filter }: FilterBarProps): ReactNode {
 						<option value="error">Error</option>
 						<option value="ok">Ok</option>
 						<option value="unset">Unset</option>
+					</select>
+				)}
+			</Labelled>
+			<Labelled label="mTLS">
+				{(id) => (
+					<select id={id} value={filter.mtls} onChange={(event) => apply({ mtls: event.target.value })}>
+						<option value="">Any</option>
+						{(Object.keys(MTLS_WORDS) as MtlsStatus[]).map((status) => (
+							<option key={status} value={status}>
+								{MTLS_WORDS[status]}
+							</option>
+						))}
 					</select>
 				)}
 			</Labelled>

@@ -10,10 +10,12 @@ import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
 import { SECURITY_HEADERS } from "../../api/plugins/security.ts";
 import type { LogEntry } from "../../api/contract/logs.ts";
+import type { GraphAnswer } from "../../api/contract/topology.ts";
 import type { StatusAnswer } from "../../api/contract/status.ts";
 import { ERRORS } from "../../model/errors.ts";
 import type { ErrorCode } from "../../model/errors.ts";
 import { parseDuration, parseMoment } from "../../model/time.ts";
+import { edgeAnswerOf } from "./fixture-graph.ts";
 import { resourceSpansOf, summaryOf } from "./fixture-traces.ts";
 import type { FixtureTrace } from "./fixture-traces.ts";
 
@@ -22,6 +24,7 @@ export interface FixtureServer {
 	/** Newest last. */
 	readonly traces: FixtureTrace[];
 	readonly logs: LogEntry[];
+	graph: GraphAnswer;
 	/** Changes to the status answer. */
 	status: Partial<StatusAnswer>;
 	/** While set, calls of the API must carry it. */
@@ -45,6 +48,7 @@ export async function startFixtureServer(dist: string): Promise<FixtureServer> {
 		url: "",
 		traces: [],
 		logs: [],
+		graph: { window: { from: "", to: "", resolutionMs: 10_000 }, nodes: [], edges: [] },
 		status: {},
 		failing: undefined,
 		token: undefined,
@@ -99,12 +103,18 @@ function answerApi(state: FixtureServer, url: URL, response: ServerResponse): vo
 	const path = url.pathname.slice("/api/v1".length);
 	const operations = /^\/services\/([^/]+)\/operations$/.exec(path);
 	const trace = /^\/traces\/([^/]+)$/.exec(path);
+	const edge = /^\/edges\/([0-9a-f]{16})$/.exec(path);
 	if (path === "/status") sendJson(response, { ...statusOf(state), ...state.status });
 	else if (path === "/services") sendJson(response, { services: servicesOf(state) });
 	else if (operations !== null) sendJson(response, { operations: operationsOf(state, decodeURIComponent(operations[1]!)) });
 	else if (path === "/traces") sendJson(response, search(state, url.searchParams));
 	else if (path === "/logs") sendJson(response, searchLogs(state, url.searchParams));
-	else if (trace !== null) {
+	else if (path === "/graph") sendJson(response, state.graph);
+	else if (edge !== null) {
+		const found = edgeAnswerOf(state.graph, edge[1]!);
+		if (found === undefined) refuse(response, "not_found", `no edge ${edge[1]!}`);
+		else sendJson(response, found);
+	} else if (trace !== null) {
 		const found = state.traces.find((candidate) => candidate.traceId === trace[1]);
 		if (found === undefined) refuse(response, "not_found", `no trace ${decodeURIComponent(trace[1]!)}`);
 		else sendJson(response, { resourceSpans: resourceSpansOf(found), meshscope: summaryOf(found) });
@@ -259,7 +269,7 @@ function statusOf(state: FixtureServer): StatusAnswer {
 			lagMs: 192_000,
 			flushedMs: Date.now() - 192_000,
 			spansHeld: spans,
-			series: 42,
+			series: spans > 0 ? 42 : 0,
 			bytesOnDisk: 1_200_000,
 			losses: {
 				implausible_time: spans > 0 ? 9 : 0,

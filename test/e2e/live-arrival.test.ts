@@ -21,7 +21,7 @@ test("a trace sent to the running server appears in the open list by itself, and
 	t.after(() => server.kill());
 	const url = `http://${server.addresses.http}`;
 	bench.origins.push(url);
-	await page.goto(url);
+	await page.goto(`${url}/traces`);
 	await page.getByText("Waiting for the first span.").waitFor();
 	// Gone with a reload, unlike what the page writes into its address.
 	await page.evaluate("window.neverReloaded = true");

@@ -8,6 +8,7 @@ const PATHS = {
 	close: "m4 4 8 8m0-8-8 8",
 	copy: "M5.5 5.5v-3h8v8h-3m-8-5h8v8h-8v-8Z",
 	download: "M8 2v8m-3.5-3.5L8 10l3.5-3.5M2.5 13.5h11",
+	fit: "M2.5 6V2.5H6m4 0h3.5V6m0 4v3.5H10m-4 0H2.5V10",
 	moon: "M13.5 9.6A6 6 0 1 1 6.4 2.5a4.8 4.8 0 0 0 7.1 7.1Z",
 	pause: "M5.5 3v10m5-10v10",
 	play: "M4.5 2.8v10.4L13 8 4.5 2.8Z",

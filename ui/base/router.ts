@@ -60,5 +60,5 @@ export function traceHref(traceId: string): string {
 
 /** The trace list, narrowed; the names are those of `data/trace-filter.ts`. */
 export function tracesHref(filter: Readonly<Record<string, string | undefined>>): string {
-	return hrefWith("/", new URLSearchParams(), filter);
+	return hrefWith("/traces", new URLSearchParams(), filter);
 }

@@ -7,6 +7,7 @@ import type { UseQueryResult } from "@tanstack/react-query";
 import type { LogSearchAnswer } from "../../api/contract/logs.ts";
 import type { OperationsAnswer, ServicesAnswer } from "../../api/contract/services.ts";
 import type { StatusAnswer } from "../../api/contract/status.ts";
+import type { EdgeAnswer, GraphAnswer } from "../../api/contract/topology.ts";
 import type { TraceSearchAnswer, TraceSummary } from "../../api/contract/traces.ts";
 import { ApiError, getJson } from "../base/api.ts";
 import type { TracesData } from "../base/otlp.ts";
@@ -14,6 +15,8 @@ import { searchQuery } from "./trace-filter.ts";
 import type { TraceFilter } from "./trace-filter.ts";
 
 const LIVE_INTERVAL_MS = 2_000;
+/** Topology is summed up every two seconds; a graph is larger than a list. */
+const GRAPH_INTERVAL_MS = 5_000;
 
 /** The whole trace: the contract leaves the OTLP part open, `base/otlp.ts` names what is read of it. */
 export interface TraceAnswer extends TracesData {
@@ -43,6 +46,28 @@ export function useTraces(filter: TraceFilter, live: boolean): UseQueryResult<Tr
 		// Live lists show a failure at once and recover with the next poll.
 		retry: false,
 		placeholderData: keepPreviousData,
+	});
+}
+
+/** `query` as {@link graphQuery} writes it. */
+export function useGraph(query: string, live: boolean): UseQueryResult<GraphAnswer> {
+	return useQuery({
+		queryKey: ["graph", query],
+		queryFn: ({ signal }) => getJson<GraphAnswer>(`/graph?${query}`, signal),
+		refetchInterval: live ? GRAPH_INTERVAL_MS : false,
+		retry: false,
+		placeholderData: keepPreviousData,
+	});
+}
+
+/** One edge with its course and its evidence. */
+export function useEdge(id: string, query: string, live: boolean): UseQueryResult<EdgeAnswer> {
+	return useQuery({
+		queryKey: ["edge", id, query],
+		queryFn: ({ signal }) => getJson<EdgeAnswer>(`/edges/${encodeURIComponent(id)}?${query}`, signal),
+		refetchInterval: live ? GRAPH_INTERVAL_MS : false,
+		retry: false,
+		placeholderData: (previous, asked) => (asked?.queryKey[1] === id ? previous : undefined),
 	});
 }
 

@@ -10,6 +10,7 @@ import { setTheme, useTheme } from "../base/theme.ts";
 import type { Theme } from "../base/theme.ts";
 import { isTyping } from "../base/typing.ts";
 import { useStatus } from "../data/queries.ts";
+import { GraphView } from "./graph/graph-view.tsx";
 import { Help } from "./help.tsx";
 import { ID_BOX, IdBox } from "./id-box.tsx";
 import { LoadedPage } from "./loaded-page.tsx";
@@ -20,7 +21,8 @@ import { TraceView } from "./trace/trace-view.tsx";
 import { TracesView } from "./traces/traces-view.tsx";
 
 const PAGES: readonly { readonly path: string; readonly label: string; readonly key: string }[] = [
-	{ path: "/", label: "Traces", key: "t" },
+	{ path: "/", label: "Graph", key: "g" },
+	{ path: "/traces", label: "Traces", key: "t" },
 	{ path: "/mtls", label: "mTLS", key: "m" },
 	{ path: "/changes", label: "Changes", key: "c" },
 	{ path: "/mesh", label: "Mesh", key: "e" },
@@ -46,7 +48,7 @@ export function App(): ReactNode {
 				Skip to content
 			</a>
 			<header className="top">
-				<Link href="/" className="brand" aria-label="meshscope, traces">
+				<Link href="/" className="brand" aria-label="meshscope, graph">
 					<svg viewBox="0 0 32 32" width="24" height="24" aria-hidden="true">
 						<path
 							d="M9 10 22 8M9 10l4 13M22 8l-9 15M22 8l2 12M13 23l11-3"
@@ -86,11 +88,12 @@ export function App(): ReactNode {
 }
 
 function isCurrent(page: string, path: string): boolean {
-	return page === "/" ? path === "/" || path.startsWith("/trace/") : path === page;
+	return path === page || (page === "/traces" && path.startsWith("/trace/"));
 }
 
 function Page({ path }: { readonly path: string }): ReactNode {
-	if (path === "/") return <TracesView />;
+	if (path === "/") return <GraphView />;
+	if (path === "/traces") return <TracesView />;
 	const audit = AUDIT_PAGES[path];
 	if (audit !== undefined) return <LoadedPage key={path} {...audit} />;
 	if (path === "/status") return <StatusView />;
@@ -103,7 +106,7 @@ function Page({ path }: { readonly path: string }): ReactNode {
 		<div className="page">
 			<h1>No such page</h1>
 			<p>
-				Nothing is at <code className="told">{decode(path)}</code>. <Link href="/">See the traces</Link>.
+				Nothing is at <code className="told">{decode(path)}</code>. <Link href="/">See the graph</Link>.
 			</p>
 		</div>
 	);

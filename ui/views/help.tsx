@@ -7,6 +7,7 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
 		title: "Everywhere",
 		keys: [
 			["/", "go to a trace ID"],
+			["g g", "graph"],
 			["g t", "traces"],
 			["g m", "mTLS"],
 			["g c", "changes"],
@@ -14,6 +15,16 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
 			["g s", "status"],
 			["g u", "setup"],
 			["?", "this list"],
+		],
+	},
+	{
+		title: "Graph",
+		keys: [
+			["← → ↑ ↓", "from a node along an edge, from an edge to its node"],
+			["Enter", "open what is chosen"],
+			["Esc", "close it"],
+			["+ - 0", "zoom in, out, and to fit"],
+			["p", "pause and resume"],
 		],
 	},
 	{

@@ -20,13 +20,21 @@ export const NODE_RADIUS = 17;
 const CLEARANCE = 4;
 const BEND = 26;
 
-/** `lane` of `lanes` edges between the same two nodes, whichever way they go; `isReversed` when it goes against the first one. */
-export function edgePath(source: Point, target: Point, lane: number, lanes: number, isReversed: boolean): EdgePath {
+export interface EdgeLane {
+	/** One of `lanes` edges between the same two nodes, whichever way they go. */
+	readonly lane: number;
+	readonly lanes: number;
+	/** Goes against the first of them. */
+	readonly isReversed: boolean;
+}
+
+/** `bow` bends the whole curve aside, to the right of its way where it is positive. */
+export function edgePath(source: Point, target: Point, { lane, lanes, isReversed }: EdgeLane, bow = 0): EdgePath {
 	const dx = target.x - source.x;
 	const dy = target.y - source.y;
 	const distance = Math.hypot(dx, dy);
 	if (distance < 1) return loopPath(source, lane);
-	const side = (lane - (lanes - 1) / 2) * BEND * (isReversed ? -1 : 1);
+	const side = (lane - (lanes - 1) / 2) * BEND * (isReversed ? -1 : 1) + bow;
 	const bend = { x: (-dy / distance) * side, y: (dx / distance) * side };
 	const control1 = { x: source.x + dx / 3 + bend.x * 1.3, y: source.y + dy / 3 + bend.y * 1.3 };
 	const control2 = { x: source.x + (2 * dx) / 3 + bend.x * 1.3, y: source.y + (2 * dy) / 3 + bend.y * 1.3 };
@@ -36,6 +44,28 @@ export function edgePath(source: Point, target: Point, lane: number, lanes: numb
 		control2,
 		towards(target, control2, NODE_RADIUS + CLEARANCE),
 	);
+}
+
+/** Bends that are tried in turn, from none to wide. */
+const BOWS: readonly number[] = [0, 34, -34, 68, -68, 102, -102];
+
+/** The least bent curve that runs through none of `others`; through as few as can be where that is not to be had. */
+export function edgePathAround(source: Point, target: Point, lane: EdgeLane, others: readonly Point[]): EdgePath {
+	let best: EdgePath | undefined;
+	let least = Infinity;
+	for (const bow of BOWS) {
+		const path = edgePath(source, target, lane, bow);
+		const limit = NODE_RADIUS + 6;
+		const hits = others.filter(
+			(other) => other !== source && other !== target && distanceTo(path, other, limit) < limit,
+		).length;
+		if (hits < least) {
+			least = hits;
+			best = path;
+		}
+		if (hits === 0) break;
+	}
+	return best!;
 }
 
 function loopPath(node: Point, lane: number): EdgePath {

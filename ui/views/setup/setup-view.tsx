@@ -107,7 +107,8 @@ function Arrived({ status, lost }: { readonly status: StatusAnswer; readonly los
 			<div className="notice notice-good" role="status">
 				<Icon name="check" />
 				<div>
-					<strong>Spans arrive.</strong> {countOf(spans, "span")} stored. <Link href="/">See the traces</Link>
+					<strong>Spans arrive.</strong> {countOf(spans, "span")} stored. <Link href="/">See the graph</Link> or{" "}
+					<Link href="/traces">the traces</Link>.
 				</div>
 			</div>
 		);

@@ -58,7 +58,7 @@ function Missing({ error, retry }: { readonly error: unknown; readonly retry: ()
 				<button type="button" onClick={retry}>
 					Try again
 				</button>
-				<Link className="button-link" href="/">
+				<Link className="button-link" href="/traces">
 					Search traces
 				</Link>
 			</p>

@@ -19,7 +19,7 @@ interface FilterBarProps {
 export function FilterBar({ params, filter }: FilterBarProps): ReactNode {
 	const services = useServices();
 	const operations = useOperations(filter.service);
-	const apply = (change: Change): void => navigate(hrefWith("/", params, { limit: undefined, ...change }));
+	const apply = (change: Change): void => navigate(hrefWith("/traces", params, { limit: undefined, ...change }));
 	const serviceNames = withChosen(
 		services.data?.services.map((service) => service.name),
 		filter.service,

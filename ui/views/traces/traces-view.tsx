@@ -1,4 +1,4 @@
-/** The first page: traces as they arrive, narrowed by what the address says. Before the first span it is the setup page. */
+/** The traces page: traces as they arrive, narrowed by what the address says. Before the first span it is the setup page. */
 import { useEffect, useState } from "react";
 import type { ReactNode } from "react";
 import type { SearchedInfo } from "../../../api/contract/common.ts";
@@ -61,7 +61,7 @@ export function TracesView(): ReactNode {
 						<div>
 							<Link
 								className="button-link"
-								href={hrefWith("/", params, { limit: String(Math.min(MAX_LIMIT, found.length * 2)) })}
+								href={hrefWith("/traces", params, { limit: String(Math.min(MAX_LIMIT, found.length * 2)) })}
 							>
 								Show more
 							</Link>
@@ -75,7 +75,7 @@ export function TracesView(): ReactNode {
 }
 
 function toggleLive(params: URLSearchParams, live: boolean): void {
-	navigate(hrefWith("/", params, { live: live ? "off" : undefined }), { replace: true });
+	navigate(hrefWith("/traces", params, { live: live ? "off" : undefined }), { replace: true });
 }
 
 function LiveButton(props: { readonly params: URLSearchParams; readonly live: boolean; readonly lost: boolean }): ReactNode {
@@ -133,13 +133,13 @@ function NoMatch({ filter, params }: { readonly filter: TraceFilter; readonly pa
 					: "Nothing arrived in it. The list shows a new trace within two seconds."}
 			</p>
 			<p className="empty-actions">
-				<Link className="button-link" href={hrefWith("/", params, { from: "now-24h", to: undefined })}>
+				<Link className="button-link" href={hrefWith("/traces", params, { from: "now-24h", to: undefined })}>
 					Search the last 24 hours
 				</Link>
 				{isNarrowed(filter) && (
 					<Link
 						className="button-link"
-						href={hrefWith("/", new URLSearchParams(), { from: params.get("from") ?? undefined })}
+						href={hrefWith("/traces", new URLSearchParams(), { from: params.get("from") ?? undefined })}
 					>
 						Clear the filters
 					</Link>

@@ -1,0 +1,62 @@
+/** What the graph page shows, read from the query string. The names of time and grouping are the API's own. */
+import type { GroupBy } from "../../model/topology/endpoint.ts";
+
+const GROUPINGS: readonly GroupBy[] = ["service", "namespace", "workload"];
+
+export const EDGE_LABELS = [
+	{ key: "rate", label: "Rate" },
+	{ key: "errors", label: "Errors" },
+	{ key: "p50", label: "p50" },
+	{ key: "p95", label: "p95" },
+	{ key: "p99", label: "p99" },
+	{ key: "bytes", label: "Bytes" },
+	{ key: "mtls", label: "mTLS %" },
+	{ key: "none", label: "No label" },
+] as const;
+export type EdgeLabel = (typeof EDGE_LABELS)[number]["key"];
+
+export const DEFAULT_GRAPH_FROM = "now-15m";
+
+export interface GraphSettings {
+	readonly from: string;
+	/** Empty for now. */
+	readonly to: string;
+	readonly groupBy: GroupBy;
+	readonly label: EdgeLabel;
+	readonly live: boolean;
+	readonly isTable: boolean;
+	/** What the panel shows; empty for none. */
+	readonly edge: string;
+	readonly node: string;
+	readonly find: string;
+	readonly hide: string;
+}
+
+export function readGraphSettings(params: URLSearchParams): GraphSettings {
+	return {
+		from: params.get("from") ?? DEFAULT_GRAPH_FROM,
+		to: params.get("to") ?? "",
+		groupBy: GROUPINGS.find((grouping) => grouping === params.get("groupBy")) ?? "service",
+		label: EDGE_LABELS.find(({ key }) => key === params.get("label"))?.key ?? "rate",
+		live: params.get("live") !== "off",
+		isTable: params.get("view") === "table",
+		edge: params.get("edge") ?? "",
+		node: params.get("node") ?? "",
+		find: params.get("find") ?? "",
+		hide: params.get("hide") ?? "",
+	};
+}
+
+/** The API's query string of the range. */
+export function rangeQuery({ from, to }: Pick<GraphSettings, "from" | "to">): string {
+	return new URLSearchParams({ from, ...(to === "" ? {} : { to }) }).toString();
+}
+
+export function graphQuery(settings: GraphSettings): string {
+	return `${rangeQuery(settings)}&groupBy=${settings.groupBy}`;
+}
+
+/** A range without an end goes on: it is asked for again. */
+export function isOpenEnded({ to }: GraphSettings): boolean {
+	return to === "" || to.startsWith("now");
+}

@@ -68,11 +68,13 @@ export function nodeSentence(node: GraphNodeAnswer): string {
 	return `${shorten(node.id, 80)}, ${node.kind}: ${formatCount(received)} received${share}, ${formatCount(node.sentRequests + node.sentConnections)} sent`;
 }
 
-/** The name below a node: its own, not that of the hull it stands in. */
+/** The name below a node: its own, not that of the hull it stands in; a workload that bears its service's name stands alone. */
 export function nodeTitle(node: GraphNodeAnswer): string {
-	const workload = node.id.indexOf("@") > 0 ? node.id.slice(node.id.indexOf("@")) : "";
-	const name = node.service === "" ? node.namespace || node.id : node.service + workload;
-	return shorten(name, 80);
+	if (node.service === "") return shorten(node.namespace || node.id, 80);
+	const at = node.id.lastIndexOf("@");
+	const workload = at > 0 ? node.id.slice(at + 1) : "";
+	if (workload === "") return shorten(node.service, 80);
+	return shorten(workload.startsWith(node.service) ? workload : `${node.service}@${workload}`, 80);
 }
 
 export type Health = "ok" | "warn" | "fail" | "idle";

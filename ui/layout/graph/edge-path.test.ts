@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { distanceTo, edgePath, edgePathAround, NODE_RADIUS } from "./edge-path.ts";
+import { distanceTo, edgePath, edgePathAround, NODE_RADIUS, spreadBadges } from "./edge-path.ts";
 
 const alone = { lane: 0, lanes: 1, isReversed: false };
 const origin = { x: 0, y: 0 };
@@ -29,4 +29,12 @@ test("an edge bends around a node that stands in its way", () => {
 test("a call to oneself is a loop above the node", () => {
 	const path = edgePath(origin, origin, alone);
 	assert.ok(path.middle.y < -NODE_RADIUS);
+});
+
+test("where two edges cross, their badges do not cover each other", () => {
+	const across = edgePath(origin, right, alone);
+	const down = edgePath({ x: 150, y: -150 }, { x: 150, y: 150 }, alone);
+	assert.ok(Math.hypot(across.middle.x - down.middle.x, across.middle.y - down.middle.y) < 1);
+	const [first, second] = spreadBadges([across, down], []);
+	assert.ok(Math.hypot(first!.middle.x - second!.middle.x, first!.middle.y - second!.middle.y) > 20);
 });

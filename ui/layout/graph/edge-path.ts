@@ -4,7 +4,7 @@
  */
 import type { Point } from "./bodies.ts";
 
-/** A cubic Bézier curve, its middle, and the direction in which it arrives. */
+/** A cubic Bézier curve, the place of its badge (about its middle), and the direction in which it arrives. */
 export interface EdgePath {
 	readonly from: Point;
 	readonly control1: Point;
@@ -66,6 +66,39 @@ export function edgePathAround(source: Point, target: Point, lane: EdgeLane, oth
 		if (hits === 0) break;
 	}
 	return best!;
+}
+
+/** Places along a curve at which its badge may stand, best first. */
+const BADGE_PLACES: readonly number[] = [0.5, 0.42, 0.58, 0.34, 0.66, 0.27, 0.73, 0.8];
+/** Half of the room that a badge takes with the figure below it. */
+const BADGE_ROOM = { x: 25, y: 17 };
+/** As much of a node with its name. */
+const NODE_ROOM = { x: 34, y: 30 };
+
+/** Moves the badges along their curves so that they cover neither each other nor a node, as far as there is room. */
+export function spreadBadges(paths: readonly EdgePath[], nodes: readonly Point[]): readonly EdgePath[] {
+	const taken: Point[] = [];
+	return paths.map((path) => {
+		let best = path.middle;
+		let least = Infinity;
+		for (const t of BADGE_PLACES) {
+			const at = pointAt(path, t);
+			const hits =
+				taken.filter((other) => covers(at, other, 2 * BADGE_ROOM.x, 2 * BADGE_ROOM.y)).length +
+				nodes.filter((node) => covers(at, { x: node.x, y: node.y + 10 }, NODE_ROOM.x + 10, NODE_ROOM.y + 6)).length;
+			if (hits < least) {
+				least = hits;
+				best = at;
+			}
+			if (hits === 0) break;
+		}
+		taken.push(best);
+		return { ...path, middle: best };
+	});
+}
+
+function covers(a: Point, b: Point, across: number, down: number): boolean {
+	return Math.abs(a.x - b.x) < across && Math.abs(a.y - b.y) < down;
 }
 
 function loopPath(node: Point, lane: number): EdgePath {

@@ -115,7 +115,7 @@ function drawHulls(context: CanvasRenderingContext2D, { scene, palette, view }: 
 		context.strokeStyle = palette.line;
 		context.stroke();
 		// Far away the title grows against the sheet, so that namespaces can still be told.
-		const fontSize = Math.min(12 / Math.min(1, view.scale), 40);
+		const fontSize = Math.min(12 / Math.min(1, view.scale), 110);
 		context.font = `600 ${fontSize}px ${FONT}`;
 		context.fillStyle = palette.muted;
 		context.textAlign = "left";

@@ -6,7 +6,7 @@ import { healthOf, nodeTitle } from "../../data/graph-words.ts";
 import type { GraphNodeAnswer, Health } from "../../data/graph-words.ts";
 import { boundsOf } from "../../layout/graph/bodies.ts";
 import type { Bounds, Point } from "../../layout/graph/bodies.ts";
-import { distanceTo, edgePath, edgePathAround, NODE_RADIUS } from "../../layout/graph/edge-path.ts";
+import { distanceTo, edgePath, edgePathAround, NODE_RADIUS, spreadBadges } from "../../layout/graph/edge-path.ts";
 import type { EdgePath } from "../../layout/graph/edge-path.ts";
 import { hullOf } from "../../layout/graph/layout.ts";
 import { hullName, layoutNode, MAX_TITLE } from "./use-layout.ts";
@@ -45,7 +45,7 @@ export function sceneOf(model: GraphModel, positions: Positions): Scene {
 	const lanes = lanesOf(model.edges);
 	const places = nodes.map(({ at }) => at);
 	const isSmall = places.length * model.edges.length <= MAX_DETOUR_PAIRS;
-	const edges = model.edges.flatMap((edge) => {
+	const bare = model.edges.flatMap((edge) => {
 		const source = positions.get(edge.source);
 		const target = positions.get(edge.target);
 		const lane = lanes.get(edge.id);
@@ -53,6 +53,8 @@ export function sceneOf(model: GraphModel, positions: Positions): Scene {
 		const path = isSmall ? edgePathAround(source, target, lane, places) : edgePath(source, target, lane);
 		return [{ edge, path, width: widthOf(edge), health: healthOf(edge) }];
 	});
+	const paths = bare.map(({ path }) => path);
+	const edges = isSmall ? spreadBadges(paths, places).map((path, i) => ({ ...bare[i]!, path })) : bare;
 	const bodies = nodes.map(({ node, at }) => {
 		const { width, height } = layoutNode(node);
 		return { name: hullName(node), x: at.x, y: at.y, halfWidth: width / 2, halfHeight: height / 2 };

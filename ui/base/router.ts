@@ -60,5 +60,10 @@ export function traceHref(traceId: string): string {
 
 /** The trace list, narrowed; the names are those of `data/trace-filter.ts`. */
 export function tracesHref(filter: Readonly<Record<string, string | undefined>>): string {
-	return hrefWith("/", new URLSearchParams(), filter);
+	return hrefWith("/traces", new URLSearchParams(), filter);
+}
+
+/** An edge in the graph of a range. */
+export function edgeHref(id: string, { from, to }: { readonly from: string; readonly to: string }): string {
+	return hrefWith("/", new URLSearchParams({ edge: id }), { from, to });
 }

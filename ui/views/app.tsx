@@ -90,7 +90,7 @@ function isCurrent(page: string, path: string): boolean {
 }
 
 function Page({ path }: { readonly path: string }): ReactNode {
-	if (path === "/") return <TracesView />;
+	if (path === "/" || path === "/traces") return <TracesView />;
 	const audit = AUDIT_PAGES[path];
 	if (audit !== undefined) return <LoadedPage key={path} {...audit} />;
 	if (path === "/status") return <StatusView />;

@@ -9,7 +9,7 @@ import type { CsvCell } from "../base/csv.ts";
 import { countOf, formatCount } from "../base/format.ts";
 import { Icon } from "../base/icons.tsx";
 import { hrefWith, navigate, useLocation } from "../base/router.ts";
-import { saveFile } from "../base/save-file.ts";
+import { saveFile } from "../base/download.ts";
 import { nextOrder, readOrder, sortRows } from "../base/sorting.ts";
 import type { Order } from "../base/sorting.ts";
 

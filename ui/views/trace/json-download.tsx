@@ -1,8 +1,8 @@
 /** The trace as the server sends it. A plain link streams to disk; it cannot carry a token, so with one the page fetches it first. */
 import { useState } from "react";
 import type { ReactNode } from "react";
+import { saveFile } from "../../base/download.ts";
 import { Icon } from "../../base/icons.tsx";
-import { saveFile } from "../../base/save-file.ts";
 import { readToken, tokenHeaders } from "../../base/token.ts";
 
 export function JsonDownload({ traceId }: { readonly traceId: string }): ReactNode {

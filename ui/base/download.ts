@@ -1,4 +1,4 @@
-/** Gives the reader a file that the page made. */
+/** Hands the browser a file to save. */
 export function saveFile(name: string, content: Blob): void {
 	const url = URL.createObjectURL(content);
 	const link = document.createElement("a");

@@ -193,6 +193,10 @@ test("changes say from what to what, ranked, and lead to the traces of the edge"
 	assert.match(sides[0]!, /Before\s+15m\s+2026-01-01 11:30:00Z to 2026-01-01 11:45:00Z/);
 	assert.match(sides[1]!, /After\s+15m\s+2026-01-01 11:45:00Z to 2026-01-01 12:00:00Z/);
 	const cart = page.getByRole("row", { name: /shop\/gateway shop\/cart/ });
+	assert.match(
+		(await cart.getByRole("link", { name: "Edge" }).getAttribute("href"))!,
+		/^\/\?edge=[0-9a-f]{16}&from=2026-01-01T11%3A45%3A00\.000Z&to=2026-01-01T12%3A00%3A00\.000Z$/,
+	);
 	await cart.getByRole("button", { name: "Samples" }).click();
 	assert.equal(await cart.getByRole("link", { name: TRACE_ID.slice(0, 8) }).getAttribute("href"), `/trace/${TRACE_ID}`);
 	assert.match((await cart.getByRole("link", { name: "More" }).getAttribute("href"))!, /service=gateway&status=error/);

@@ -62,3 +62,8 @@ export function traceHref(traceId: string): string {
 export function tracesHref(filter: Readonly<Record<string, string | undefined>>): string {
 	return hrefWith("/traces", new URLSearchParams(), filter);
 }
+
+/** An edge in the graph of a range. */
+export function edgeHref(id: string, { from, to }: { readonly from: string; readonly to: string }): string {
+	return hrefWith("/", new URLSearchParams({ edge: id }), { from, to });
+}

@@ -10,7 +10,7 @@ export interface TraceFilter {
 	readonly minDuration: string;
 	readonly maxDuration: string;
 	readonly status: string;
-	/** Of a hop that the span belongs to: an mTLS status. */
+	/** mTLS status of a hop; empty for any. */
 	readonly mtls: string;
 	/** `key=value` each. */
 	readonly attributes: readonly string[];

@@ -71,9 +71,11 @@ interface SamplesProps {
 	readonly samples: readonly { readonly traceId: string; readonly time: string }[];
 	/** A search for more of them. */
 	readonly more: string;
+	/** The edge in the graph. */
+	readonly edge: string;
 }
 
-export function Samples({ samples, more }: SamplesProps): ReactNode {
+export function Samples({ samples, more, edge }: SamplesProps): ReactNode {
 	return (
 		<span className="samples">
 			{samples.slice(0, 3).map((sample) => (
@@ -82,6 +84,7 @@ export function Samples({ samples, more }: SamplesProps): ReactNode {
 				</Link>
 			))}
 			<Link href={more}>{samples.length === 0 ? "Search traces" : "More"}</Link>
+			<Link href={edge}>Edge</Link>
 		</span>
 	);
 }

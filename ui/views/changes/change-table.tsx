@@ -2,7 +2,8 @@
 import { useState } from "react";
 import type { ReactNode } from "react";
 import type { GraphDiffAnswer } from "../../../api/contract/topology.ts";
-import { tracesHref } from "../../base/router.ts";
+import { Link } from "../../base/link.tsx";
+import { edgeHref, tracesHref } from "../../base/router.ts";
 import { useEdgeSamples } from "../../data/audit-queries.ts";
 import { CHANGE_KINDS, effectsOf, traceFilterOf } from "../../data/graph-changes.ts";
 import type { ChangeKind, EdgeChange } from "../../data/graph-changes.ts";
@@ -40,7 +41,7 @@ function changeColumns(diff: GraphDiffAnswer): readonly Column<Ranked>[] {
 		{ key: "score", title: "Traffic × effect", number: true, value: ({ change }) => Number(change.score.toPrecision(3)) },
 		{
 			key: "edge",
-			title: "Traces",
+			title: "Evidence",
 			value: ({ change }) => change.id,
 			cell: ({ change }) => <EdgeTraces change={change} diff={diff} />,
 		},
@@ -92,10 +93,13 @@ function EdgeTraces({ change, diff }: { readonly change: EdgeChange; readonly di
 	const more = tracesHref({ from, to, service: serviceOfNode(change.source), ...traceFilterOf(change) });
 	if (!open)
 		return (
-			<button type="button" className="small-button" onClick={() => setOpen(true)}>
-				Samples
-			</button>
+			<span className="samples">
+				<button type="button" className="small-button" onClick={() => setOpen(true)}>
+					Samples
+				</button>
+				<Link href={edgeHref(change.id, { from, to })}>Edge</Link>
+			</span>
 		);
 	if (samples.isPending) return <span className="muted">Reading…</span>;
-	return <Samples samples={samples.data ?? []} more={more} />;
+	return <Samples samples={samples.data ?? []} more={more} edge={edgeHref(change.id, { from, to })} />;
 }

@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 import type { GraphEdgeAnswer, MtlsAnswer } from "../../../api/contract/topology.ts";
 import { formatPercent } from "../../../model/topology/mtls-status.ts";
 import { countOf, formatCount } from "../../base/format.ts";
-import { tracesHref } from "../../base/router.ts";
+import { edgeHref, tracesHref } from "../../base/router.ts";
 import { knownCount, trafficOf, unprotectedCount } from "../../data/mtls-rows.ts";
 import type { UnprotectedRow } from "../../data/mtls-rows.ts";
 import { MTLS_WORDS, REPORTER_WORDS, VERIFIED_WORDS } from "../../data/mtls-words.ts";
@@ -66,11 +66,12 @@ function unprotectedColumns({
 		},
 		{
 			key: "samples",
-			title: "Traces",
+			title: "Evidence",
 			value: ({ edge }) => edge.samples.map(({ traceId }) => traceId).join(" "),
 			cell: ({ edge }) => (
 				<Samples
 					samples={edge.samples}
+					edge={edgeHref(edge.id, window)}
 					more={tracesHref({
 						from: window.from,
 						to: window.to,

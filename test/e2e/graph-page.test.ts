@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { beforeEach, test } from "node:test";
-import axe from "axe-core";
 import type { Locator, Page } from "playwright-core";
+import { seriousFindings } from "./axe.ts";
 import type { FixtureServer } from "./fixture-server.ts";
 import { EXEMPLAR_TRACE, hostileGraph, largeGraph, shopGraph } from "./fixture-graph.ts";
 import { HOSTILE } from "./fixture-traces.ts";
@@ -263,14 +263,7 @@ for (const theme of ["light", "dark"] as const) {
 		const edge = server.graph.edges[4]!;
 		for (const query of ["", `?edge=${edge.id}`, "?node=shop%2Fcheckout", `?view=table&edge=${edge.id}&find=rate+%3E+5`]) {
 			await openGraphOrTable(query);
-			await page.evaluate(axe.source);
-			const { violations } = (await page.evaluate("axe.run(document)")) as {
-				violations: { id: string; impact: string; nodes: { html: string }[] }[];
-			};
-			const bad = violations
-				.filter(({ impact }) => impact === "serious" || impact === "critical")
-				.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
-			assert.deepEqual(bad, [], query);
+			assert.deepEqual(await seriousFindings(page), [], query);
 		}
 	});
 }
@@ -279,10 +272,4 @@ async function openGraphOrTable(query: string): Promise<void> {
 	await page.goto(`${server.url}/${query}`);
 	await (query.includes("table") ? tableRows().first() : sheet()).waitFor();
 	if (query.includes("edge=")) await page.getByText("Why this edge is here").waitFor();
-	if (process.env.MESHSCOPE_SCREENSHOTS !== undefined) {
-		await page.waitForTimeout(600);
-		const dark = await page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches");
-		const name = query.replaceAll(/[^a-z]+/g, "-") || "home";
-		await page.screenshot({ path: `${process.env.MESHSCOPE_SCREENSHOTS}/${String(dark)}-${name}.png` });
-	}
 }

@@ -98,12 +98,13 @@ test("bodies pass whole, with a length and chunked, both ways", async (t) => {
 		headers: { host: "orders" },
 		agent: false,
 	});
+	const answered = once(outgoing, "response");
 	outgoing.write("one ");
 	outgoing.write("two");
 	// A body that is complete before it goes on may as well be given a length.
 	await until(() => (framings.length === 2 ? true : undefined), "the app to see the request");
 	outgoing.end();
-	const [chunked] = (await once(outgoing, "response")) as [IncomingMessage];
+	const [chunked] = (await answered) as [IncomingMessage];
 	assert.equal(await text(chunked), "one two");
 	assert.deepEqual(framings, [String(large.length), "chunked"]);
 	const [hop] = await sink.hops("inbound", 2);

@@ -42,7 +42,11 @@ export function createEndpointKeeper(saved: SavedState, timers: Timers, log: Con
 			const isNews = complete && !isComplete;
 			isComplete ||= complete;
 			if (changed.length === 0 && !isNews) return;
-			cancelSave ??= timers.setTimer(save, SAVE_AFTER_MS);
+			// The first whole list at once: without one on disk a proxy that is killed now would come back closed.
+			if (isNews) {
+				cancelSave?.();
+				save();
+			} else cancelSave ??= timers.setTimer(save, SAVE_AFTER_MS);
 			listening.tell(changed);
 		},
 		close() {

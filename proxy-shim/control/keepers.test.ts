@@ -110,6 +110,13 @@ test("endpoints are complete once all were told, though there are none, and so a
 	assert.equal(createEndpointKeeper(savedState(state, log), timers, log).isComplete, true);
 });
 
+test("the first complete list is on the disk at once: a proxy that is killed then comes back with it", () => {
+	const state = memoryStateFolder();
+	const keeper = createEndpointKeeper(savedState(state, log), fakeTimers(), log);
+	keeper.receive([service("cart", "1")], true);
+	assert.deepEqual(createEndpointKeeper(savedState(state, log), fakeTimers(), log).services(), [service("cart", "1")]);
+});
+
 test("endpoints are on the disk some seconds after a burst, or at the end", () => {
 	const timers = fakeTimers();
 	const state = memoryStateFolder();

@@ -144,14 +144,14 @@ test("what was chosen is in the address: it survives a reload, and back undoes i
 	await page.getByLabel("Time", { exact: true }).selectOption("now-6h");
 	await page.getByLabel("Group by").selectOption("namespace");
 	await waitForAddress((url) => url.search === "?label=p95&from=now-6h&groupBy=namespace");
-	assert.ok(server.calls.includes("/api/v1/graph?from=now-6h&groupBy=namespace"));
+	await until(() => server.calls.includes("/api/v1/graph?from=now-6h&groupBy=namespace"), "the graph of that range");
 	await page.reload();
 	await sheet().waitFor();
 	assert.equal(await page.getByLabel("Edge label").inputValue(), "p95");
 	assert.equal(await page.getByLabel("Time", { exact: true }).inputValue(), "now-6h");
 	await page.goBack();
 	await waitForAddress((url) => !url.searchParams.has("groupBy"));
-	assert.equal(await page.getByLabel("Group by").inputValue(), "service");
+	await until(async () => (await page.getByLabel("Group by").inputValue()) === "service", "the choice before it");
 });
 
 test("find lights up, hide takes away, and a mistake is shown at its character", options, async () => {
@@ -160,8 +160,8 @@ test("find lights up, hide takes away, and a mistake is shown at its character",
 	await find.fill("edge p95 > 200ms and mtls < 100");
 	await find.press("Enter");
 	await waitForAddress((url) => url.searchParams.has("find"));
-	assert.equal(await page.locator(".graph-row-found").count(), 1);
 	await page.getByText("1 found").waitFor();
+	assert.equal(await page.locator(".graph-row-found").count(), 1);
 	const hide = page.getByLabel("Hide", { exact: true });
 	await hide.fill("kind = external or kind = database");
 	await hide.press("Enter");
@@ -207,8 +207,9 @@ test("the table sorts, and saves what it shows", options, async () => {
 	await openGraphOrTable("?view=table");
 	await page.getByRole("columnheader", { name: "p95" }).getByRole("link").click();
 	await waitForAddress((url) => url.searchParams.get("sort") === "-p95");
+	const header = page.getByRole("columnheader", { name: "p95" });
+	await until(async () => (await header.getAttribute("aria-sort")) === "descending", "the order");
 	assert.match(await tableRows().first().innerText(), /unknown:10\.0\.0\.7/);
-	assert.equal(await page.getByRole("columnheader", { name: "p95" }).getAttribute("aria-sort"), "descending");
 	const download = page.waitForEvent("download");
 	await page.getByRole("button", { name: "CSV" }).click();
 	const lines = (await readFile((await (await download).path())!, "utf8")).trimEnd().split("\r\n");
@@ -272,4 +273,13 @@ async function openGraphOrTable(query: string): Promise<void> {
 	await page.goto(`${server.url}/${query}`);
 	await (query.includes("table") ? tableRows().first() : sheet()).waitFor();
 	if (query.includes("edge=")) await page.getByText("Why this edge is here").waitFor();
+}
+
+/** The address changes first; what follows from it comes with the next render. */
+async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
+	for (let i = 0; i < 100; i++) {
+		if (await isSo()) return;
+		await page.waitForTimeout(50);
+	}
+	assert.fail(`waited in vain for ${what}`);
 }

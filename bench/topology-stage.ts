@@ -40,7 +40,7 @@ const stage = new TopologyStage({
 		close() {},
 	},
 	committed: {
-		trace: () => undefined,
+		traces() {},
 		recentTraceHashes: () => new Uint32Array(),
 		hash: (_w0, _w1, _w2, w3) => w3,
 		oldestMs: () => undefined,

@@ -131,9 +131,11 @@ export class StageBench {
 			this.groups.flatMap(({ ref, spans }) => (isAfter(ref, cursor) ? [] : spans));
 		const bytesOf = (spans: readonly TestSpan[]): Uint8Array<ArrayBuffer> => new TextEncoder().encode(JSON.stringify(spans));
 		return {
-			trace: (id, cursor) => {
-				const spans = upTo(cursor).filter((span) => span.trace === Number.parseInt(id, 16));
-				return spans.length === 0 ? undefined : bytesOf(spans);
+			traces: (ids, cursor, visit) => {
+				const wanted = new Set(ids.map((id) => Number.parseInt(id, 16)));
+				const spans = upTo(cursor).filter((span) => wanted.has(span.trace));
+				// In several messages, as blocks give them.
+				for (let from = 0; from < spans.length; from += 3) visit(bytesOf(spans.slice(from, from + 3)));
 			},
 			recentTraceHashes: (_max, cursor) => Uint32Array.from(upTo(cursor).map((span) => span.trace)),
 			hash: (_w0, _w1, _w2, w3) => w3,

@@ -46,12 +46,10 @@ export interface StageLimits extends SeriesLimits {
 	readonly maxRowsPerTrace: number;
 	/**
 	 * Time a flush may take to read traces from the store of which more came after they had gone. Long, since ingest rather waits than
-	 * that calls are counted twice; the last flush has a supervisor waiting for it.
+	 * that calls are counted twice; the last flush has a supervisor waiting for it, and leaves to the next start what it cannot do.
 	 */
 	readonly maxReloadMs: number;
 	readonly maxLastReloadMs: number;
-	/** Time that reading traces in which a half waited may take at once. */
-	readonly readWaitingMs: number;
 }
 
 export const DEFAULT_STAGE_LIMITS: StageLimits = {
@@ -62,7 +60,6 @@ export const DEFAULT_STAGE_LIMITS: StageLimits = {
 	maxRowsPerTrace: 100_000,
 	maxReloadMs: 20_000,
 	maxLastReloadMs: 3_000,
-	readWaitingMs: 500,
 	maxEndpoints: 10_000,
 	maxSeries: 40_000,
 };
@@ -109,6 +106,8 @@ const FUTURE_MS = 86_400_000;
 const MAX_FACTS = 1 << 13;
 /** Of the rows, what is freed at once when there are too many. */
 const MAKE_ROOM = 0.25;
+/** Read from the store at once: what lies together is read together, and what one read holds is bounded. */
+const TRACES_A_READ = 8_192;
 /** Traces of the past that a start notes as seen. */
 const MAX_REMEMBERED = 1 << 20;
 const MATURITY_STEP_MS = 1_000;
@@ -140,7 +139,7 @@ export class TopologyStage {
 	 * Traces in which a half waited when the last run ended, and the watermark they were stated under; until they are read again they
 	 * are not in the table.
 	 */
-	private readonly unread: Map<string, number>;
+	private readonly unread: Map<TraceId, number>;
 	private lastArrivedMs = 0;
 	private unwritten: TopologyFlush | undefined;
 
@@ -186,20 +185,18 @@ export class TopologyStage {
 		const { ref, arrivedMs, spans, logs, metrics } = group;
 		this.lastArrivedMs = Math.max(this.lastArrivedMs, arrivedMs);
 		if (spans !== undefined) {
-			this.facts.learn(spans.profiles);
-			for (let row = 0; row < spans.count; row++) this.acceptSpan(spans, row, arrivedMs);
+			const facts = this.facts.numbersOf(spans);
+			for (let row = 0; row < spans.count; row++) if (facts[row]! >= 0) this.acceptSpan(spans, row, facts[row]!, arrivedMs);
 		}
-		if (logs !== undefined) {
-			this.logFacts.learn(logs.profiles);
-			this.acceptLogs(logs, arrivedMs);
-		}
+		if (logs !== undefined) this.acceptLogs(logs, arrivedMs);
 		if (metrics.length > 0)
 			this.metrics.observe(metrics, arrivedMs, (dims, timeMs) => this.ledger.sumsOf(this.registry.idOf(dims), timeMs));
 		this.accepted = ref;
 	}
 
 	/**
-	 * Writes what is known by now. False when the disk has no room: nothing is lost, and the next call tries again.
+	 * Writes what is known by now. False when the disk has no room, or the last flush no time: nothing is lost, and the next call or
+	 * the next start does it.
 	 * @param isCaughtUp whether every committed group was accepted, so that time passes without groups
 	 * @param isLast whether the stage ends: what can be done after the next start is left to it
 	 */
@@ -207,7 +204,7 @@ export class TopologyStage {
 		if (this.unwritten !== undefined && !this.write(this.unwritten)) return false;
 		const clockMs = isCaughtUp || this.lastArrivedMs === 0 ? nowMs : this.lastArrivedMs;
 		const watermarkMs = this.nextWatermark(clockMs);
-		this.reload(isLast ? this.options.limits.maxLastReloadMs : this.options.limits.maxReloadMs);
+		if (!this.reload(isLast)) return false;
 		this.addMature(watermarkMs);
 		if (this.dirty.length === 0 && this.ledger.isEmpty && this.accepted === this.flushed) {
 			this.watermarkMs = watermarkMs;
@@ -249,9 +246,7 @@ export class TopologyStage {
 		return true;
 	}
 
-	private acceptSpan(rows: RecordRows, row: number, arrivedMs: number): void {
-		const number = this.facts.numberOf(rows.words[row * WORDS_A_ROW + WORD.profile]!);
-		if (number < 0) return;
+	private acceptSpan(rows: RecordRows, row: number, facts: number, arrivedMs: number): void {
 		if (!isPlausible(rows.numbers[row * NUMBERS_A_ROW + NUMBER.startMs]!, arrivedMs)) {
 			this.drops.implausibleTime++;
 			return;
@@ -261,7 +256,7 @@ export class TopologyStage {
 			this.drops.traceTooLarge++;
 			return;
 		}
-		this.table.addRow(trace, rows, row, number, false);
+		this.table.addRow(trace, rows, row, facts, false);
 		if ((this.table.flags[trace]! & FLAG.dirty) !== 0) return;
 		this.table.flags[trace] = this.table.flags[trace]! | FLAG.dirty;
 		this.dirty.push(trace);
@@ -281,10 +276,10 @@ export class TopologyStage {
 	}
 
 	private acceptLogs(rows: RecordRows, arrivedMs: number): void {
+		const numbers = this.logFacts.numbersOf(rows);
 		for (let row = 0; row < rows.count; row++) {
-			const number = this.logFacts.numberOf(rows.words[row * WORDS_A_ROW + WORD.profile]!);
-			if (number < 0) continue;
-			const facts = this.logFacts.facts[number]!;
+			if (numbers[row]! < 0) continue;
+			const facts = this.logFacts.facts[numbers[row]!]!;
 			if (isPlausible(rows.numbers[row * NUMBERS_A_ROW + NUMBER.startMs]!, arrivedMs))
 				this.logs.add(this.ledger, facts, rows, row);
 			else this.drops.implausibleTime++;
@@ -372,37 +367,51 @@ export class TopologyStage {
 		}
 	}
 
-	/** Traces that went and came back are joined with what the store has of them, up to the last flush. */
-	private reload(budgetMs: number): void {
+	/**
+	 * Traces that went and came back are joined with what the store has of them, up to the last flush. False when there is no time to
+	 * do it for all of them and the next start can.
+	 */
+	private reload(isLast: boolean): boolean {
 		const { table, options } = this;
-		const untilMs = options.monotonicMs() + budgetMs;
-		for (const trace of this.dirty) {
-			if ((table.flags[trace]! & FLAG.mustReload) === 0) continue;
-			table.flags[trace] = FLAG.dirty;
+		const { limits } = options;
+		const back = this.dirty.filter((trace) => (table.flags[trace]! & FLAG.mustReload) !== 0);
+		const untilMs = options.monotonicMs() + (isLast ? limits.maxLastReloadMs : limits.maxReloadMs);
+		for (let from = 0; from < back.length; from += TRACES_A_READ) {
+			const some = back.slice(from, from + TRACES_A_READ);
 			if (options.monotonicMs() > untilMs) {
-				this.drops.notRejoined++;
-				continue;
-			}
-			const stored = options.committed.trace(this.traceIdOf(trace), this.flushed);
-			const rows = stored === undefined ? undefined : options.rowsOf(stored);
-			if (rows !== undefined && this.addStored(trace, rows)) table.flags[trace] = FLAG.dirty | FLAG.hasStated;
+				if (isLast) return false;
+				this.drops.notRejoined += some.length;
+			} else this.addStored(some.map((trace) => this.traceIdOf(trace)));
+			for (const trace of some) table.flags[trace] = table.flags[trace]! & ~FLAG.mustReload;
 		}
+		return true;
 	}
 
-	private addStored(trace: number, rows: RecordRows): boolean {
+	/** Adds what the store has of these traces, as stated; those that are not in the table are put there. */
+	private addStored(ids: readonly TraceId[]): void {
+		const { committed, rowsOf } = this.options;
+		committed.traces(ids, this.flushed, (message) => {
+			const rows = rowsOf(message);
+			if (rows !== undefined) this.addStoredRows(rows);
+		});
+	}
+
+	private addStoredRows(rows: RecordRows): void {
+		const { table } = this;
 		const { limits } = this.options;
-		this.facts.learn(rows.profiles);
-		let added = false;
+		const facts = this.facts.numbersOf(rows);
 		for (let row = 0; row < rows.count; row++) {
-			const number = this.facts.numberOf(rows.words[row * WORDS_A_ROW + WORD.profile]!);
-			if (number < 0) continue;
-			if (this.table.rowsOf(trace) >= limits.maxRowsPerTrace) break;
+			if (facts[row]! < 0) continue;
 			// As when it arrived, give or take what lies between the two clocks.
 			if (!isPlausible(rows.numbers[row * NUMBERS_A_ROW + NUMBER.startMs]!, this.watermarkMs + limits.maturityMs)) continue;
-			this.table.addRow(trace, rows, row, number, true);
-			added = true;
+			const at = row * WORDS_A_ROW + WORD.traceId;
+			let trace = table.find(rows.words, at);
+			if (trace < 0) trace = table.add(rows.words, at);
+			if (table.rowsOf(trace) >= limits.maxRowsPerTrace) continue;
+			table.addRow(trace, rows, row, facts[row]!, true);
+			if ((table.flags[trace]! & FLAG.dirty) === 0) this.dirty.push(trace);
+			table.flags[trace] = table.flags[trace]! | FLAG.dirty | FLAG.hasStated;
 		}
-		return added;
 	}
 
 	/**
@@ -410,29 +419,16 @@ export class TopologyStage {
 	 * there are more.
 	 */
 	readWaiting(): boolean {
-		const { committed, rowsOf, limits, monotonicMs } = this.options;
-		const untilMs = monotonicMs() + limits.readWaitingMs;
+		const wanted: TraceId[] = [];
 		for (const id of this.unread.keys()) {
+			if (wanted.length === TRACES_A_READ) break;
 			// More of it came first: it is joined with what the store has like any trace that comes back.
-			if (this.table.find(wordsOfId(id), 0) >= 0) continue;
-			if (monotonicMs() > untilMs) return true;
-			const stored = committed.trace(id as TraceId, this.flushed);
-			const rows = stored === undefined ? undefined : rowsOf(stored);
-			if (rows === undefined) {
-				// Its window was removed, and what it would still have said with it.
-				this.unread.delete(id);
-				continue;
-			}
-			const trace = this.table.add(rows.words, WORD.traceId);
-			if (!this.addStored(trace, rows)) {
-				this.table.remove(trace);
-				this.unread.delete(id);
-				continue;
-			}
-			this.table.flags[trace] = FLAG.hasStated | FLAG.dirty;
-			this.dirty.push(trace);
+			if (this.table.find(wordsOfId(id), 0) < 0) wanted.push(id);
 		}
-		return false;
+		this.addStored(wanted);
+		// Its window was removed, and what it would still have said with it.
+		for (const id of wanted) if (this.table.find(wordsOfId(id), 0) < 0) this.unread.delete(id);
+		return wanted.length === TRACES_A_READ;
 	}
 
 	/** What a later run has to know and to read again. */

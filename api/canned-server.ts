@@ -14,7 +14,16 @@ import type { GraphEdge } from "../model/topology/graph.ts";
 import { endpointBook } from "../model/topology/endpoint-book.ts";
 import { mtlsReport } from "../model/topology/mtls-report.ts";
 import { serviceTraffic } from "../model/topology/service-traffic.ts";
-import type { EdgePoint, EdgeResult, LogEntry, MetricSeries, SearchedInfo, StoreReader, TraceSummary } from "../store/store.ts";
+import type {
+	EdgePoint,
+	EdgeResult,
+	LogEntry,
+	MeshPoint,
+	MetricSeries,
+	SearchedInfo,
+	StoreReader,
+	TraceSummary,
+} from "../store/store.ts";
 import type { LogFields } from "./plugins/request-log.ts";
 import { type ApiOptions, type RunningApi, startApi } from "./server.ts";
 
@@ -148,6 +157,17 @@ const topologyWindow = {
 	...{ resolutionMs: 10_000, flushedMs: CANNED_NOW_MS - 1_000 },
 };
 
+const [tcpEdge, httpEdge] = (["tcp", "http"] as const).map((name) => graph.edges.find(({ protocol }) => protocol === name)!);
+const meshPoint: MeshPoint = {
+	timeMs: CANNED_NOW_MS - 60_000,
+	requests: httpEdge!.requests,
+	errors: httpEdge!.errors,
+	connections: tcpEdge!.connections,
+	connectionErrors: tcpEdge!.errors,
+	requestMtls: httpEdge!.mtls.counts,
+	connectionMtls: tcpEdge!.mtls.counts,
+};
+
 function edgeResult(edge: GraphEdge): EdgeResult {
 	const { requests, connections, errors, requestRate, errorRatio, bytes, latencyMs, mtls } = edge;
 	const point: EdgePoint = {
@@ -222,6 +242,12 @@ export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader
 			damagedWindows: [],
 		}),
 		graph: async () => ({ window: topologyWindow, seconds: 60, graph }),
+		graphHistory: async () => ({
+			window: topologyWindow,
+			stepMs: 60_000,
+			beginsMs: CANNED_NOW_MS - 86_400_000,
+			points: [meshPoint],
+		}),
 		edge: async ({ id }) => {
 			const edge = graph.edges.find((candidate) => candidate.id === id);
 			return edge && edgeResult(edge);

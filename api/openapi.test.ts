@@ -20,6 +20,7 @@ const REQUESTS: Readonly<Record<RouteName, readonly string[]>> = {
 		"/api/v1/graph/diff",
 		"/api/v1/graph/diff?from=now-1h&to=now&baselineFrom=now-25h&baselineTo=now-24h&groupBy=workload",
 	],
+	graphHistory: ["/api/v1/graph/history", "/api/v1/graph/history?from=now-7d&to=now&step=1h"],
 	edge: graph.edges.map(({ id }) => `/api/v1/edges/${id}?from=now-1h&to=now&step=1m`),
 	mtls: ["/api/v1/mtls", "/api/v1/mtls?from=now-1d&to=now&groupBy=workload"],
 	logs: [

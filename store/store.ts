@@ -30,6 +30,8 @@ import type {
 	EdgeQuery,
 	EdgeResult,
 	EdgeStatement,
+	GraphHistoryQuery,
+	GraphHistoryResult,
 	GraphQuery,
 	GraphResult,
 	MtlsResult,
@@ -222,6 +224,8 @@ export interface StoreReader {
 	metricPoints(query: MetricPointQuery, signal?: AbortSignal): Promise<MetricPointResult>;
 	/** MUST count every observation that was flushed in the range, each once; of a store without topology the graph is empty. */
 	graph(query: GraphQuery, signal?: AbortSignal): Promise<GraphResult>;
+	/** The whole mesh step by step. @throws MeshscopeError `query_too_broad` when the steps are too many to add up */
+	graphHistory(query: GraphHistoryQuery, signal?: AbortSignal): Promise<GraphHistoryResult>;
 	/**
 	 * Undefined when no series ever made an edge of this id.
 	 * @throws MeshscopeError `query_too_broad` when the steps are too many to add up

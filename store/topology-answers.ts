@@ -54,6 +54,37 @@ export interface EdgePoint {
 	readonly mtlsCounts: MtlsCounts;
 }
 
+/** What is asked of the whole mesh's course over time. */
+export interface GraphHistoryQuery {
+	readonly fromMs: number;
+	readonly toMs: number;
+	/** A whole number of 10 s; undefined lets the engine choose. */
+	readonly stepMs?: number;
+}
+
+/** All edges of a step added up; units are never mixed. */
+export interface MeshPoint {
+	/** Start of the step, epoch ms. */
+	readonly timeMs: number;
+	readonly requests: number;
+	/** Of requests. */
+	readonly errors: number;
+	readonly connections: number;
+	readonly connectionErrors: number;
+	readonly requestMtls: MtlsCounts;
+	readonly connectionMtls: MtlsCounts;
+}
+
+export interface GraphHistoryResult {
+	/** The asked range, widened to whole steps. */
+	readonly window: TopologyWindow;
+	readonly stepMs: number;
+	/** When the oldest thing that is kept began, epoch ms; undefined when there is nothing. */
+	readonly beginsMs: number | undefined;
+	/** Oldest first; steps without anything are left out. */
+	readonly points: readonly MeshPoint[];
+}
+
 export interface TraceSample {
 	readonly traceId: string;
 	readonly timeMs: number;

@@ -22,6 +22,8 @@ import {
 	graphAnswer,
 	graphDiffAnswer,
 	graphDiffQuery,
+	graphHistoryAnswer,
+	graphHistoryQuery,
 	graphQuery,
 	mtlsAnswer,
 	mtlsQuery,
@@ -111,6 +113,15 @@ export const ROUTES = {
 		description: "Edges that came, went, or changed in rate, errors, p95 or mTLS beyond what chance explains.",
 		query: graphDiffQuery,
 		answer: graphDiffAnswer,
+		errors: SEARCH_ERRORS,
+	},
+	graphHistory: {
+		path: "/api/v1/graph/history",
+		summary: "The whole mesh over time",
+		description:
+			"Requests, errors and mTLS of all edges added up, step by step: what a longer range looked like, and where in it to look closer.",
+		query: graphHistoryQuery,
+		answer: graphHistoryAnswer,
 		errors: SEARCH_ERRORS,
 	},
 	edge: {

@@ -33,6 +33,16 @@ export const graphDiffQuery = z.object({
 	groupBy,
 });
 
+export const graphHistoryQuery = z.object({
+	...range,
+	step: text.optional().meta({
+		description:
+			"Length of a step: whole tens of seconds. Default: minutes for an hour, ten minutes for a day, hours for a week, at most " +
+			"180 steps up to half a year.",
+		examples: ["10m"],
+	}),
+});
+
 export const edgePath = z.object({
 	id: text.meta({ description: "Edge ID from a graph of any grouping: 16 hex digits.", examples: ["6faeb2e1ed26185d"] }),
 });
@@ -191,6 +201,36 @@ export const graphAnswer = z
 	.object({ window, nodes: z.array(graphNode).readonly(), edges: z.array(graphEdge).readonly() })
 	.meta({ id: "GraphAnswer" });
 export type GraphAnswer = z.infer<typeof graphAnswer>;
+
+const meshPoint = z
+	.object({
+		time: moment.meta({ description: "Start of the step." }),
+		requests: z.number(),
+		errors: z
+			.number()
+			.meta({ description: "Requests that ended in a server error or without a response, as their callers felt them." }),
+		connections: z.number(),
+		connectionErrors: z.number(),
+		requestMtls: mtlsCounts,
+		connectionMtls: mtlsCounts,
+	})
+	.meta({ id: "MeshPoint", description: "All edges of a step added up." });
+export type MeshPointAnswer = z.infer<typeof meshPoint>;
+
+export const graphHistoryAnswer = z
+	.object({
+		window,
+		stepMs: z.number(),
+		begins: moment.optional().meta({
+			description: "When the oldest thing that is kept began, in or before the range; absent when there is nothing.",
+		}),
+		points: z
+			.array(meshPoint)
+			.readonly()
+			.meta({ description: "Oldest first; steps in which nothing was seen are left out." }),
+	})
+	.meta({ id: "GraphHistoryAnswer" });
+export type GraphHistoryAnswer = z.infer<typeof graphHistoryAnswer>;
 
 const edgeNumbers = z
 	.object({

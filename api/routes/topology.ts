@@ -13,6 +13,7 @@ import {
 	type GraphAnswer,
 	type GraphDiffAnswer,
 	type GraphEdgeAnswer,
+	type GraphHistoryAnswer,
 	GROUPINGS,
 	type MtlsAnswer,
 	type ServiceTrafficAnswer,
@@ -48,6 +49,21 @@ export function addTopologyRoutes(scope: FastifyInstance, context: RouteContext)
 			window: windowAnswer(current.window),
 			baseline: windowAnswer(baseline.window),
 			changes: [...diffGraphs(baseline, current)],
+		};
+		return sendJson(reply, answer);
+	});
+
+	addRoute(scope, "graphHistory", async ({ parameters, reply }) => {
+		const { fromMs, toMs } = rangeOf(parameters, context.now());
+		const stepMs = stepMsOf(parameters);
+		const found = await ask(context, reply, (signal) =>
+			reader.graphHistory({ fromMs, toMs, ...(stepMs === undefined ? {} : { stepMs }) }, signal),
+		);
+		const answer: GraphHistoryAnswer = {
+			window: windowAnswer(found.window),
+			stepMs: found.stepMs,
+			begins: found.beginsMs === undefined ? undefined : momentOf(found.beginsMs),
+			points: found.points.map(({ timeMs, ...point }) => ({ time: momentOf(timeMs), ...point })),
 		};
 		return sendJson(reply, answer);
 	});

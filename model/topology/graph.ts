@@ -14,6 +14,8 @@ import type { EndpointBook } from "./endpoint-book.ts";
 import { statusesOf, noMtlsCounts, verificationRank } from "./mtls-status.ts";
 import type { CertificateSighting, Outcome } from "./series.ts";
 import {
+	addCounted,
+	addStatuses,
 	type CountDecision,
 	countDecision,
 	latencyWitness,
@@ -202,22 +204,20 @@ function addParts(edge: EdgeSums, voices: readonly Voice[], { counting, failing,
 	addDisagreement(edge, voices, counting);
 }
 
-function addCounts(edge: EdgeSums, { voice, neverArrived }: CountDecision): void {
+function addCounts(edge: EdgeSums, decision: CountDecision): void {
+	const { voice, neverArrived } = decision;
 	if (voice.sampled) edge.sampled = true;
+	addCounted(decision, edge);
 	for (const { dims, totals } of voice.series) {
 		if (!(totals.count > SOMETHING)) continue;
-		edge.count += totals.count;
 		edge.observed += totals.observed;
 		addTo(edge.basis.counts, voice.witness, totals.count);
-		edge.outcomes[dims.outcome] += totals.count;
 		addTo(edge.reporters, dims.reporter, totals.count);
 		for (const [code, count] of totals.codes) addTo(edge.codes, code, count);
 		for (const [flag, count] of totals.flags) addTo(edge.flags, flag, count);
 	}
 	for (const { series, count, flags } of neverArrived) {
-		edge.count += count;
 		edge.observed += count;
-		edge.outcomes[series.dims.outcome] += count;
 		for (const [flag, flagged] of flags) addTo(edge.flags, flag, flagged);
 		// Of a series of which only some requests never arrived, nobody knows with which code.
 		if (count >= series.totals.count) for (const [code, coded] of series.totals.codes) addTo(edge.codes, code, coded);
@@ -274,21 +274,14 @@ function addLatency(edge: EdgeSums, voices: readonly Voice[], counting: CountDec
 
 function addMtls(edge: EdgeSums, voices: readonly Voice[], counted: number): void {
 	const decision = mtlsDecision(voices, counted);
-	if (decision === undefined) {
-		edge.mtlsCounts.unknown += counted;
-		return;
-	}
+	addStatuses(decision, counted, edge);
+	if (decision === undefined) return;
 	const { voice, peers } = decision;
-	let told = 0;
 	for (const { dims, totals } of voice.series) {
 		if (!(totals.count > SOMETHING)) continue;
-		told += totals.count;
 		addTo(edge.basis.mtls, voice.witness, totals.count);
-		edge.mtlsCounts[dims.mtls.status] += totals.count;
 		if (dims.mtls.status === "mutual_tls") edge.relyOn(dims.mtls.verifiedBy);
 	}
-	// What the voice did not see is not known.
-	if (told < counted * (1 - 1e-9)) edge.mtlsCounts.unknown += counted - told;
 	for (const peer of peers) {
 		const counts = noMtlsCounts();
 		for (const { dims, totals } of peer.series) if (totals.count > SOMETHING) counts[dims.mtls.status] += totals.count;

@@ -8,6 +8,8 @@ import { outlineOf, spanIdentity } from "../../model/otlp/trace-summary.ts";
 import type {
 	EdgeQuery,
 	EdgeResult,
+	GraphHistoryQuery,
+	GraphHistoryResult,
 	GraphQuery,
 	GraphResult,
 	LogQuery,
@@ -140,6 +142,10 @@ export class MemoryReader implements StoreReader {
 
 	async graph(query: GraphQuery): Promise<GraphResult> {
 		return this.topology.graph(query);
+	}
+
+	async graphHistory(query: GraphHistoryQuery): Promise<GraphHistoryResult> {
+		return this.topology.graphHistory(query);
 	}
 
 	async edge(query: EdgeQuery): Promise<EdgeResult | undefined> {

@@ -7,6 +7,8 @@ import { type ErrorCode, MeshscopeError } from "../../model/errors.ts";
 import type {
 	EdgeQuery,
 	EdgeResult,
+	GraphHistoryQuery,
+	GraphHistoryResult,
 	GraphQuery,
 	GraphResult,
 	LogQuery,
@@ -86,6 +88,8 @@ export function openReaderPool(options: ReaderPoolOptions): StoreReader {
 		metricPoints: (query: MetricPointQuery, signal?: AbortSignal) =>
 			pool.run<MetricPointResult>("metricPoints", [query], signal),
 		graph: (query: GraphQuery, signal?: AbortSignal) => pool.run<GraphResult>("graph", [query], signal),
+		graphHistory: (query: GraphHistoryQuery, signal?: AbortSignal) =>
+			pool.run<GraphHistoryResult>("graphHistory", [query], signal),
 		edge: (query: EdgeQuery, signal?: AbortSignal) => pool.run<EdgeResult | undefined>("edge", [query], signal),
 		mtls: (query: GraphQuery, signal?: AbortSignal) => pool.run<MtlsResult>("mtls", [query], signal),
 		serviceTraffic: (query: ServiceTrafficQuery, signal?: AbortSignal) =>

@@ -9,6 +9,8 @@ import { DamagedRollupError } from "../../model/topology/rollup-layout.ts";
 import type {
 	EdgeQuery,
 	EdgeResult,
+	GraphHistoryQuery,
+	GraphHistoryResult,
 	GraphQuery,
 	GraphResult,
 	LogQuery,
@@ -114,6 +116,10 @@ class SqliteReader implements StoreReader {
 
 	async graph(query: GraphQuery): Promise<GraphResult> {
 		return this.topology.graph(query);
+	}
+
+	async graphHistory(query: GraphHistoryQuery): Promise<GraphHistoryResult> {
+		return this.topology.graphHistory(query);
 	}
 
 	async edge(query: EdgeQuery): Promise<EdgeResult | undefined> {

@@ -21,6 +21,10 @@ export class KnownSeries {
 	private book: { readonly known: number; readonly addressesMs: number; readonly book: EndpointBook } | undefined;
 	private index: { readonly book: EndpointBook; readonly edges: ReadonlyMap<string, GroupBy> } | undefined;
 
+	private pairIndex:
+		| { readonly book: EndpointBook; readonly known: number; readonly pairs: ReadonlyMap<number, number> }
+		| undefined;
+
 	constructor(reader: TopologyReader, now: () => number) {
 		this.reader = reader;
 		this.now = now;
@@ -61,6 +65,24 @@ export class KnownSeries {
 			yield dims.source;
 			yield dims.target;
 		}
+	}
+
+	/** Number of the pair of services and protocol that a series speaks of: equal for all that are one edge by service. */
+	pairs(): ReadonlyMap<number, number> {
+		const book = this.endpoints();
+		const series = this.reader.series();
+		if (this.pairIndex?.book === book && this.pairIndex.known === series.size) return this.pairIndex.pairs;
+		const numbers = new Map<string, number>();
+		const pairs = new Map<number, number>();
+		for (const id of series.keys()) {
+			const { source, target, protocol, unit } = this.dims(id)!;
+			const key = `${nodeId(book.resolve(source), "service")}\n${nodeId(book.resolve(target), "service")}\n${protocol}\n${unit}`;
+			const number = numbers.get(key) ?? numbers.size;
+			numbers.set(key, number);
+			pairs.set(id, number);
+		}
+		this.pairIndex = { book, known: series.size, pairs };
+		return pairs;
 	}
 
 	/** At which grouping this is the id of an edge; undefined when no series makes such an edge. */

@@ -1,4 +1,5 @@
 /** The frame of every page: where one is, where one can go, whether data arrives, and the keys that work everywhere. */
+import { useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef, useState } from "react";
 import type { ComponentProps, ReactNode } from "react";
 import { ApiError } from "../base/api.ts";
@@ -10,6 +11,7 @@ import { setTheme, useTheme } from "../base/theme.ts";
 import type { Theme } from "../base/theme.ts";
 import { isTyping } from "../base/typing.ts";
 import { useStatus } from "../data/queries.ts";
+import { ErrorBoundary } from "./error-boundary.tsx";
 import { GraphView } from "./graph/graph-view.tsx";
 import { Help } from "./help.tsx";
 import { ID_BOX, IdBox } from "./id-box.tsx";
@@ -37,10 +39,13 @@ const AUDIT_PAGES: Readonly<Record<string, ComponentProps<typeof LoadedPage>>> =
 };
 
 export function App(): ReactNode {
-	const { path } = useLocation();
+	const { path, params } = useLocation();
 	const { error } = useStatus();
 	const locked = error instanceof ApiError && error.code === "unauthenticated" ? error : undefined;
 	const [helpOpen, setHelpOpen] = useState(false);
+	const client = useQueryClient();
+	// The fault may lie in what was read: the next attempt reads again.
+	const forget = (): void => client.removeQueries({ type: "inactive" });
 	useGlobalKeys(useCallback(() => setHelpOpen(true), []));
 	return (
 		<>
@@ -73,14 +78,18 @@ export function App(): ReactNode {
 					))}
 				</nav>
 				<IdBox />
-				<Arrival />
+				<ErrorBoundary at={path} fallback={<span className="arrival" />}>
+					<Arrival />
+				</ErrorBoundary>
 				<ThemeButton />
 				<button type="button" className="quiet" aria-label="Keys" title="Keys (?)" onClick={() => setHelpOpen(true)}>
 					?
 				</button>
 			</header>
 			<main id="page" tabIndex={-1}>
-				{locked === undefined ? <Page path={path} /> : <TokenView error={locked} />}
+				<ErrorBoundary at={`${path}?${params.toString()}`} onFailure={forget}>
+					{locked === undefined ? <Page path={path} /> : <TokenView error={locked} />}
+				</ErrorBoundary>
 			</main>
 			<Help open={helpOpen} onClose={() => setHelpOpen(false)} />
 		</>

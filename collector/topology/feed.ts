@@ -170,6 +170,8 @@ export class TopologyFeed implements CommittedGroups {
 			case "ready":
 				this.sent = message.cursor;
 				if (message.cursor !== undefined) this.options.store.release(message.cursor);
+				// Told to end before it was ready, it has its word already: nothing more is read for it, and its end is no loss.
+				if (this.mode === "closing") break;
 				this.mode = "replaying";
 				this.options.onWork();
 				break;

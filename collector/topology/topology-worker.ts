@@ -102,7 +102,10 @@ const loop = new TopologyLoop({
 	close() {
 		store.close();
 		committed.close();
-		port.close();
 	},
 });
-port.on("message", (message: ToTopology) => loop.receive(message));
+port.on("message", (message: ToTopology) => {
+	loop.receive(message);
+	// Not before the last word is said: what is posted to a closed port may be lost.
+	if (message.kind === "close") port.close();
+});

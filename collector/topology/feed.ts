@@ -16,7 +16,7 @@ import type { FromTopology, StageStats, ToTopology, TopologyStats } from "./mess
 import { PendingGroups } from "./pending-groups.ts";
 import type { RecordExtractor } from "./record-extractor.ts";
 import type { RecordRows } from "./record-rows.ts";
-import type { StageGroup } from "./stage.ts";
+import type { StageGroup } from "./stage-options.ts";
 
 /** The topology thread, as far as the feed knows it. */
 export interface TopologyThread {

@@ -18,7 +18,8 @@ import type { FromTopology, ToTopology, TopologyWorkerData } from "./messages.ts
 import { MetricStage } from "./metric-stage.ts";
 import type { RecordRows } from "./record-rows.ts";
 import { factsOfProfile, spanExtractor } from "./span-profile.ts";
-import { DEFAULT_STAGE_LIMITS, type MetricSource, TopologyStage } from "./stage.ts";
+import { DEFAULT_STAGE_LIMITS, type MetricSource } from "./stage-options.ts";
+import { TopologyStage } from "./stage.ts";
 import { TopologyLoop } from "./topology-loop.ts";
 
 /** Decompressed parts of blocks, for traces that are read again. */

@@ -7,6 +7,7 @@ import { countOf } from "../../base/format.ts";
 import { hrefWith, navigate } from "../../base/router.ts";
 import { EXPRESSION_FIELDS, parseExpression } from "../../data/graph-expression.ts";
 import type { ParsedExpression } from "../../data/graph-expression.ts";
+import { readHistorySettings } from "../../data/graph-history.ts";
 import type { GraphModel } from "../../data/graph-model.ts";
 import { EDGE_LABELS, isOpenEnded } from "../../data/graph-settings.ts";
 import type { GraphSettings } from "../../data/graph-settings.ts";
@@ -29,7 +30,7 @@ export function GraphToolbar({ params, settings, model, isLost, find, hide }: Gr
 	const regroup = (groupBy: string): void => apply({ groupBy, edge: undefined, node: undefined });
 	return (
 		<section className="graph-toolbar" aria-label="What the graph shows">
-			<Range settings={settings} apply={apply} />
+			<Range settings={settings} isToldBelow={readHistorySettings(params).isShown} apply={apply} />
 			<Choice label="Group by" value={settings.groupBy} onChoose={regroup} options={GROUP_OPTIONS} />
 			<Choice label="Edge label" value={settings.label} onChoose={(label) => apply({ label })} options={EDGE_LABELS} />
 			<ExpressionBox label="Find" value={settings.find} onApply={(text) => apply({ find: text })} parsed={find} />
@@ -38,6 +39,11 @@ export function GraphToolbar({ params, settings, model, isLost, find, hide }: Gr
 			<span className="graph-counts muted" role="status">
 				{model !== undefined && countsText(model)}
 			</span>
+			{!readHistorySettings(params).isShown && (
+				<button type="button" onClick={() => apply({ history: undefined })}>
+					History
+				</button>
+			)}
 			<span className="graph-views" role="group" aria-label="Show as">
 				<Link
 					className="button-link"
@@ -119,16 +125,24 @@ function Choice({ label, value, options, onChoose }: ChoiceProps): ReactNode {
 
 const RANGE_OPTIONS = [...RANGES.map(({ from, label }) => ({ key: from, label })), { key: "custom", label: "From … to …" }];
 
-function Range({ settings: { from, to }, apply }: { readonly settings: GraphSettings; readonly apply: Apply }): ReactNode {
+interface RangeProps {
+	readonly settings: GraphSettings;
+	/** The scrubber says which window it is: boxes that come and go with it would move the sheet. */
+	readonly isToldBelow: boolean;
+	readonly apply: Apply;
+}
+
+function Range({ settings: { from, to }, isToldBelow, apply }: RangeProps): ReactNode {
 	const isOffered = to === "" && RANGES.some((range) => range.from === from);
 	const [isOpen, setOpen] = useState(false);
-	const isCustom = isOpen || !isOffered;
+	const isPast = !isOpen && !isOffered && isToldBelow;
+	const isCustom = !isPast && (isOpen || !isOffered);
 	return (
 		<>
 			<Choice
 				label="Time"
-				value={isCustom ? "custom" : from}
-				options={RANGE_OPTIONS}
+				value={isCustom ? "custom" : isPast ? "history" : from}
+				options={isPast ? [{ key: "history", label: "From history" }, ...RANGE_OPTIONS] : RANGE_OPTIONS}
 				onChoose={(key) => {
 					setOpen(key === "custom");
 					if (key !== "custom") apply({ from: key, to: undefined });

@@ -20,8 +20,12 @@ import type {
 	MetricSeriesQuery,
 	MetricSeriesResult,
 	MtlsResult,
+	OperationFiguresQuery,
+	OperationFiguresResult,
 	OperationInfo,
 	ServiceInfo,
+	ServiceHistoryQuery,
+	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
 	StoreReader,
@@ -35,6 +39,7 @@ import { isUnreadable } from "./database.ts";
 import { openTopologyReader } from "./topology/reader.ts";
 import { searchLogs } from "./logs.ts";
 import { metricPoints, metricSeries } from "./metrics.ts";
+import { operationFigures } from "./operation-figures.ts";
 import { searchTraces } from "./trace-search.ts";
 import { TraceAssembler, traceWords } from "./trace-rows.ts";
 import { WindowSet } from "./window-set.ts";
@@ -102,6 +107,10 @@ class SqliteReader implements StoreReader {
 			.all(service);
 	}
 
+	async operationFigures(query: OperationFiguresQuery): Promise<OperationFiguresResult> {
+		return operationFigures(this.windows, query, this.deadline(), () => this.now());
+	}
+
 	async searchLogs(query: LogQuery): Promise<LogSearchResult> {
 		return searchLogs(this.windows, query, this.deadline(), () => this.now());
 	}
@@ -132,6 +141,10 @@ class SqliteReader implements StoreReader {
 
 	async serviceTraffic(query: ServiceTrafficQuery): Promise<ServiceTrafficResult | undefined> {
 		return this.topology.serviceTraffic(query);
+	}
+
+	async serviceHistory(query: ServiceHistoryQuery): Promise<ServiceHistoryResult | undefined> {
+		return this.topology.serviceHistory(query);
 	}
 
 	async close(): Promise<void> {

@@ -25,6 +25,14 @@ export interface TraceQuery {
 	 * miss spans that start more than a minute before or after their hop does.
 	 */
 	readonly mtls?: MtlsStatus;
+	/**
+	 * The span belongs to a hop of this edge (an id of any grouping), and to one of `mtls` where both are given. `minDurationNs` and
+	 * `maxDurationNs` are then of the hop's latency at `side`, else at the caller where it reported. What engines MAY miss is as above,
+	 * and hops of several tries that nothing in their trace outlasts.
+	 */
+	readonly edge?: string;
+	/** With `edge` only: that end measured the hop. */
+	readonly side?: "source" | "destination";
 	/** All must hold, on one and the same span (its resource's attributes count as its own). */
 	readonly attributes: readonly AttributeFilter[];
 	/** A span's start, inclusive and exclusive. */
@@ -62,12 +70,12 @@ export interface SearchedInfo {
 	/** True when the time budget ended the search before the whole range was seen. */
 	readonly truncated: boolean;
 	readonly damagedWindows: readonly string[];
-	/** Of a search by mTLS status; undefined of any other. */
-	readonly mtls?: MtlsSearched | undefined;
+	/** Of a search by edge or mTLS status; undefined of any other. */
+	readonly hops?: HopsSearched | undefined;
 }
 
-export interface MtlsSearched {
-	/** The range in ms, and how much of it roll-ups ruled out: no hop of that status began there. */
+export interface HopsSearched {
+	/** The range in ms, and how much of it roll-ups ruled out: no such hop began there. */
 	readonly rangeMs: number;
 	readonly skippedMs: number;
 	/** Traces whose hops were looked at. */

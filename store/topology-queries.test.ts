@@ -306,7 +306,7 @@ test("every edge of a range is told, and every statement about it, of all servic
 
 function placesOf(topology: CannedTopology, status: MtlsStatus, fromMs: number, toMs: number, services = ["web", "cart"]) {
 	const queries = topologyQueries(topology, () => NOW);
-	return queries.mtlsPlaces({ status, fromMs, toMs }, (name) => services.includes(name));
+	return queries.hopPlaces({ mtls: status, fromMs, toMs }, (name) => services.includes(name));
 }
 
 test("hops of a status can be in the minutes that count one, and where nothing was counted yet", () => {
@@ -322,6 +322,27 @@ test("hops of a status can be in the minutes that count one, and where nothing w
 	assert.deepEqual(placesOf(topology, "tls", NOW - 6 * HOUR, NOW), [last]);
 	assert.deepEqual(placesOf(topology, "plaintext", NOW - 6 * HOUR, NOW, ["cart"])[0]?.services, new Set(["cart"]));
 	assert.equal(placesOf(topology, "plaintext", NOW - 6 * HOUR, NOW, [])[0]?.services, undefined);
+});
+
+test("hops of an edge can be in the minutes that count one of it", () => {
+	const seen = NOW - 3 * HOUR;
+	const topology = topologyOf([{ from: "web", to: "cart" }], [NOW - 2 * DAY, seen]);
+	topology.flush(NOW, new Map());
+	const queries = topologyQueries(topology, () => NOW);
+	const [edge] = queries.graph({ fromMs: NOW - 6 * HOUR, toMs: NOW, groupBy: "service" }).graph.edges;
+	const range = { fromMs: NOW - 6 * HOUR, toMs: NOW };
+	const [first, last, ...others] = queries.hopPlaces({ edge: edge!.id, ...range }, () => true);
+	assert.deepEqual(others, []);
+	assert.ok(first !== undefined && first.fromMs <= seen && seen < first.toMs && first.toMs - first.fromMs <= 3 * MINUTE);
+	assert.deepEqual(first.services, new Set(["web", "cart"]));
+	assert.deepEqual(
+		queries.hopPlaces({ edge: edge!.id, mtls: "tls", ...range }, () => true),
+		[last],
+	);
+	assert.deepEqual(
+		queries.hopPlaces({ edge: "0123456789abcdef", ...range }, () => true),
+		[last],
+	);
 });
 
 test("what metrics and access logs alone saw has no trace to look for", () => {

@@ -61,16 +61,16 @@ export const searchedInfo = z
 			.array(z.string())
 			.readonly()
 			.meta({ description: "Windows that could not be read; the rest was searched." }),
-		mtls: z
+		hops: z
 			.object({
 				rangeMs: z.number().meta({ description: "Length of the range." }),
 				skippedMs: z.number().meta({
-					description: "How much of it was passed over, since the graph counts no hop of that status there.",
+					description: "How much of it was passed over, since the graph counts no such hop there.",
 				}),
 				tracesChecked: z.number().meta({ description: "Traces whose hops were looked at." }),
 			})
 			.optional()
-			.meta({ description: "Of a search by mTLS status." }),
+			.meta({ description: "Of a search by edge or mTLS status." }),
 	})
 	.meta({
 		id: "SearchedInfo",

@@ -1,10 +1,8 @@
 /** `/api/v1/graph`, `/edges`, `/mtls` and a service's traffic: who calls whom, and what is known of it. */
 import * as z from "zod";
-import { NODE_KINDS } from "../../model/topology/endpoint.ts";
+import { GROUPINGS, NODE_KINDS } from "../../model/topology/endpoint.ts";
 import { EVIDENCES, MTLS_STATUSES, OUTCOMES, PROTOCOLS, REPORTERS, UNITS, VERIFICATIONS } from "../../model/topology/series.ts";
 import { CAPS, commonQuery, moment, text, traceIdText } from "./common.ts";
-
-export const GROUPINGS = ["service", "namespace", "workload"] as const;
 
 const range = {
 	from: commonQuery.from.meta({

@@ -33,9 +33,10 @@ import type {
 	TraceResult,
 	TraceSearchResult,
 } from "../store.ts";
-import { type Place, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
+import { asksHops, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
 import { NO_TOPOLOGY, type TopologyReader } from "../topology.ts";
 import { isUnreadable } from "./database.ts";
+import type { HopKnowledge } from "./hop-search.ts";
 import { openTopologyReader } from "./topology/reader.ts";
 import { searchLogs } from "./logs.ts";
 import { metricPoints, metricSeries } from "./metrics.ts";
@@ -86,7 +87,7 @@ class SqliteReader implements StoreReader {
 	}
 
 	async searchTraces(query: TraceQuery): Promise<TraceSearchResult> {
-		return searchTraces(this.windows, query, this.deadline(), () => this.now(), this.placesOf(query));
+		return searchTraces(this.windows, query, this.deadline(), () => this.now(), this.hopsOf(query));
 	}
 
 	async services(): Promise<readonly ServiceInfo[]> {
@@ -153,13 +154,17 @@ class SqliteReader implements StoreReader {
 		this.topologyReader.close();
 	}
 
-	/** Undefined for a search that the topology tells nothing of. */
-	private placesOf({ mtls, fromNs, toNs }: TraceQuery): readonly Place[] | undefined {
-		if (mtls === undefined) return undefined;
+	/** Undefined for a search that asks for no hops. */
+	private hopsOf(query: TraceQuery): HopKnowledge | undefined {
+		if (!asksHops(query)) return undefined;
+		const { mtls, edge, fromNs, toNs } = query;
 		const names = this.windows.catalogDatabase().prepare<[], string>("SELECT name FROM services").pluck().all();
 		const services = new Set(names);
 		const range = { fromMs: Math.floor(Number(fromNs) / 1e6), toMs: Math.ceil(Number(toNs) / 1e6) };
-		return this.fromTopology((topology) => topology.mtlsPlaces({ status: mtls, ...range }, (name) => services.has(name)));
+		return {
+			places: this.fromTopology((topology) => topology.hopPlaces({ mtls, edge, ...range }, (name) => services.has(name))),
+			spansIn: (spans) => this.fromTopology((topology) => topology.spansInHops(spans, query)),
+		};
 	}
 
 	/** Traces are told without it where it cannot be read. */

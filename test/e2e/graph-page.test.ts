@@ -45,6 +45,11 @@ async function placeOfTip(): Promise<{ x: number; y: number }> {
 	return { x: box.x + Number(await tip().getAttribute("data-x")), y: box.y + Number(await tip().getAttribute("data-y")) };
 }
 
+/** Whole: a large graph is drawn by a worker. */
+async function painted(): Promise<void> {
+	await page.locator(".graph-sheet canvas[data-painted=all]").waitFor();
+}
+
 /** Shares of the canvas in each of the given colours. */
 async function pixelsOf(colours: readonly string[]): Promise<number[]> {
 	return (await page.evaluate(
@@ -65,7 +70,7 @@ async function pixelsOf(colours: readonly string[]): Promise<number[]> {
 
 test("edges are drawn in the colour of their health, and the table tells the same edges as text", options, async () => {
 	await openGraph();
-	await page.waitForTimeout(300);
+	await painted();
 	for (const count of await pixelsOf(["--edge-ok", "--edge-warn", "--edge-fail"])) assert.ok(count > 20, String(count));
 	await page.getByRole("link", { name: "Table", exact: true }).click();
 	await tableRows().first().waitFor();
@@ -106,6 +111,43 @@ test("by keyboard alone: to an edge, open it, close it, and on to a node", optio
 	await page.keyboard.press("Enter");
 	await panel("Node details").waitFor();
 	await panel("Node details").getByText("Received").waitFor();
+});
+
+test("the sheet moves by keyboard, by wheel and by two fingers", options, async () => {
+	await openGraph();
+	await walkTo(/→/);
+	const start = await placeOfTip();
+	await page.keyboard.press("Shift+ArrowLeft");
+	await until(async () => (await placeOfTip()).x === start.x + 80, "the sheet to move");
+	await page.keyboard.press("+");
+	await until(async () => (await placeOfTip()).x !== start.x + 80, "the sheet to grow");
+	const box = (await sheet().boundingBox())!;
+	await page.mouse.move(box.x + 4, box.y + 4);
+	await page.keyboard.press("0");
+	const fitted = await placeOfTip();
+	await page.keyboard.down("Control");
+	await page.mouse.wheel(0, -40);
+	await page.keyboard.up("Control");
+	await until(async () => (await placeOfTip()).x !== fitted.x, "a pinch of the trackpad to zoom");
+	await sheet().focus();
+	await page.keyboard.press("0");
+	await walkTo(/→/);
+	const before = await placeOfTip();
+	const middle = { x: box.x + 400, y: box.y + 300 };
+	const touch = await page.context().newCDPSession(page);
+	const fingers = (gap: number) => [-1, 1].map((side) => ({ x: middle.x + side * gap, y: middle.y }));
+	await touch.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: fingers(40) });
+	for (const gap of [50, 60, 80])
+		await touch.send("Input.dispatchTouchEvent", { type: "touchMove", touchPoints: fingers(gap) });
+	await touch.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+	await until(async () => {
+		const after = await placeOfTip();
+		return (
+			Math.abs(after.x - middle.x - 2 * (before.x - middle.x)) < 4 &&
+			Math.abs(after.y - middle.y - 2 * (before.y - middle.y)) < 4
+		);
+	}, "what lay under the fingers to stay there");
+	assert.equal(await page.locator(".graph-panel").count(), 0, "two fingers are no click");
 });
 
 test("the panel proves encryption, tells errors by code and flag, and leads from a bar to a trace", options, async () => {
@@ -234,7 +276,7 @@ test("before anything has arrived the home page is the setup; an empty range say
 test("a graph of 1,000 nodes and 3,000 edges is placed, drawn and panned", options, async () => {
 	server.graph = largeGraph(1_000);
 	await openGraph();
-	await page.waitForTimeout(300);
+	await painted();
 	const [ok] = await pixelsOf(["--edge-ok"]);
 	assert.ok(ok! > 500, String(ok));
 	const box = (await sheet().boundingBox())!;

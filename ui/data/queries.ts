@@ -17,6 +17,7 @@ import type { TraceFilter } from "./trace-filter.ts";
 const LIVE_INTERVAL_MS = 2_000;
 /** Topology is summed up every two seconds; a graph is larger than a list. */
 const GRAPH_INTERVAL_MS = 5_000;
+const MIN_INTERVAL_MS = 250;
 
 /** The whole trace: the contract leaves the OTLP part open, `base/otlp.ts` names what is read of it. */
 export interface TraceAnswer extends TracesData {
@@ -54,7 +55,16 @@ export function useGraph(query: string, live: boolean): UseQueryResult<GraphAnsw
 	return useQuery({
 		queryKey: ["graph", query],
 		queryFn: ({ signal }) => getJson<GraphAnswer>(`/graph?${query}`, signal),
-		refetchInterval: live ? GRAPH_INTERVAL_MS : false,
+		// From the last answer on, not from when it became live again: who moves the sheet often must not wait for ever.
+		refetchInterval: live
+			? ({ state }) =>
+					Math.max(
+						MIN_INTERVAL_MS,
+						Math.max(state.dataUpdatedAt, state.errorUpdatedAt) + GRAPH_INTERVAL_MS - Date.now(),
+					)
+			: false,
+		// Figures change with every answer: comparing thousands of edges with those before finds nothing to keep.
+		structuralSharing: false,
 		retry: false,
 		placeholderData: keepPreviousData,
 	});

@@ -6,6 +6,7 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
 	{
 		title: "Everywhere",
 		keys: [
+			["Ctrl-K ⌘K", "go to a page, service, edge or trace; do something"],
 			["/", "go to a trace ID"],
 			["g g", "graph"],
 			["g t", "traces"],
@@ -24,6 +25,7 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
 			["Enter", "open what is chosen"],
 			["Esc", "close it"],
 			["+ - 0", "zoom in, out, and to fit"],
+			["Shift ← → ↑ ↓", "move the sheet"],
 			["p", "pause and resume"],
 		],
 	},

@@ -17,6 +17,7 @@ import {
 	peer,
 	spiffeId,
 	tcpHop,
+	trace,
 } from "../../../proxy-shim/telemetry/test-kit.ts";
 import { countedBy, trafficLabels } from "../../../proxy-shim/telemetry/traffic-labels.ts";
 import { decodeTracesData } from "../../otlp/decode.ts";
@@ -177,9 +178,25 @@ test("what the caller's proxy counts is counted by it alone, and only if its cer
 	assert.equal(metric("istio_requests_total", byApp)?.reporter, "destination");
 });
 
+test("in plaintext the caller's proxy is believed on the machine's own loopback, where no address tells callers apart", () => {
+	const from = (address: string, changes: Partial<HttpHop> = {}): MetricFacts | undefined => {
+		const caller = peer("", { namespace: "", workload: "", address });
+		return metric(
+			"istio_requests_total",
+			answering(httpHop(), { peer: caller, tls: noTls("plaintext", "permissive_plaintext"), ...changes }),
+		);
+	};
+	for (const loopback of ["127.0.0.1", "::1", "::ffff:127.0.0.1"]) assert.equal(from(loopback), undefined, loopback);
+	for (const address of ["10.9.9.9", "8.8.8.8", ""]) assert.equal(from(address)?.reporter, "destination", address);
+	assert.equal(from("127.0.0.1", { trace: trace() })?.reporter, "destination", "a caller without a proxy");
+	const oneWay = mutualTls("", "cart", { status: "tls", clientPrincipal: "", peerVerified: false });
+	assert.equal(from("127.0.0.1", { tls: oneWay })?.reporter, "destination");
+});
+
 test("a nameless caller is the same one to metrics as to spans", () => {
 	for (const address of ["10.9.9.9", "8.8.8.8", "127.0.0.1"]) {
 		const hop = answering(httpHop(), {
+			trace: trace(),
 			peer: peer("", { namespace: "", workload: "", address }),
 			tls: noTls("plaintext", "permissive_plaintext"),
 		});

@@ -1,5 +1,5 @@
 /** The home page: who calls whom, how well, and how safely. All of its state is in the address. */
-import { useEffect, useMemo } from "react";
+import { useEffect, useMemo, useState } from "react";
 import type { ReactNode } from "react";
 import type { GraphAnswer } from "../../../api/contract/topology.ts";
 import { Link } from "../../base/link.tsx";
@@ -28,7 +28,9 @@ export function GraphView(): ReactNode {
 	const settings = readGraphSettings(params);
 	const live = settings.live && isOpenEnded(settings);
 	const status = useStatus();
-	const graph = useGraph(graphQuery(settings), live);
+	const [isMoving, setMoving] = useState(false);
+	// Reading an answer of thousands of edges takes longer than a frame: it waits while hands move the sheet.
+	const graph = useGraph(graphQuery(settings), live && !isMoving);
 	const positions = useLayout(graph.data, settings.groupBy);
 	const find = useMemo(() => parseExpression(settings.find), [settings.find]);
 	const hide = useMemo(() => parseExpression(settings.hide), [settings.hide]);
@@ -69,7 +71,7 @@ export function GraphView(): ReactNode {
 			<GraphToolbar params={params} settings={settings} model={model} isLost={graph.isError} find={find} hide={hide} />
 			{graph.isError && <ErrorNotice error={graph.error} what="The graph could not be read." />}
 			<div className="graph-body">
-				<Main {...{ graph: graph.data, model, settings, params, positions, open, close }} />
+				<Main {...{ graph: graph.data, model, settings, params, positions, open, close, setMoving }} />
 				{settings.edge !== "" && (
 					<EdgePanel key={settings.edge} id={settings.edge} settings={settings} live={live} onClose={close} />
 				)}
@@ -89,9 +91,10 @@ interface MainProps {
 	readonly positions: ReturnType<typeof useLayout>;
 	readonly open: (id: string) => void;
 	readonly close: () => void;
+	readonly setMoving: (isMoving: boolean) => void;
 }
 
-function Main({ graph, model, settings, params, positions, open, close }: MainProps): ReactNode {
+function Main({ graph, model, settings, params, positions, open, close, setMoving }: MainProps): ReactNode {
 	if (graph === undefined || model === undefined) return <p className="graph-wait muted">Reading the graph…</p>;
 	if (graph.nodes.length === 0) return <NothingInRange params={params} />;
 	if (settings.isTable) return <GraphTable graph={graph} model={model} params={params} selected={settings.edge} />;
@@ -105,6 +108,7 @@ function Main({ graph, model, settings, params, positions, open, close }: MainPr
 				onOpen={open}
 				onClose={close}
 				fitKey={settings.groupBy}
+				onMoving={setMoving}
 			/>
 			<Legend />
 		</div>

@@ -22,9 +22,13 @@ import type {
 	MetricSeriesResult,
 	MetricType,
 	MtlsResult,
+	OperationFiguresQuery,
+	OperationFiguresResult,
 	OperationInfo,
 	SearchedInfo,
 	ServiceInfo,
+	ServiceHistoryQuery,
+	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
 	StoreReader,
@@ -35,6 +39,7 @@ import type {
 } from "../store.ts";
 import { bodyText, logEntry, matchesAttributes, type StoredLog, type StoredSpan, otlpData } from "./records.ts";
 import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
+import { OperationSums } from "../operation-sums.ts";
 import { asksHops, spanKey, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
 import { NO_TOPOLOGY } from "../topology.ts";
 import type { MemoryState, StoredSeries } from "./state.ts";
@@ -99,6 +104,20 @@ export class MemoryReader implements StoreReader {
 		return operations.sort((a, b) => compare(a.name, b.name) || a.kind - b.kind);
 	}
 
+	async operationFigures({ service, fromNs, toNs, limit }: OperationFiguresQuery): Promise<OperationFiguresResult> {
+		const gathered = new OperationSums();
+		let scanned = 0;
+		for (const { spans } of this.state.groups) {
+			for (const span of spans) {
+				scanned++;
+				if (span.origin.service !== service || span.startNs < fromNs || span.startNs >= toNs) continue;
+				const durationNs = Number(span.endNs - span.startNs);
+				gathered.add(span.name, span.kind, span.statusCode, durationNs, Number(span.startNs / 1_000_000n));
+			}
+		}
+		return { operations: gathered.figures(limit), searched: this.searched(scanned) };
+	}
+
 	async searchLogs(query: LogQuery): Promise<LogSearchResult> {
 		const found: StoredLog[] = [];
 		let scanned = 0;
@@ -157,6 +176,10 @@ export class MemoryReader implements StoreReader {
 
 	async serviceTraffic(query: ServiceTrafficQuery): Promise<ServiceTrafficResult | undefined> {
 		return this.topology.serviceTraffic(query);
+	}
+
+	async serviceHistory(query: ServiceHistoryQuery): Promise<ServiceHistoryResult | undefined> {
+		return this.topology.serviceHistory(query);
 	}
 
 	async close(): Promise<void> {}

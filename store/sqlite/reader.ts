@@ -20,8 +20,12 @@ import type {
 	MetricSeriesQuery,
 	MetricSeriesResult,
 	MtlsResult,
+	OperationFiguresQuery,
+	OperationFiguresResult,
 	OperationInfo,
 	ServiceInfo,
+	ServiceHistoryQuery,
+	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
 	StoreReader,
@@ -36,6 +40,7 @@ import type { HopKnowledge } from "./hop-search.ts";
 import { openTopologyReader } from "./topology/reader.ts";
 import { searchLogs } from "./logs.ts";
 import { metricPoints, metricSeries } from "./metrics.ts";
+import { operationFigures } from "./operation-figures.ts";
 import { searchTraces } from "./trace-search.ts";
 import { TraceAssembler, traceWords } from "./trace-rows.ts";
 import { WindowSet } from "./window-set.ts";
@@ -103,6 +108,10 @@ class SqliteReader implements StoreReader {
 			.all(service);
 	}
 
+	async operationFigures(query: OperationFiguresQuery): Promise<OperationFiguresResult> {
+		return operationFigures(this.windows, query, this.deadline(), () => this.now());
+	}
+
 	async searchLogs(query: LogQuery): Promise<LogSearchResult> {
 		return searchLogs(this.windows, query, this.deadline(), () => this.now());
 	}
@@ -133,6 +142,10 @@ class SqliteReader implements StoreReader {
 
 	async serviceTraffic(query: ServiceTrafficQuery): Promise<ServiceTrafficResult | undefined> {
 		return this.topology.serviceTraffic(query);
+	}
+
+	async serviceHistory(query: ServiceHistoryQuery): Promise<ServiceHistoryResult | undefined> {
+		return this.topology.serviceHistory(query);
 	}
 
 	async close(): Promise<void> {

@@ -13,7 +13,7 @@ import { cannedSeries, graphOf } from "../model/topology/canned-series.ts";
 import type { GraphEdge } from "../model/topology/graph.ts";
 import { endpointBook } from "../model/topology/endpoint-book.ts";
 import { mtlsReport } from "../model/topology/mtls-report.ts";
-import { serviceTraffic } from "../model/topology/service-traffic.ts";
+import { serviceTotals, serviceTraffic } from "../model/topology/service-traffic.ts";
 import type {
 	EdgePoint,
 	EdgeResult,
@@ -224,6 +224,18 @@ export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader
 		services: async () => [{ name: "gateway", firstSeenMs: CANNED_NOW_MS - 3_600_000, lastSeenMs: CANNED_NOW_MS }],
 		operations: async (service) =>
 			service === "gateway" ? [{ name: "GET /checkout", kind: 2, lastSeenMs: CANNED_NOW_MS }] : [],
+		operationFigures: async ({ service }) => ({
+			operations:
+				service === "gateway"
+					? [
+							{
+								...{ name: "GET /checkout", kind: 2, spans: 60, errors: 3, lastSeenMs: CANNED_NOW_MS },
+								latencyMs: { p50: 10, p90: 20, p95: 30, p99: 40, max: 50, mean: 12, count: 60 },
+							},
+						]
+					: [],
+			searched,
+		}),
 		searchLogs: async () => ({ logs: [logEntry], searched }),
 		metricSeries: async () => ({ series: [series], damagedWindows: [DAMAGED_WINDOW] }),
 		metricPoints: async () => ({
@@ -267,6 +279,11 @@ export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader
 		serviceTraffic: async ({ service }) => {
 			const traffic = serviceTraffic(topologyInput, service);
 			return traffic && { window: topologyWindow, traffic };
+		},
+		serviceHistory: async ({ service }) => {
+			const totals = serviceTotals(topologyInput, service);
+			if (totals === undefined) return undefined;
+			return { window: topologyWindow, stepMs: 60_000, points: [{ timeMs: CANNED_NOW_MS - 60_000, ...totals }] };
 		},
 		close: async () => undefined,
 		...overrides,

@@ -15,6 +15,11 @@ const REQUESTS: Readonly<Record<RouteName, readonly string[]>> = {
 	services: ["/api/v1/services"],
 	operations: ["/api/v1/services/gateway/operations"],
 	serviceTraffic: ["/api/v1/services/checkout", "/api/v1/services/shop%2Fcheckout?from=now-2h&to=now"],
+	serviceHistory: ["/api/v1/services/checkout/history", "/api/v1/services/shop%2Fcheckout/history?from=now-2h&to=now&step=1m"],
+	operationFigures: [
+		"/api/v1/services/gateway/operations/figures",
+		"/api/v1/services/gateway/operations/figures?from=now-2h&to=now&limit=5",
+	],
 	graph: ["/api/v1/graph", "/api/v1/graph?groupBy=namespace&from=now-7d&to=now"],
 	graphDiff: [
 		"/api/v1/graph/diff",
@@ -133,6 +138,7 @@ test("every parameter is described, every one of a query has an example that the
 			const search = new URLSearchParams();
 			for (const value of [parameter.example].flat()) search.append(parameter.name, String(value));
 			if (parameter.name === "to") search.set("from", "now-1h");
+			if (parameter.name === "side") search.set("edge", "6faeb2e1ed26185d");
 			if (parameter.name === "agg") search.set("step", "1m");
 			assert.equal((await api.get(`${path}?${search}`)).status, 200, `${path}?${search}`);
 			tried++;

@@ -63,6 +63,12 @@ export function traceIdOf(text: string, name: string): TraceId {
 	return id;
 }
 
+export function edgeIdOf(text: string, name: string): string {
+	const id = text.toLowerCase();
+	if (/^[0-9a-f]{16}$/.test(id)) return id;
+	throw invalid(name, `\`${name}\` is ${quoted(text)}; an edge ID is 16 hex digits, as /api/v1/graph tells them`);
+}
+
 /** @throws MeshscopeError `invalid_argument`, or `query_too_broad` beyond the cap. */
 export function limitOf(parameters: Parameters, fallback: number, cap: number): number {
 	const value = single(parameters, "limit");

@@ -75,6 +75,7 @@ test("filters reach the reader typed, with an hour's range and a bounded limit b
 	]);
 	await api.get(
 		"/api/v1/traces?service=a&operation=GET%20/&minDuration=250ms&maxDuration=1.5s&status=error&mtls=mutual_tls" +
+			"&edge=6FAEB2E1ED26185D&side=source" +
 			"&attr=guid:x-request-id=7&attr=n=int:5&from=1000&to=2000&limit=7",
 	);
 	assert.deepEqual(api.reader.asked.at(-1)?.args, [
@@ -85,6 +86,8 @@ test("filters reach the reader typed, with an hour's range and a bounded limit b
 			maxDurationNs: 1_500_000_000n,
 			status: "error",
 			mtls: "mutual_tls",
+			edge: "6faeb2e1ed26185d",
+			side: "source",
 			attributes: [
 				{ key: "guid:x-request-id", value: "7", type: "text" },
 				{ key: "n", value: "5", type: "int" },
@@ -106,6 +109,19 @@ test("an mTLS status that is none is refused with those that are, whatever it ho
 	}
 	assert.equal((await api.get("/api/v1/traces?mtls=")).status, 400);
 	assert.equal((await api.get("/api/v1/traces?mtls=tls&mtls=none")).status, 400);
+	assert.equal(api.reader.asked.length, 0);
+});
+
+test("an edge that is none, and a side of no edge, are refused with what is missing", async (t) => {
+	const api = await startCannedApi(t);
+	for (const edge of ["web->cart", "0123", "g".repeat(16), "' OR 1=1", "a".repeat(5_000)]) {
+		const answer = await api.get(`/api/v1/traces?edge=${encodeURIComponent(edge)}`);
+		assert.equal(answer.status, 400, edge);
+		assert.match(answer.error().message, /`edge` is ".*; an edge ID is 16 hex digits, as \/api\/v1\/graph tells them$/);
+	}
+	const sideless = await api.get("/api/v1/traces?side=source");
+	assert.match(sideless.error().message, /`side` is an end of an edge; say of which with `edge`/);
+	assert.equal((await api.get("/api/v1/traces?edge=6faeb2e1ed26185d&side=both")).status, 400);
 	assert.equal(api.reader.asked.length, 0);
 });
 

@@ -1,6 +1,7 @@
 /** What is asked of spans, logs and metrics, and the answers: part of the contract of store.ts, which is what others import. */
 import type { TraceId } from "../model/ids.ts";
 import type { DurationNs, TimeNs } from "../model/time.ts";
+import type { LatencyFigures } from "../model/topology/edge-sums.ts";
 import type { MtlsStatus } from "../model/topology/series.ts";
 import type { ToldHops } from "../model/topology/told-hops.ts";
 
@@ -24,6 +25,14 @@ export interface TraceQuery {
 	 * miss spans that start more than a minute before or after their hop does.
 	 */
 	readonly mtls?: MtlsStatus;
+	/**
+	 * The span belongs to a hop of this edge (an id of any grouping), and to one of `mtls` where both are given. `minDurationNs` and
+	 * `maxDurationNs` are then of the hop's latency at `side`, else at the caller where it reported. What engines MAY miss is as above,
+	 * and hops of several tries that nothing in their trace outlasts.
+	 */
+	readonly edge?: string;
+	/** With `edge` only: that end measured the hop. */
+	readonly side?: "source" | "destination";
 	/** All must hold, on one and the same span (its resource's attributes count as its own). */
 	readonly attributes: readonly AttributeFilter[];
 	/** A span's start, inclusive and exclusive. */
@@ -61,12 +70,12 @@ export interface SearchedInfo {
 	/** True when the time budget ended the search before the whole range was seen. */
 	readonly truncated: boolean;
 	readonly damagedWindows: readonly string[];
-	/** Of a search by mTLS status; undefined of any other. */
-	readonly mtls?: MtlsSearched | undefined;
+	/** Of a search by edge or mTLS status; undefined of any other. */
+	readonly hops?: HopsSearched | undefined;
 }
 
-export interface MtlsSearched {
-	/** The range in ms, and how much of it roll-ups ruled out: no hop of that status began there. */
+export interface HopsSearched {
+	/** The range in ms, and how much of it roll-ups ruled out: no such hop began there. */
 	readonly rangeMs: number;
 	readonly skippedMs: number;
 	/** Traces whose hops were looked at. */
@@ -102,6 +111,35 @@ export interface OperationInfo {
 	/** OTLP span kind, 0 to 5. */
 	readonly kind: number;
 	readonly lastSeenMs: number;
+}
+
+export interface OperationFiguresQuery {
+	/** Exact name. */
+	readonly service: string;
+	/** A span's start, inclusive and exclusive. */
+	readonly fromNs: TimeNs;
+	readonly toNs: TimeNs;
+	/** Operations; 1 to 1,000. */
+	readonly limit: number;
+}
+
+/** What the spans of one name and kind come to. */
+export interface OperationFigures {
+	readonly name: string;
+	/** OTLP span kind, 0 to 5. */
+	readonly kind: number;
+	readonly spans: number;
+	/** With status error. */
+	readonly errors: number;
+	readonly latencyMs: LatencyFigures;
+	/** Start of the newest, epoch ms. */
+	readonly lastSeenMs: number;
+}
+
+export interface OperationFiguresResult {
+	/** Most spans first. */
+	readonly operations: readonly OperationFigures[];
+	readonly searched: SearchedInfo;
 }
 
 export interface LogQuery {

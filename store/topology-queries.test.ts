@@ -239,6 +239,34 @@ test("a service's traffic is told both ways, by name and by node", () => {
 	assert.equal(queries.serviceTraffic({ service: "nobody", fromMs: NOW - HOUR, toMs: NOW }), undefined);
 });
 
+test("a service is told step by step, and the steps add up to the whole range", () => {
+	const series: CannedSeries[] = [
+		{ from: "x/a", to: "x/b" },
+		{ from: "x/b", to: "x/c" },
+		{ from: "y/a", to: "y/b", mtls: "plaintext" },
+	];
+	const times = [NOW - 50 * MINUTE, NOW - 20 * MINUTE, NOW - 20 * MINUTE, NOW - 5_000];
+	const queries = topologyQueries(topologyOf(series, times), () => NOW);
+	const range = { fromMs: NOW - HOUR, toMs: NOW };
+	for (const service of ["b", "x/b"]) {
+		const { traffic } = queries.serviceTraffic({ service, ...range })!;
+		const { points, stepMs } = queries.serviceHistory({ service, ...range, stepMs: 10 * MINUTE })!;
+		assert.equal(stepMs, 10 * MINUTE);
+		assert.equal(points.length, 3);
+		for (const way of ["inbound", "outbound"] as const)
+			assert.equal(
+				points.reduce((sum, point) => sum + point[way].requests, 0),
+				traffic[way].requests,
+			);
+		assert.ok(Math.abs(points[1]!.inbound.latencyMs!.p99 - 1) < 0.011);
+		// The last step began at 12:30 and was observed for 4 min 51 s only.
+		const { requests, requestRate } = points[2]!.inbound;
+		assert.equal(requestRate, requests / 291);
+	}
+	assert.equal(queries.serviceHistory({ service: "nobody", ...range }), undefined);
+	assert.deepEqual(queries.serviceHistory({ service: "b", fromMs: NOW - 45 * MINUTE, toMs: NOW - 30 * MINUTE })!.points, []);
+});
+
 test("answers survive being sent to another thread", () => {
 	const topology = topologyOf([{ mtls: "plaintext" }], [NOW - MINUTE], RESOLUTIONS_MS);
 	const queries = topologyQueries(topology, () => NOW);
@@ -278,7 +306,7 @@ test("every edge of a range is told, and every statement about it, of all servic
 
 function placesOf(topology: CannedTopology, status: MtlsStatus, fromMs: number, toMs: number, services = ["web", "cart"]) {
 	const queries = topologyQueries(topology, () => NOW);
-	return queries.mtlsPlaces({ status, fromMs, toMs }, (name) => services.includes(name));
+	return queries.hopPlaces({ mtls: status, fromMs, toMs }, (name) => services.includes(name));
 }
 
 test("hops of a status can be in the minutes that count one, and where nothing was counted yet", () => {
@@ -294,6 +322,27 @@ test("hops of a status can be in the minutes that count one, and where nothing w
 	assert.deepEqual(placesOf(topology, "tls", NOW - 6 * HOUR, NOW), [last]);
 	assert.deepEqual(placesOf(topology, "plaintext", NOW - 6 * HOUR, NOW, ["cart"])[0]?.services, new Set(["cart"]));
 	assert.equal(placesOf(topology, "plaintext", NOW - 6 * HOUR, NOW, [])[0]?.services, undefined);
+});
+
+test("hops of an edge can be in the minutes that count one of it", () => {
+	const seen = NOW - 3 * HOUR;
+	const topology = topologyOf([{ from: "web", to: "cart" }], [NOW - 2 * DAY, seen]);
+	topology.flush(NOW, new Map());
+	const queries = topologyQueries(topology, () => NOW);
+	const [edge] = queries.graph({ fromMs: NOW - 6 * HOUR, toMs: NOW, groupBy: "service" }).graph.edges;
+	const range = { fromMs: NOW - 6 * HOUR, toMs: NOW };
+	const [first, last, ...others] = queries.hopPlaces({ edge: edge!.id, ...range }, () => true);
+	assert.deepEqual(others, []);
+	assert.ok(first !== undefined && first.fromMs <= seen && seen < first.toMs && first.toMs - first.fromMs <= 3 * MINUTE);
+	assert.deepEqual(first.services, new Set(["web", "cart"]));
+	assert.deepEqual(
+		queries.hopPlaces({ edge: edge!.id, mtls: "tls", ...range }, () => true),
+		[last],
+	);
+	assert.deepEqual(
+		queries.hopPlaces({ edge: "0123456789abcdef", ...range }, () => true),
+		[last],
+	);
 });
 
 test("what metrics and access logs alone saw has no trace to look for", () => {

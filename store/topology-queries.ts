@@ -6,7 +6,7 @@ import { type Graph, type GraphEdge, type GraphInput, resolveGraph } from "../mo
 import type { ToldHops } from "../model/topology/told-hops.ts";
 import type { DecodedSpans } from "../model/topology/hops/decoded-spans.ts";
 import { mtlsReport } from "../model/topology/mtls-report.ts";
-import type { MtlsStatus, ResolutionMs } from "../model/topology/series.ts";
+import type { ResolutionMs } from "../model/topology/series.ts";
 import { serviceTraffic } from "../model/topology/service-traffic.ts";
 import type {
 	EdgeQuery,
@@ -18,6 +18,8 @@ import type {
 	GraphResult,
 	MtlsResult,
 	ScanQuery,
+	ServiceHistoryQuery,
+	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
 	TopologyWindow,
@@ -25,15 +27,16 @@ import type {
 import type { TopologyReader } from "./topology.ts";
 import { edgePoints, evidenceRows, exemplarAnswer, latencyBuckets } from "./topology-queries/edge-detail.ts";
 import { KnownSeries } from "./topology-queries/known-series.ts";
-import { mtlsPlaces, type Place } from "./topology-queries/mtls-places.ts";
+import { hopPlaces, type Place } from "./topology-queries/hop-places.ts";
 import { meshPoints } from "./topology-queries/mesh-history.ts";
 import { beginningOf, MAX_STEP_BUCKETS, MESH_STEPS, planSteps, type StepPlan, type StepWishes } from "./topology-queries/plan.ts";
-import { toldHops } from "./topology-queries/trace-hops.ts";
+import { servicePoints } from "./topology-queries/service-history.ts";
+import { type HopFilter, type HopKind, spansInHops, toldHops } from "./topology-queries/trace-hops.ts";
 import { type WindowSums, WindowSumsCache } from "./topology-queries/window-sums.ts";
 import { MeshscopeError } from "../model/errors.ts";
 
-export type { Place } from "./topology-queries/mtls-places.ts";
-export { spanKey, spansOfStatus } from "./topology-queries/trace-hops.ts";
+export type { Place } from "./topology-queries/hop-places.ts";
+export { asksHops, spanKey } from "./topology-queries/trace-hops.ts";
 
 /** Traces are opened often, and reading addresses takes as long as reading a hundred of them. */
 const ADDRESSES_OF_TRACES_MS = 60_000;
@@ -50,13 +53,16 @@ export interface TopologyQueries {
 	edge(query: EdgeQuery): EdgeResult | undefined;
 	mtls(query: GraphQuery): MtlsResult;
 	serviceTraffic(query: ServiceTrafficQuery): ServiceTrafficResult | undefined;
+	serviceHistory(query: ServiceHistoryQuery): ServiceHistoryResult | undefined;
 	/** The graph by service; the range ends where roll-ups do. */
 	edges(query: ScanQuery): readonly GraphEdge[];
 	edgeStatements(query: ScanQuery): Iterable<EdgeStatement>;
 	traceHops(spans: DecodedSpans): ToldHops;
+	/** `spanKey` of every span that belongs to a hop the filter asks for. */
+	spansInHops(spans: DecodedSpans, filter: HopFilter): ReadonlySet<string>;
 	/** @param isService whether any span was ever sent under the name */
-	mtlsPlaces(
-		query: { readonly status: MtlsStatus; readonly fromMs: number; readonly toMs: number },
+	hopPlaces(
+		query: HopKind & { readonly fromMs: number; readonly toMs: number },
 		isService: (name: string) => boolean,
 	): readonly Place[];
 }
@@ -184,7 +190,20 @@ export function topologyQueries(reader: TopologyReader, now: () => number): Topo
 			return traffic && { window: windowOf(sums), traffic };
 		},
 
+		serviceHistory(query) {
+			const wanted = known.seriesOfService(query.service);
+			if (wanted.size === 0) return undefined;
+			const steps = stepsOf(query);
+			const { fromMs, toMs, stepMs, resolutionMs } = steps;
+			return {
+				window: { fromMs, toMs, resolutionMs, flushedMs: reader.progress()?.flushedMs },
+				stepMs,
+				points: servicePoints(reader, known, query.service, wanted, steps),
+			};
+		},
+
 		traceHops: (spans) => toldHops(spans, known.endpoints(ADDRESSES_OF_TRACES_MS)),
-		mtlsPlaces: (query, isService) => mtlsPlaces(reader, known, query, isService),
+		spansInHops: (spans, filter) => spansInHops(spans, filter, () => known.endpoints(ADDRESSES_OF_TRACES_MS)),
+		hopPlaces: (query, isService) => hopPlaces(reader, known, query, isService),
 	};
 }

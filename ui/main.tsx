@@ -1,14 +1,17 @@
-/** Entry of the page: one query client, one tree. */
+/** Entry of the page: one query client, one tree; a fault of the frame itself is told too. */
 import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { createQueryClient } from "./data/queries.ts";
 import { App } from "./views/app.tsx";
+import { ErrorBoundary } from "./views/error-boundary.tsx";
 
 createRoot(document.getElementById("root")!).render(
 	<StrictMode>
 		<QueryClientProvider client={createQueryClient()}>
-			<App />
+			<ErrorBoundary at="">
+				<App />
+			</ErrorBoundary>
 		</QueryClientProvider>
 	</StrictMode>,
 );

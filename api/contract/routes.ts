@@ -13,7 +13,7 @@ import {
 	meshServicesAnswer,
 } from "./mesh.ts";
 import { metricPointAnswer, metricPointQuery, metricSeriesAnswer, metricSeriesQuery } from "./metrics.ts";
-import { operationsAnswer, servicePath, servicesAnswer } from "./services.ts";
+import { operationFiguresAnswer, operationFiguresQuery, operationsAnswer, servicePath, servicesAnswer } from "./services.ts";
 import { probeAnswer, statusAnswer } from "./status.ts";
 import {
 	edgeAnswer,
@@ -27,6 +27,8 @@ import {
 	graphQuery,
 	mtlsAnswer,
 	mtlsQuery,
+	serviceHistoryAnswer,
+	serviceHistoryQuery,
 	serviceTrafficAnswer,
 	serviceTrafficQuery,
 } from "./topology.ts";
@@ -96,6 +98,27 @@ export const ROUTES = {
 		query: serviceTrafficQuery,
 		answer: serviceTrafficAnswer,
 		errors: [...SEARCH_ERRORS, "not_found"],
+	},
+	serviceHistory: {
+		path: "/api/v1/services/{name}/history",
+		summary: "Rate, errors and duration of a service over time, in and out",
+		description:
+			"Step by step what `/api/v1/services/{name}` tells of the whole range; percentiles are of the merged histograms.",
+		pathParameters: servicePath,
+		query: serviceHistoryQuery,
+		answer: serviceHistoryAnswer,
+		errors: [...SEARCH_ERRORS, "not_found"],
+	},
+	operationFigures: {
+		path: "/api/v1/services/{name}/operations/figures",
+		summary: "Rate, errors and duration of a service's operations",
+		description:
+			"Counted from the spans of the range that are stored, newest first; `searched` says whether all were seen. " +
+			"A service without any span in it has none.",
+		pathParameters: servicePath,
+		query: operationFiguresQuery,
+		answer: operationFiguresAnswer,
+		errors: SEARCH_ERRORS,
 	},
 	graph: {
 		path: "/api/v1/graph",

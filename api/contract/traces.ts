@@ -49,6 +49,21 @@ export const traceQuery = z.object({
 			"Spans that start more than a minute from their hop may be missed.",
 		examples: ["plaintext"],
 	}),
+	edge: text.optional().meta({
+		description:
+			"ID of an edge from a graph of any grouping: the span belongs to a hop of it, and of `mtls` where that is given. `minDuration` " +
+			"and `maxDuration` are then of the hop: its latency at `side`, else at the caller where that reported.",
+		examples: ["6faeb2e1ed26185d"],
+	}),
+	side: z
+		.enum(["source", "destination"])
+		.optional()
+		.meta({
+			description:
+				"With `edge`: hops that this end measured. With an edge's `latencySide`, and the bounds of a bucket of its latencies as " +
+				"durations, these are the traces of the bucket.",
+			examples: ["source"],
+		}),
 	attr: commonQuery.attr,
 	from: commonQuery.from,
 	to: commonQuery.to,

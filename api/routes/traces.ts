@@ -8,7 +8,17 @@ import { MTLS_STATUSES } from "../../model/topology/series.ts";
 import type { TraceQuery } from "../../store/store.ts";
 import { CAPS, DEFAULT_LIMITS } from "../contract/common.ts";
 import type { TraceSearchAnswer, WholeTraceSummary } from "../contract/traces.ts";
-import { attributeFilters, durationParameter, limitOf, oneOf, type Parameters, single, timeRange, traceIdOf } from "../query.ts";
+import {
+	attributeFilters,
+	durationParameter,
+	edgeIdOf,
+	limitOf,
+	oneOf,
+	type Parameters,
+	single,
+	timeRange,
+	traceIdOf,
+} from "../query.ts";
 import { addRoute, ask, type RouteContext, sendJson } from "./context.ts";
 
 /** A client that reads slowly holds one slice more than its socket buffers. */
@@ -51,6 +61,14 @@ function traceQueryOf(parameters: Parameters, nowMs: number): TraceQuery {
 	const maxDurationNs = durationParameter(parameters, "maxDuration");
 	const status = oneOf(parameters, "status", ["unset", "ok", "error"]);
 	const mtls = oneOf(parameters, "mtls", MTLS_STATUSES);
+	const edgeText = single(parameters, "edge");
+	const edge = edgeText === undefined ? undefined : edgeIdOf(edgeText, "edge");
+	const side = oneOf(parameters, "side", ["source", "destination"]);
+	if (side !== undefined && edge === undefined) {
+		throw new MeshscopeError("invalid_argument", "`side` is an end of an edge; say of which with `edge`", {
+			details: { parameter: "side" },
+		});
+	}
 	if (minDurationNs !== undefined && maxDurationNs !== undefined && minDurationNs > maxDurationNs) {
 		throw new MeshscopeError("invalid_argument", "`minDuration` is longer than `maxDuration`", {
 			details: { parameter: "minDuration" },
@@ -63,6 +81,8 @@ function traceQueryOf(parameters: Parameters, nowMs: number): TraceQuery {
 		...(maxDurationNs === undefined ? {} : { maxDurationNs }),
 		...(status === undefined ? {} : { status }),
 		...(mtls === undefined ? {} : { mtls }),
+		...(edge === undefined ? {} : { edge }),
+		...(side === undefined ? {} : { side }),
 		attributes: attributeFilters(parameters),
 		...timeRange(parameters, nowMs, CAPS.searchRangeDays),
 		limit: limitOf(parameters, DEFAULT_LIMITS.traces, CAPS.traces),

@@ -62,6 +62,8 @@ export interface GraphInput {
 	readonly seconds: number;
 }
 
+const HEADER_RANK = verificationRank("header");
+
 interface Cell {
 	readonly source: Endpoint;
 	readonly target: Endpoint;
@@ -292,19 +294,27 @@ function addMtls(edge: EdgeSums, voices: readonly Voice[], counted: number): voi
 
 /** A name from a forwarded header counts only while no certificate or configuration gives one. */
 function addIdentities(edge: EdgeSums, voices: readonly Voice[]): void {
-	const series = voices.flatMap((voice) => voice.series).filter(({ totals }) => totals.count > SOMETHING);
-	const header = verificationRank("header");
-	const isTrusted = ({ dims: { mtls } }: WindowSeries): boolean => verificationRank(mtls.verifiedBy) < header;
-	for (const [name, into] of [
-		["sourcePrincipal", edge.sourcePrincipals],
-		["destinationPrincipal", edge.destinationPrincipals],
-		["tlsVersion", edge.tlsVersions],
-		["cipher", edge.ciphers],
-	] as const) {
-		const telling = series.filter(({ dims }) => dims.mtls[name] !== "");
-		const trusted = telling.filter(isTrusted);
-		for (const { dims } of trusted.length > 0 ? trusted : telling) into.add(dims.mtls[name]);
-	}
+	addTold(edge.sourcePrincipals, voices, "sourcePrincipal");
+	addTold(edge.destinationPrincipals, voices, "destinationPrincipal");
+	addTold(edge.tlsVersions, voices, "tlsVersion");
+	addTold(edge.ciphers, voices, "cipher");
+}
+
+type ToldName = "sourcePrincipal" | "destinationPrincipal" | "tlsVersion" | "cipher";
+
+function addTold(into: Set<string>, voices: readonly Voice[], name: ToldName): void {
+	let hasTrusted = false;
+	for (const { series } of voices) for (const one of series) hasTrusted ||= tells(one, name) && isTrusted(one);
+	for (const { series } of voices)
+		for (const one of series) if (tells(one, name) && (!hasTrusted || isTrusted(one))) into.add(one.dims.mtls[name]);
+}
+
+function tells({ dims, totals }: WindowSeries, name: ToldName): boolean {
+	return dims.mtls[name] !== "" && totals.count > SOMETHING;
+}
+
+function isTrusted({ dims }: WindowSeries): boolean {
+	return verificationRank(dims.mtls.verifiedBy) < HEADER_RANK;
 }
 
 /** Of hops both ends' word is in the series; of metrics and logs each end has its own, and what one has too many the other lacks. */

@@ -146,6 +146,10 @@ export interface MtlsDecision {
  * @param counted requests of the edge
  */
 export function mtlsDecision(voices: readonly Voice[], counted: number): MtlsDecision | undefined {
+	const [first] = voices;
+	// Of most edges there is one voice.
+	if (first !== undefined && voices.length === 1)
+		return knowledgeOf(first).known > SOMETHING ? { voice: first, peers: [] } : undefined;
 	const knowing = voices.map((voice) => ({ voice, ...knowledgeOf(voice) })).filter(({ known }) => known > SOMETHING);
 	if (knowing.length === 0) return undefined;
 	const [best] = knowing

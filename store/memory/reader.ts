@@ -22,9 +22,13 @@ import type {
 	MetricSeriesResult,
 	MetricType,
 	MtlsResult,
+	OperationFiguresQuery,
+	OperationFiguresResult,
 	OperationInfo,
 	SearchedInfo,
 	ServiceInfo,
+	ServiceHistoryQuery,
+	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
 	StoreReader,
@@ -35,8 +39,8 @@ import type {
 } from "../store.ts";
 import { bodyText, logEntry, matchesAttributes, type StoredLog, type StoredSpan, otlpData } from "./records.ts";
 import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
-import type { MtlsStatus } from "../../model/topology/series.ts";
-import { spanKey, spansOfStatus, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
+import { OperationSums } from "../operation-sums.ts";
+import { asksHops, spanKey, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
 import { NO_TOPOLOGY } from "../topology.ts";
 import type { MemoryState, StoredSeries } from "./state.ts";
 
@@ -64,7 +68,7 @@ export class MemoryReader implements StoreReader {
 
 	async searchTraces(query: TraceQuery): Promise<TraceSearchResult> {
 		const found = new Set<string>();
-		const inHops = query.mtls === undefined ? undefined : this.spansInHops(query.mtls);
+		const inHops = asksHops(query) ? this.spansInHops(query) : undefined;
 		let spansScanned = 0;
 		for (const { spans } of this.state.groups) {
 			for (const span of spans) {
@@ -80,8 +84,8 @@ export class MemoryReader implements StoreReader {
 		const searched = this.searched(spansScanned);
 		if (inHops === undefined) return { traces: summaries.slice(0, query.limit), searched };
 		const rangeMs = Number(query.toNs - query.fromNs) / 1e6;
-		const mtls = { rangeMs, skippedMs: 0, tracesChecked: inHops.size };
-		return { traces: summaries.slice(0, query.limit), searched: { ...searched, mtls } };
+		const hops = { rangeMs, skippedMs: 0, tracesChecked: inHops.size };
+		return { traces: summaries.slice(0, query.limit), searched: { ...searched, hops } };
 	}
 
 	async services(): Promise<readonly ServiceInfo[]> {
@@ -98,6 +102,20 @@ export class MemoryReader implements StoreReader {
 			...operation,
 		}));
 		return operations.sort((a, b) => compare(a.name, b.name) || a.kind - b.kind);
+	}
+
+	async operationFigures({ service, fromNs, toNs, limit }: OperationFiguresQuery): Promise<OperationFiguresResult> {
+		const gathered = new OperationSums();
+		let scanned = 0;
+		for (const { spans } of this.state.groups) {
+			for (const span of spans) {
+				scanned++;
+				if (span.origin.service !== service || span.startNs < fromNs || span.startNs >= toNs) continue;
+				const durationNs = Number(span.endNs - span.startNs);
+				gathered.add(span.name, span.kind, span.statusCode, durationNs, Number(span.startNs / 1_000_000n));
+			}
+		}
+		return { operations: gathered.figures(limit), searched: this.searched(scanned) };
 	}
 
 	async searchLogs(query: LogQuery): Promise<LogSearchResult> {
@@ -160,13 +178,17 @@ export class MemoryReader implements StoreReader {
 		return this.topology.serviceTraffic(query);
 	}
 
+	async serviceHistory(query: ServiceHistoryQuery): Promise<ServiceHistoryResult | undefined> {
+		return this.topology.serviceHistory(query);
+	}
+
 	async close(): Promise<void> {}
 
-	/** Of every trace, the spans that belong to a hop of the status. */
-	private spansInHops(status: MtlsStatus): Map<string, ReadonlySet<string>> {
+	/** Of every trace, the spans that belong to a hop that is asked for. */
+	private spansInHops(query: TraceQuery): Map<string, ReadonlySet<string>> {
 		const ids = this.state.groups.flatMap(({ spans }) => spans.map(({ traceId }) => traceId));
 		const traces = [...this.spansByTrace(new Set(ids))];
-		return new Map(traces.map(([id, spans]) => [id, spansOfStatus(decodedSpans(spans), status)]));
+		return new Map(traces.map(([id, spans]) => [id, this.topology.spansInHops(decodedSpans(spans), query)]));
 	}
 
 	/** Every span of the traces, each once, in order of arrival. */
@@ -251,10 +273,17 @@ function matchesSpan(query: TraceQuery, span: StoredSpan): boolean {
 		span.startNs < query.toNs &&
 		(query.service === undefined || span.service === query.service) &&
 		(query.operation === undefined || span.name === query.operation) &&
-		(query.minDurationNs === undefined || durationNs >= query.minDurationNs) &&
-		(query.maxDurationNs === undefined || durationNs <= query.maxDurationNs) &&
+		(query.edge !== undefined || hasDuration(query, durationNs)) &&
 		(query.status === undefined || span.statusCode === STATUS_CODES[query.status]) &&
 		matchesAttributes(query.attributes, span.span.attributes, span.origin.resource.attributes)
+	);
+}
+
+/** Of a search by edge, hops have the durations. */
+function hasDuration({ minDurationNs, maxDurationNs }: TraceQuery, durationNs: bigint): boolean {
+	return (
+		(minDurationNs === undefined || durationNs >= minDurationNs) &&
+		(maxDurationNs === undefined || durationNs <= maxDurationNs)
 	);
 }
 

@@ -18,8 +18,12 @@ import type {
 	MetricSeriesQuery,
 	MetricSeriesResult,
 	MtlsResult,
+	OperationFiguresQuery,
+	OperationFiguresResult,
 	OperationInfo,
 	ServiceInfo,
+	ServiceHistoryQuery,
+	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
 	StoreReader,
@@ -82,6 +86,8 @@ export function openReaderPool(options: ReaderPoolOptions): StoreReader {
 		searchTraces: (query: TraceQuery, signal?: AbortSignal) => pool.run<TraceSearchResult>("searchTraces", [query], signal),
 		services: () => pool.run<readonly ServiceInfo[]>("services", []),
 		operations: (service: string) => pool.run<readonly OperationInfo[]>("operations", [service]),
+		operationFigures: (query: OperationFiguresQuery, signal?: AbortSignal) =>
+			pool.run<OperationFiguresResult>("operationFigures", [query], signal),
 		searchLogs: (query: LogQuery, signal?: AbortSignal) => pool.run<LogSearchResult>("searchLogs", [query], signal),
 		metricSeries: (query: MetricSeriesQuery, signal?: AbortSignal) =>
 			pool.run<MetricSeriesResult>("metricSeries", [query], signal),
@@ -94,6 +100,8 @@ export function openReaderPool(options: ReaderPoolOptions): StoreReader {
 		mtls: (query: GraphQuery, signal?: AbortSignal) => pool.run<MtlsResult>("mtls", [query], signal),
 		serviceTraffic: (query: ServiceTrafficQuery, signal?: AbortSignal) =>
 			pool.run<ServiceTrafficResult | undefined>("serviceTraffic", [query], signal),
+		serviceHistory: (query: ServiceHistoryQuery, signal?: AbortSignal) =>
+			pool.run<ServiceHistoryResult | undefined>("serviceHistory", [query], signal),
 		close: () => pool.close(),
 	};
 }

@@ -20,8 +20,12 @@ import type {
 	MetricSeriesQuery,
 	MetricSeriesResult,
 	MtlsResult,
+	OperationFiguresQuery,
+	OperationFiguresResult,
 	OperationInfo,
 	ServiceInfo,
+	ServiceHistoryQuery,
+	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
 	StoreReader,
@@ -29,12 +33,14 @@ import type {
 	TraceResult,
 	TraceSearchResult,
 } from "../store.ts";
-import { type Place, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
+import { asksHops, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
 import { NO_TOPOLOGY, type TopologyReader } from "../topology.ts";
 import { isUnreadable } from "./database.ts";
+import type { HopKnowledge } from "./hop-search.ts";
 import { openTopologyReader } from "./topology/reader.ts";
 import { searchLogs } from "./logs.ts";
 import { metricPoints, metricSeries } from "./metrics.ts";
+import { operationFigures } from "./operation-figures.ts";
 import { searchTraces } from "./trace-search.ts";
 import { TraceAssembler, traceWords } from "./trace-rows.ts";
 import { WindowSet } from "./window-set.ts";
@@ -81,7 +87,7 @@ class SqliteReader implements StoreReader {
 	}
 
 	async searchTraces(query: TraceQuery): Promise<TraceSearchResult> {
-		return searchTraces(this.windows, query, this.deadline(), () => this.now(), this.placesOf(query));
+		return searchTraces(this.windows, query, this.deadline(), () => this.now(), this.hopsOf(query));
 	}
 
 	async services(): Promise<readonly ServiceInfo[]> {
@@ -100,6 +106,10 @@ class SqliteReader implements StoreReader {
 				"SELECT name, kind, last_seen_ms AS lastSeenMs FROM operations WHERE service = ? ORDER BY name, kind",
 			)
 			.all(service);
+	}
+
+	async operationFigures(query: OperationFiguresQuery): Promise<OperationFiguresResult> {
+		return operationFigures(this.windows, query, this.deadline(), () => this.now());
 	}
 
 	async searchLogs(query: LogQuery): Promise<LogSearchResult> {
@@ -134,19 +144,27 @@ class SqliteReader implements StoreReader {
 		return this.topology.serviceTraffic(query);
 	}
 
+	async serviceHistory(query: ServiceHistoryQuery): Promise<ServiceHistoryResult | undefined> {
+		return this.topology.serviceHistory(query);
+	}
+
 	async close(): Promise<void> {
 		clearInterval(this.removals);
 		this.windows.close();
 		this.topologyReader.close();
 	}
 
-	/** Undefined for a search that the topology tells nothing of. */
-	private placesOf({ mtls, fromNs, toNs }: TraceQuery): readonly Place[] | undefined {
-		if (mtls === undefined) return undefined;
+	/** Undefined for a search that asks for no hops. */
+	private hopsOf(query: TraceQuery): HopKnowledge | undefined {
+		if (!asksHops(query)) return undefined;
+		const { mtls, edge, fromNs, toNs } = query;
 		const names = this.windows.catalogDatabase().prepare<[], string>("SELECT name FROM services").pluck().all();
 		const services = new Set(names);
 		const range = { fromMs: Math.floor(Number(fromNs) / 1e6), toMs: Math.ceil(Number(toNs) / 1e6) };
-		return this.fromTopology((topology) => topology.mtlsPlaces({ status: mtls, ...range }, (name) => services.has(name)));
+		return {
+			places: this.fromTopology((topology) => topology.hopPlaces({ mtls, edge, ...range }, (name) => services.has(name))),
+			spansIn: (spans) => this.fromTopology((topology) => topology.spansInHops(spans, query)),
+		};
 	}
 
 	/** Traces are told without it where it cannot be read. */

@@ -9,8 +9,7 @@ import { MAX_OFFSET } from "../block/format.ts";
 import type { StoredHead } from "../block/head.ts";
 import type { BlockReader } from "../block/reader.ts";
 import { AttributeMatcher } from "./block-match.ts";
-import type { Place } from "../topology-queries.ts";
-import { HopSearch } from "./hop-search.ts";
+import { type HopKnowledge, HopSearch } from "./hop-search.ts";
 import { spanKeyAt, TraceGatherer, traceIdAt, traceWords } from "./trace-rows.ts";
 import type { StoredBlock, WindowReader } from "./window-reader.ts";
 import { reaches, type WindowEntry, type WindowSet } from "./window-set.ts";
@@ -26,15 +25,15 @@ interface Candidate {
 	readonly offset: number;
 }
 
-/** @param places where a hop of `query.mtls` can be; undefined for everywhere */
+/** @param known of the hops that the query asks for; undefined where it asks for none */
 export function searchTraces(
 	windows: WindowSet,
 	query: TraceQuery,
 	deadlineMs: number,
 	now: () => number,
-	places: readonly Place[] | undefined,
+	known: HopKnowledge | undefined,
 ): TraceSearchResult {
-	const hops = query.mtls === undefined || places === undefined ? undefined : new HopSearch(query.mtls, query, places);
+	const hops = known === undefined ? undefined : new HopSearch(query, known);
 	const search = new TraceSearch(windows, query, deadlineMs, now, hops);
 	return search.run();
 }
@@ -46,7 +45,10 @@ class TraceSearch {
 	private readonly now: () => number;
 	private readonly minDuration: number;
 	private readonly maxDuration: number;
+	/** Of rows. */
 	private readonly asksDurations: boolean;
+	/** Of hops: one row of a hop's trace lasts at least as long as the hop, and no row that measures it lasts longer. */
+	private readonly asksHopDurations: boolean;
 	/** Of anything that classes can rule out. */
 	private readonly asksClasses: boolean;
 	private readonly hops: HopSearch | undefined;
@@ -68,7 +70,15 @@ class TraceSearch {
 		const { minDurationNs, maxDurationNs } = query;
 		this.minDuration = minDurationNs === undefined ? -Infinity : Number(minDurationNs);
 		this.maxDuration = maxDurationNs === undefined ? Infinity : Number(maxDurationNs);
-		this.asksDurations = minDurationNs !== undefined || maxDurationNs !== undefined;
+		const asksDurations = minDurationNs !== undefined || maxDurationNs !== undefined;
+		this.asksDurations = asksDurations && query.edge === undefined;
+		// What else is asked may hold on a span of the hop that lasts longer, and lies in another block.
+		const asksElse =
+			query.service !== undefined ||
+			query.operation !== undefined ||
+			query.status !== undefined ||
+			query.attributes.length > 0;
+		this.asksHopDurations = asksDurations && query.edge !== undefined && !asksElse;
 		this.asksClasses =
 			this.asksDurations ||
 			hops !== undefined ||
@@ -96,7 +106,7 @@ class TraceSearch {
 			spansScanned: this.spansScanned,
 			truncated: this.truncated,
 			damagedWindows: [...damaged],
-			...(this.hops === undefined ? {} : { mtls: this.hops.searched() }),
+			...(this.hops === undefined ? {} : { hops: this.hops.searched() }),
 		};
 		return { traces: this.best.map(({ summary }) => summary), searched };
 	}
@@ -123,7 +133,7 @@ class TraceSearch {
 		if (block.minTimeNs >= query.toNs || !reaches(block.maxTimeNs, query.fromNs)) return false;
 		if (query.service !== undefined && !includesSorted(block.services, query.service)) return false;
 		if (this.hops?.canHold(block.minTimeNs, block.maxTimeNs, block.services) === false) return false;
-		return this.overlapsDurations(block.minDurationNs, block.maxDurationNs);
+		return !this.looksAtDurations || this.overlapsDurations(block.minDurationNs, block.maxDurationNs);
 	}
 
 	/** False when the block could be passed over without looking at rows. */
@@ -181,7 +191,7 @@ class TraceSearch {
 		for (let i = 0; i < wanted.length; i++) {
 			if (ofService[classes.scope[i]!] === 0 || (name >= 0 && classes.name[i] !== name)) continue;
 			if (code >= 0 && classes.status[i] !== code) continue;
-			if (!this.overlapsDurations(classes.minDuration[i]!, classes.maxDuration[i]!)) continue;
+			if (this.asksDurations && !this.overlapsDurations(classes.minDuration[i]!, classes.maxDuration[i]!)) continue;
 			wanted[i] = 1;
 			any = true;
 		}
@@ -210,9 +220,29 @@ class TraceSearch {
 			if (matcher === undefined || matcher.matches(row)) found.push({ row, offset });
 		}
 		// A hop may be of any span of a trace, not of its newest one only.
-		const kept = this.hops === undefined ? newestOfEachTrace(block, found) : found;
+		const kept = this.hops === undefined ? newestOfEachTrace(block, found) : this.withinHops(block, found);
 		if (wideRows.size === 0) return kept.sort((a, b) => b.offset - a.offset);
 		return this.withWideRows(block, found, wanted, matcher);
+	}
+
+	/** Rows that a hop of the durations can have. */
+	private withinHops(block: BlockReader, candidates: readonly Candidate[]): Candidate[] {
+		if (!this.asksHopDurations || block.head().wideRows.size > 0) return [...candidates];
+		const { minDuration, maxDuration } = this;
+		const durations = block.durations();
+		const { firstRow } = block.traces();
+		let end = -1;
+		let lastsLong = false;
+		return candidates.filter(({ row }) => {
+			if (row >= end) {
+				const trace = block.traceOfRow(row);
+				end = firstRow[trace + 1]!;
+				lastsLong = false;
+				for (let i = firstRow[trace]!; i < end && !lastsLong; i++)
+					lastsLong = durations[i]! >= minDuration || durations[i]! >= MAX_OFFSET;
+			}
+			return lastsLong && (durations[row]! <= maxDuration || durations[row]! <= -MAX_OFFSET);
+		});
 	}
 
 	/** Wide rows are out of the columns' reach: judged by their true times. */
@@ -228,8 +258,10 @@ class TraceSearch {
 		const found = columnRows.filter(({ row }) => !wideRows.has(row));
 		for (const [row, { time0, time1 }] of wideRows) {
 			if (wanted[classes[row]!] === 0 || time0 < query.fromNs || time0 >= query.toNs) continue;
-			if (query.minDurationNs !== undefined && time1 - time0 < query.minDurationNs) continue;
-			if (query.maxDurationNs !== undefined && time1 - time0 > query.maxDurationNs) continue;
+			if (this.asksDurations) {
+				if (query.minDurationNs !== undefined && time1 - time0 < query.minDurationNs) continue;
+				if (query.maxDurationNs !== undefined && time1 - time0 > query.maxDurationNs) continue;
+			}
 			if (matcher === undefined || matcher.matches(row)) found.push({ row, offset: 0 });
 		}
 		return found.sort((a, b) => compare(block.time0(b.row), block.time0(a.row)));
@@ -265,6 +297,10 @@ class TraceSearch {
 	/** Durations at the columns' limits stand for anything beyond them. */
 	private overlapsDurations(min: number, max: number): boolean {
 		return (max >= this.minDuration || max >= MAX_OFFSET) && (min <= this.maxDuration || min <= -MAX_OFFSET);
+	}
+
+	private get looksAtDurations(): boolean {
+		return this.asksDurations || this.asksHopDurations;
 	}
 
 	private isLate(): boolean {

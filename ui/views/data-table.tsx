@@ -8,6 +8,7 @@ import { toCsv } from "../base/csv.ts";
 import type { CsvCell } from "../base/csv.ts";
 import { countOf, formatCount } from "../base/format.ts";
 import { Icon } from "../base/icons.tsx";
+import { usePageActions } from "../base/page-actions.ts";
 import { hrefWith, navigate, useLocation } from "../base/router.ts";
 import { saveFile } from "../base/download.ts";
 import { nextOrder, readOrder, sortRows } from "../base/sorting.ts";
@@ -176,6 +177,10 @@ function Exports<T>({ name, title, columns, rows, asOf }: DataTableProps<T>): Re
 	};
 	const saveJson = (): void =>
 		saveFile(`${file}.json`, new Blob([`${JSON.stringify(rows, undefined, "\t")}\n`], { type: "application/json" }));
+	usePageActions([
+		{ key: `${name} csv`, label: `Export ${title} as CSV`, run: saveCsv },
+		{ key: `${name} json`, label: `Export ${title} as JSON`, run: saveJson },
+	]);
 	return (
 		<div className="exports">
 			<button type="button" aria-label={`${title} as CSV`} onClick={saveCsv}>

@@ -6,6 +6,7 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
 	{
 		title: "Everywhere",
 		keys: [
+			["Ctrl-K ⌘K", "go to a page, service, edge or trace; do something"],
 			["/", "go to a trace ID"],
 			["g g", "graph"],
 			["g t", "traces"],

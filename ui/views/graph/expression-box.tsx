@@ -29,7 +29,7 @@ export function ExpressionBox({ label, value, vocabulary, onApply }: ExpressionB
 	useLayoutEffect(() => {
 		if (placed.current !== undefined) input.current?.setSelectionRange(placed.current, placed.current);
 		placed.current = undefined;
-	}, [draft]);
+	});
 	const completions = completionsAt(draft, caret, vocabulary);
 	const { options } = completions;
 	const isListed = isOpen && options.length > 0;

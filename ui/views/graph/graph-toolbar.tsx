@@ -1,7 +1,6 @@
 /** What the graph shows: range, grouping, label, drawing or table, find and hide, live or paused. Each choice is an address. */
 import { useEffect, useId, useRef, useState } from "react";
 import type { ReactNode } from "react";
-import { Icon } from "../../base/icons.tsx";
 import { Link } from "../../base/link.tsx";
 import { countOf } from "../../base/format.ts";
 import { hrefWith, navigate } from "../../base/router.ts";
@@ -10,7 +9,9 @@ import type { ParsedExpression } from "../../data/graph-expression.ts";
 import type { GraphModel } from "../../data/graph-model.ts";
 import { EDGE_LABELS, isOpenEnded } from "../../data/graph-settings.ts";
 import type { GraphSettings } from "../../data/graph-settings.ts";
-import { momentProblem, RANGES } from "../../data/trace-filter.ts";
+import { RangeFields } from "../fields.tsx";
+import type { Change } from "../fields.tsx";
+import { Live } from "../live.tsx";
 
 interface GraphToolbarProps {
 	readonly params: URLSearchParams;
@@ -21,15 +22,13 @@ interface GraphToolbarProps {
 	readonly hide: ParsedExpression | undefined;
 }
 
-type Apply = (change: Readonly<Record<string, string | undefined>>) => void;
-
 export function GraphToolbar({ params, settings, model, isLost, find, hide }: GraphToolbarProps): ReactNode {
-	const apply: Apply = (change) => navigate(hrefWith("/", params, change));
+	const apply = (change: Change): void => navigate(hrefWith("/", params, change));
 	// Another grouping has other nodes: what was open is not among them.
 	const regroup = (groupBy: string): void => apply({ groupBy, edge: undefined, node: undefined });
 	return (
 		<section className="graph-toolbar" aria-label="What the graph shows">
-			<Range settings={settings} apply={apply} />
+			<RangeFields from={settings.from} to={settings.to} onApply={apply} />
 			<Choice label="Group by" value={settings.groupBy} onChoose={regroup} options={GROUP_OPTIONS} />
 			<Choice label="Edge label" value={settings.label} onChoose={(label) => apply({ label })} options={EDGE_LABELS} />
 			<ExpressionBox label="Find" value={settings.find} onApply={(text) => apply({ find: text })} parsed={find} />
@@ -54,7 +53,7 @@ export function GraphToolbar({ params, settings, model, isLost, find, hide }: Gr
 					Table
 				</Link>
 			</span>
-			<Live params={params} settings={settings} isLost={isLost} />
+			<Live live={settings.live} isOpenEnded={isOpenEnded(settings)} isLost={isLost} />
 		</section>
 	);
 }
@@ -70,28 +69,6 @@ function countsText({ nodes, edges, found, hiddenCount }: GraphModel): string {
 	if (found !== undefined) parts.push(`${found.size} found`);
 	if (hiddenCount > 0) parts.push(`${hiddenCount} hidden`);
 	return parts.join(", ");
-}
-
-function Live({ params, settings, isLost }: Pick<GraphToolbarProps, "params" | "settings" | "isLost">): ReactNode {
-	const { live } = settings;
-	const isOn = live && isOpenEnded(settings);
-	return (
-		<span className="live">
-			<span className={isOn && !isLost ? "live-state live-on" : "live-state"} role="status">
-				{!isOpenEnded(settings) ? "Fixed range" : !live ? "Paused" : isLost ? "Trying again" : "Live, every 5 s"}
-			</span>
-			{isOpenEnded(settings) && (
-				<button
-					type="button"
-					aria-keyshortcuts="p"
-					onClick={() => navigate(hrefWith("/", params, { live: live ? "off" : undefined }), { replace: true })}
-				>
-					<Icon name={live ? "pause" : "play"} />
-					{live ? "Pause" : "Resume"}
-				</button>
-			)}
-		</span>
-	);
 }
 
 interface ChoiceProps {
@@ -117,45 +94,6 @@ function Choice({ label, value, options, onChoose }: ChoiceProps): ReactNode {
 	);
 }
 
-const RANGE_OPTIONS = [...RANGES.map(({ from, label }) => ({ key: from, label })), { key: "custom", label: "From … to …" }];
-
-function Range({ settings: { from, to }, apply }: { readonly settings: GraphSettings; readonly apply: Apply }): ReactNode {
-	const isOffered = to === "" && RANGES.some((range) => range.from === from);
-	const [isOpen, setOpen] = useState(false);
-	const isCustom = isOpen || !isOffered;
-	return (
-		<>
-			<Choice
-				label="Time"
-				value={isCustom ? "custom" : from}
-				options={RANGE_OPTIONS}
-				onChoose={(key) => {
-					setOpen(key === "custom");
-					if (key !== "custom") apply({ from: key, to: undefined });
-				}}
-			/>
-			{isCustom && (
-				<>
-					<DraftBox
-						label="From"
-						value={from}
-						placeholder="now-2h"
-						check={momentProblem}
-						onApply={(text) => apply({ from: text })}
-					/>
-					<DraftBox
-						label="To"
-						value={to}
-						placeholder="now"
-						check={momentProblem}
-						onApply={(text) => apply({ to: text })}
-					/>
-				</>
-			)}
-		</>
-	);
-}
-
 interface DraftBoxProps {
 	readonly label: string;
 	readonly value: string;
@@ -174,7 +112,7 @@ function DraftBox({ label, value, placeholder, check, onApply }: DraftBoxProps):
 		if (problem === undefined && draft.trim() !== value) onApply(draft.trim());
 	};
 	return (
-		<div className={label === "Find" || label === "Hide" ? "filter graph-expression" : "filter graph-moment"}>
+		<div className="filter graph-expression">
 			<label htmlFor={id}>{label}</label>
 			<input
 				id={id}

@@ -1,7 +1,7 @@
 /** What is asked of spans, logs and metrics, and the answers: part of the contract of store.ts, which is what others import. */
 import type { TraceId } from "../model/ids.ts";
 import type { DurationNs, TimeNs } from "../model/time.ts";
-import type { LatencyFigures } from "../model/topology/edge-sums.ts";
+import type { OperationFigures } from "../model/otlp/operation-sums.ts";
 import type { MtlsStatus } from "../model/topology/series.ts";
 import type { ToldHops } from "../model/topology/told-hops.ts";
 
@@ -121,19 +121,6 @@ export interface OperationFiguresQuery {
 	readonly toNs: TimeNs;
 	/** Operations; 1 to 1,000. */
 	readonly limit: number;
-}
-
-/** What the spans of one name and kind come to. */
-export interface OperationFigures {
-	readonly name: string;
-	/** OTLP span kind, 0 to 5. */
-	readonly kind: number;
-	readonly spans: number;
-	/** With status error. */
-	readonly errors: number;
-	readonly latencyMs: LatencyFigures;
-	/** Start of the newest, epoch ms. */
-	readonly lastSeenMs: number;
 }
 
 export interface OperationFiguresResult {

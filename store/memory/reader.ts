@@ -39,7 +39,7 @@ import type {
 } from "../store.ts";
 import { bodyText, logEntry, matchesAttributes, type StoredLog, type StoredSpan, otlpData } from "./records.ts";
 import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
-import { OperationSums } from "../operation-sums.ts";
+import { OperationSums } from "../../model/otlp/operation-sums.ts";
 import { asksHops, spanKey, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
 import { NO_TOPOLOGY } from "../topology.ts";
 import type { MemoryState, StoredSeries } from "./state.ts";

@@ -4,7 +4,6 @@ import type { ReactNode } from "react";
 import type { GraphAnswer } from "../../../api/contract/topology.ts";
 import { Link } from "../../base/link.tsx";
 import { hrefWith, navigate, useLocation } from "../../base/router.ts";
-import { isTyping } from "../../base/typing.ts";
 import { parseExpression } from "../../data/graph-expression.ts";
 import { readHistorySettings } from "../../data/graph-history.ts";
 import { graphModel } from "../../data/graph-model.ts";
@@ -12,6 +11,7 @@ import type { GraphModel } from "../../data/graph-model.ts";
 import { graphQuery, isOpenEnded, readGraphSettings } from "../../data/graph-settings.ts";
 import type { GraphSettings } from "../../data/graph-settings.ts";
 import { useGraph, useStatus } from "../../data/queries.ts";
+import { usePauseKey } from "../live.tsx";
 import { ErrorNotice } from "../notice.tsx";
 import { SetupView } from "../setup/setup-view.tsx";
 import { EdgePanel } from "./edge-panel.tsx";
@@ -49,7 +49,7 @@ export function GraphView(): ReactNode {
 	useEffect(() => {
 		document.title = "Graph · meshscope";
 	}, []);
-	usePauseKey(params, settings.live);
+	usePauseKey(settings.live);
 
 	const nothingYet =
 		graph.data?.nodes.length === 0 &&
@@ -81,7 +81,7 @@ export function GraphView(): ReactNode {
 					<EdgePanel key={settings.edge} id={settings.edge} settings={settings} live={live} onClose={close} />
 				)}
 				{settings.edge === "" && settings.node !== "" && model !== undefined && (
-					<NodePanel id={settings.node} model={model} onOpen={open} onClose={close} />
+					<NodePanel id={settings.node} model={model} range={settings} onOpen={open} onClose={close} />
 				)}
 			</div>
 		</div>
@@ -135,15 +135,4 @@ function NothingInRange({ params }: { readonly params: URLSearchParams }): React
 			</p>
 		</div>
 	);
-}
-
-function usePauseKey(params: URLSearchParams, live: boolean): void {
-	useEffect(() => {
-		const onKey = (event: globalThis.KeyboardEvent): void => {
-			if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTyping(event.target)) return;
-			if (event.key === "p") navigate(hrefWith("/", params, { live: live ? "off" : undefined }), { replace: true });
-		};
-		window.addEventListener("keydown", onKey);
-		return () => window.removeEventListener("keydown", onKey);
-	}, [params, live]);
 }

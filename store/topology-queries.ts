@@ -24,11 +24,12 @@ import { edgePoints, evidenceRows, exemplarAnswer, latencyBuckets } from "./topo
 import { KnownSeries } from "./topology-queries/known-series.ts";
 import { hopPlaces, type Place } from "./topology-queries/hop-places.ts";
 import { MAX_STEP_BUCKETS, planSteps } from "./topology-queries/plan.ts";
-import { type HopFilter, type HopKind, spansInHops, toldHops } from "./topology-queries/trace-hops.ts";
+import { type FoundHop, type HopFilter, type HopKind, spansInHops, toldHops } from "./topology-queries/trace-hops.ts";
 import { type WindowSums, WindowSumsCache } from "./topology-queries/window-sums.ts";
 import { MeshscopeError } from "../model/errors.ts";
 
 export type { Place } from "./topology-queries/hop-places.ts";
+export type { FoundHop } from "./topology-queries/trace-hops.ts";
 export { asksHops, spanKey } from "./topology-queries/trace-hops.ts";
 
 /** Traces are opened often, and reading addresses takes as long as reading a hundred of them. */
@@ -49,8 +50,8 @@ export interface TopologyQueries {
 	edges(query: ScanQuery): readonly GraphEdge[];
 	edgeStatements(query: ScanQuery): Iterable<EdgeStatement>;
 	traceHops(spans: DecodedSpans): ToldHops;
-	/** `spanKey` of every span that belongs to a hop the filter asks for. */
-	spansInHops(spans: DecodedSpans, filter: HopFilter): ReadonlySet<string>;
+	/** By `spanKey`, every span that belongs to a hop the filter asks for. */
+	spansInHops(spans: DecodedSpans, filter: HopFilter): ReadonlyMap<string, FoundHop>;
 	/** @param isService whether any span was ever sent under the name */
 	hopPlaces(
 		query: HopKind & { readonly fromMs: number; readonly toMs: number },

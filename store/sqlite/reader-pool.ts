@@ -5,6 +5,7 @@
 import { Worker } from "node:worker_threads";
 import { type ErrorCode, MeshscopeError } from "../../model/errors.ts";
 import type {
+	DurationQuery,
 	EdgeQuery,
 	EdgeResult,
 	GraphQuery,
@@ -20,6 +21,7 @@ import type {
 	ServiceInfo,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
+	SpanDurations,
 	StoreReader,
 	TraceQuery,
 	TraceResult,
@@ -78,6 +80,7 @@ export function openReaderPool(options: ReaderPoolOptions): StoreReader {
 		trace: (id: TraceId, format: "protobuf" | "json", signal?: AbortSignal) =>
 			pool.run<TraceResult>("trace", [id, format], signal),
 		searchTraces: (query: TraceQuery, signal?: AbortSignal) => pool.run<TraceSearchResult>("searchTraces", [query], signal),
+		spanDurations: (query: DurationQuery, signal?: AbortSignal) => pool.run<SpanDurations>("spanDurations", [query], signal),
 		services: () => pool.run<readonly ServiceInfo[]>("services", []),
 		operations: (service: string) => pool.run<readonly OperationInfo[]>("operations", [service]),
 		searchLogs: (query: LogQuery, signal?: AbortSignal) => pool.run<LogSearchResult>("searchLogs", [query], signal),

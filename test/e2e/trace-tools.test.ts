@@ -39,7 +39,7 @@ test("the flame graph is zoomed by keys, says what is chosen, and has its figure
 	const trace = checkoutTrace(4, nowNs());
 	await open(trace, "tab=flame");
 	const canvas = page.locator(".flame-canvas");
-	await canvas.focus();
+	await page.locator(".flame-box").focus();
 	await page.keyboard.press("ArrowDown");
 	const status = page.locator(".flame-head [role=status]");
 	await status.getByText(trace.spans[0]!.name).waitFor();

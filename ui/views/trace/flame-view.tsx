@@ -6,7 +6,6 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import type { KeyboardEvent, MouseEvent, ReactNode } from "react";
 import { countOf, formatDuration, serviceLabel, shorten } from "../../base/format.ts";
 import { hrefWith, navigate, useLocation } from "../../base/router.ts";
-import { useTheme } from "../../base/theme.ts";
 import { callTree, operationTimes } from "../../layout/trace/call-tree.ts";
 import type { CallTree, OperationTime } from "../../layout/trace/call-tree.ts";
 import { flameFrames, frameAt } from "../../layout/trace/flame.ts";
@@ -15,6 +14,8 @@ import type { Waterfall } from "../../layout/waterfall.ts";
 import { Name } from "../cells.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
+import type { Palette } from "../graph/draw.ts";
+import { usePalette } from "../graph/use-palette.ts";
 import { useWidth } from "./use-width.ts";
 
 /** Pixels. */
@@ -73,7 +74,7 @@ interface FlameProps {
 function Flame({ tree, root, slotOf, onZoom }: FlameProps): ReactNode {
 	const canvas = useRef<HTMLCanvasElement>(null);
 	const { box, width } = useWidth();
-	const theme = useTheme();
+	const palette = usePalette();
 	const frames = useMemo(
 		() => (width === 0 ? [] : flameFrames(tree, root, LEAST_WIDTH / width).filter(({ depth }) => depth < MAX_DEPTH)),
 		[tree, root, width],
@@ -82,8 +83,8 @@ function Flame({ tree, root, slotOf, onZoom }: FlameProps): ReactNode {
 	const [chosen, setChosen] = useState<number>();
 	const current = frames.find(({ call }) => call.index === chosen);
 	useEffect(() => {
-		if (canvas.current !== null && width > 0) draw(canvas.current, frames, depths, width, slotOf, chosen);
-	}, [frames, depths, width, slotOf, chosen, theme]);
+		if (canvas.current !== null && width > 0) draw(canvas.current, { frames, depths, width, slotOf, chosen, palette });
+	}, [frames, depths, width, slotOf, chosen, palette]);
 
 	const under = (event: MouseEvent): Frame | undefined => {
 		const bounds = event.currentTarget.getBoundingClientRect();
@@ -115,22 +116,20 @@ function Flame({ tree, root, slotOf, onZoom }: FlameProps): ReactNode {
 					Whole trace
 				</button>
 			</div>
-			<div ref={box}>
-				<canvas
-					ref={canvas}
-					className="flame-canvas"
-					role="application"
-					aria-roledescription="flame graph"
-					aria-label={`Flame graph of ${countOf(tree.calls.length, "call")}. Arrow keys choose a frame, Enter zooms, Escape shows all. The table below has the same figures.`}
-					tabIndex={0}
-					onKeyDown={onKeyDown}
-					onMouseMove={(event) => setChosen(under(event)?.call.index)}
-					onClick={(event) => {
-						const frame = under(event);
-						if (frame !== undefined) onZoom(frame.call.index === root ? -1 : frame.call.index);
-					}}
-				/>
-			</div>
+			<button
+				ref={box}
+				type="button"
+				className="flame-box"
+				aria-label={`Flame graph of ${countOf(tree.calls.length, "call")}. Arrow keys choose a frame, Enter zooms, Escape shows all. The table below has the same figures.`}
+				onKeyDown={onKeyDown}
+				onMouseMove={(event) => setChosen(under(event)?.call.index)}
+				onClick={(event) => {
+					const frame = under(event);
+					if (frame !== undefined) onZoom(frame.call.index === root ? -1 : frame.call.index);
+				}}
+			>
+				<canvas ref={canvas} className="flame-canvas" />
+			</button>
 		</section>
 	);
 }
@@ -151,14 +150,18 @@ function neighbour(frames: readonly Frame[], from: Frame | undefined, key: strin
 	return key === "ArrowRight" ? level.find((frame) => frame.left > left) : level.findLast((frame) => frame.left < left);
 }
 
-function draw(
-	canvas: HTMLCanvasElement,
-	frames: readonly Frame[],
-	depths: number,
-	width: number,
-	slotOf: ReadonlyMap<string, number>,
-	chosen: number | undefined,
-): void {
+interface Drawing {
+	readonly frames: readonly Frame[];
+	readonly depths: number;
+	/** Pixels. */
+	readonly width: number;
+	readonly slotOf: ReadonlyMap<string, number>;
+	/** Index of a call. */
+	readonly chosen: number | undefined;
+	readonly palette: Palette;
+}
+
+function draw(canvas: HTMLCanvasElement, { frames, depths, width, slotOf, chosen, palette }: Drawing): void {
 	const scale = window.devicePixelRatio;
 	const height = depths * FRAME_HEIGHT;
 	canvas.width = Math.round(width * scale);
@@ -171,7 +174,6 @@ function draw(
 	context.scale(scale, scale);
 	context.font = `12px ${style.fontFamily}`;
 	context.textBaseline = "middle";
-	const [text, line, failed] = ["--text", "--text", "--error"].map((name) => style.getPropertyValue(name));
 	for (const { call, left, width: share, depth } of frames) {
 		const [x, y, w, h] = [left * width, depth * FRAME_HEIGHT, share * width, FRAME_HEIGHT - 1];
 		context.globalAlpha = call.index === chosen ? 0.75 : 0.38;
@@ -179,11 +181,11 @@ function draw(
 		context.fillRect(x, y, Math.max(1, w - 1), h);
 		context.globalAlpha = 1;
 		if (call.errors > 0) {
-			context.fillStyle = failed!;
+			context.fillStyle = palette.health.fail;
 			context.fillRect(x, y + h - 3, Math.max(1, w - 1), 3);
 		}
 		if (call.index === chosen) {
-			context.strokeStyle = line!;
+			context.strokeStyle = palette.text;
 			context.lineWidth = 1.5;
 			context.strokeRect(x + 0.75, y + 0.75, Math.max(1, w - 2.5), h - 1.5);
 		}
@@ -192,7 +194,7 @@ function draw(
 		context.beginPath();
 		context.rect(x + 3, y, w - 8, h);
 		context.clip();
-		context.fillStyle = text!;
+		context.fillStyle = palette.text;
 		context.fillText(`${serviceLabel(call.service)} ${shorten(call.operation, 120)}`, x + 5, y + h / 2);
 		context.restore();
 	}

@@ -6,6 +6,7 @@ import { shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
 import { Link } from "../../base/link.tsx";
 import { hrefWith } from "../../base/router.ts";
+import { isMergedId, NO_PERCENTILES } from "../../data/graph-collapse.ts";
 import type { GraphModel } from "../../data/graph-model.ts";
 import { edgesCsv, orderedEdges, readOrder, TABLE_COLUMNS } from "../../data/graph-table.ts";
 import type { TableColumn, TableOrder } from "../../data/graph-table.ts";
@@ -102,6 +103,7 @@ interface RowProps {
 
 function Row({ edge, href, isSelected, isFound }: RowProps): ReactNode {
 	const classes = `${isSelected ? "graph-row-selected" : ""} ${isFound ? "graph-row-found" : ""}`.trim();
+	const why = isMergedId(edge.id) ? NO_PERCENTILES : undefined;
 	return (
 		<tr className={classes === "" ? undefined : classes} data-edge={edge.id}>
 			<td>
@@ -113,9 +115,15 @@ function Row({ edge, href, isSelected, isFound }: RowProps): ReactNode {
 			<td>{edge.protocol}</td>
 			<td className="number">{rateText(edge)}</td>
 			<td className={healthOf(edge) === "fail" ? "number failed" : "number"}>{errorsText(edge)}</td>
-			<td className="number">{msText(edge.latencyMs?.p50)}</td>
-			<td className="number">{msText(edge.latencyMs?.p95)}</td>
-			<td className="number">{msText(edge.latencyMs?.p99)}</td>
+			<td className="number" title={why}>
+				{msText(edge.latencyMs?.p50)}
+			</td>
+			<td className="number" title={why}>
+				{msText(edge.latencyMs?.p95)}
+			</td>
+			<td className="number" title={why}>
+				{msText(edge.latencyMs?.p99)}
+			</td>
 			<td className="number" title={mtlsDoubt(edge)}>
 				{mtlsText(edge)}
 			</td>

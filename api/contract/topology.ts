@@ -430,7 +430,6 @@ const servicePoint = z
 		outbound: redTotals,
 	})
 	.meta({ id: "ServicePoint" });
-export type ServicePointAnswer = z.infer<typeof servicePoint>;
 
 export const serviceHistoryAnswer = z
 	.object({

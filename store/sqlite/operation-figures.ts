@@ -3,7 +3,7 @@
  * columns are read, newest window and block first, until the time budget ends.
  */
 import type { BlockReader } from "../block/reader.ts";
-import { OperationSums } from "../operation-sums.ts";
+import { OperationSums } from "../../model/otlp/operation-sums.ts";
 import type { OperationFiguresQuery, OperationFiguresResult } from "../store.ts";
 import { reaches, type WindowSet } from "./window-set.ts";
 

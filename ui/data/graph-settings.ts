@@ -74,7 +74,7 @@ export function graphQuery(settings: GraphSettings, groupBy: GroupBy = settings.
 }
 
 /** A range without an end goes on: it is asked for again. */
-export function isOpenEnded({ to }: GraphSettings): boolean {
+export function isOpenEnded({ to }: Pick<GraphSettings, "to">): boolean {
 	return to === "" || to.startsWith("now");
 }
 

@@ -4,7 +4,6 @@ import type { ComponentProps, ReactNode } from "react";
 import type { GraphAnswer } from "../../../api/contract/topology.ts";
 import { Link } from "../../base/link.tsx";
 import { hrefWith, navigate, useLocation } from "../../base/router.ts";
-import { isTyping } from "../../base/typing.ts";
 import { collapse, hullName, isMergedId, readCollapsed } from "../../data/graph-collapse.ts";
 import { parseExpression } from "../../data/graph-expression.ts";
 import { readHistorySettings } from "../../data/graph-history.ts";
@@ -13,6 +12,7 @@ import type { GraphModel } from "../../data/graph-model.ts";
 import { foldChange, graphQuery, isOpenEnded, readGraphSettings } from "../../data/graph-settings.ts";
 import type { GraphSettings } from "../../data/graph-settings.ts";
 import { useGraph, useStatus } from "../../data/queries.ts";
+import { usePauseKey } from "../live.tsx";
 import { ErrorNotice } from "../notice.tsx";
 import { SetupView } from "../setup/setup-view.tsx";
 import { EdgePanel } from "./edge-panel.tsx";
@@ -57,7 +57,7 @@ export function GraphView(): ReactNode {
 	useEffect(() => {
 		document.title = "Graph · meshscope";
 	}, []);
-	usePauseKey(params, settings.live);
+	usePauseKey(settings.live);
 
 	const nothingYet =
 		graph.data?.nodes.length === 0 &&
@@ -167,15 +167,4 @@ function NothingInRange({ params }: { readonly params: URLSearchParams }): React
 			</p>
 		</div>
 	);
-}
-
-function usePauseKey(params: URLSearchParams, live: boolean): void {
-	useEffect(() => {
-		const onKey = (event: globalThis.KeyboardEvent): void => {
-			if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTyping(event.target)) return;
-			if (event.key === "p") navigate(hrefWith("/", params, { live: live ? "off" : undefined }), { replace: true });
-		};
-		window.addEventListener("keydown", onKey);
-		return () => window.removeEventListener("keydown", onKey);
-	}, [params, live]);
 }

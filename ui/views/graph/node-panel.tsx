@@ -4,6 +4,7 @@ import type { GraphEdgeAnswer } from "../../../api/contract/topology.ts";
 import { formatCount, shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
 import { Link } from "../../base/link.tsx";
+import { serviceHref } from "../../base/router.ts";
 import { hullName } from "../../data/graph-collapse.ts";
 import type { GraphModel } from "../../data/graph-model.ts";
 import { rangeQuery } from "../../data/graph-settings.ts";
@@ -53,7 +54,13 @@ export function NodePanel({ id, model, members, settings, onOpen, onFold, onClos
 					/>
 					<Edges title="Calls" edges={model.edges.filter(({ source }) => source === id)} end="target" onOpen={onOpen} />
 					{node.service !== "" && (
-						<p>
+						<p className="panel-links">
+							<Link
+								className="button-link"
+								href={serviceHref(id.replace(/@.*$/, ""), { from: settings.from, to: settings.to })}
+							>
+								Service page
+							</Link>
 							<Link
 								className="button-link"
 								href={`/traces?${new URLSearchParams({ service: node.service }).toString()}&${rangeQuery(settings)}`}

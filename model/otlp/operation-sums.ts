@@ -1,7 +1,19 @@
 /** What the spans of each operation come to, gathered one by one: the same for every engine. */
-import { latencyFigures } from "../model/topology/edge-sums.ts";
-import { histogramIndex, LatencyHistogram } from "../model/topology/histogram.ts";
-import type { OperationFigures } from "./record-answers.ts";
+import { type LatencyFigures, latencyFigures } from "../topology/edge-sums.ts";
+import { histogramIndex, LatencyHistogram } from "../topology/histogram.ts";
+
+/** What the spans of one name and kind come to. */
+export interface OperationFigures {
+	readonly name: string;
+	/** OTLP span kind, 0 to 5. */
+	readonly kind: number;
+	readonly spans: number;
+	/** With status error. */
+	readonly errors: number;
+	readonly latencyMs: LatencyFigures;
+	/** Start of the newest, epoch ms. */
+	readonly lastSeenMs: number;
+}
 
 const ERROR = 2;
 

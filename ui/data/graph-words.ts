@@ -24,6 +24,11 @@ export function msText(ms: number | undefined): string {
 	return ms === undefined ? "–" : formatDuration(Math.round(ms * 1e6));
 }
 
+/** To the nanosecond, as a search takes it. @param moreNs added to it: a bucket begins above its lower bound */
+export function durationText(ms: number, moreNs = 0): string {
+	return `${Math.floor(ms * 1e6 + 1e-3) + moreNs}ns`;
+}
+
 /** `mutual TLS 100 %`, `mixed 99.96 %`, `not known`. */
 export function mtlsText({ mtls }: Pick<GraphEdgeAnswer, "mtls">): string {
 	const share = mtls.percent === undefined ? "" : ` ${formatPercent(mtls.percent)}`;

@@ -156,11 +156,7 @@ test("the panel proves encryption, tells errors by code and flag, and leads from
 	await waitForAddress((url) => url.pathname === "/traces" && url.searchParams.get("status") === "error");
 	assert.equal(new URL(page.url()).searchParams.get("edge"), failing.id);
 	await page.goBack();
-	await details
-		.getByRole("link", { name: "Find their traces" })
-		.or(details.locator(".histogram-bar-traced").first())
-		.first()
-		.waitFor();
+	await details.getByText(/ between the means: network and proxies$/).waitFor();
 });
 
 test("what was chosen is in the address: it survives a reload, and back undoes it", options, async () => {

@@ -10,6 +10,7 @@ import { isMergedId, NO_PERCENTILES } from "../../data/graph-collapse.ts";
 import type { GraphModel } from "../../data/graph-model.ts";
 import { edgesCsv, orderedEdges, readOrder, TABLE_COLUMNS } from "../../data/graph-table.ts";
 import type { TableColumn, TableOrder } from "../../data/graph-table.ts";
+import { graphJson } from "./export-menu.tsx";
 import { errorsText, healthOf, msText, mtlsDoubt, mtlsText, rateText } from "../../data/graph-words.ts";
 
 interface GraphTableProps {
@@ -30,13 +31,7 @@ export function GraphTable({ graph, model, params, selected }: GraphTableProps):
 					<Icon name="download" />
 					CSV
 				</button>
-				<button
-					type="button"
-					onClick={() => {
-						const shown = { window: graph.window, nodes: model.nodes, edges };
-						saveFile("graph.json", new Blob([JSON.stringify(shown, undefined, "\t")], { type: "application/json" }));
-					}}
-				>
+				<button type="button" onClick={() => saveFile("graph.json", graphJson(graph, { nodes: model.nodes, edges }))}>
 					<Icon name="download" />
 					JSON
 				</button>

@@ -16,6 +16,7 @@ import { usePauseKey } from "../live.tsx";
 import { ErrorNotice } from "../notice.tsx";
 import { SetupView } from "../setup/setup-view.tsx";
 import { EdgePanel } from "./edge-panel.tsx";
+import { ExportMenu } from "./export-menu.tsx";
 import { GraphCanvas } from "./graph-canvas.tsx";
 import { GraphTable } from "./graph-table.tsx";
 import { GraphToolbar } from "./graph-toolbar.tsx";
@@ -147,7 +148,10 @@ function Main({ graph, model, settings, params, positions, open, close, fold, se
 				fitKey={settings.groupBy}
 				onMoving={setMoving}
 			/>
-			<Legend />
+			<div className="graph-corner">
+				<Legend />
+				<ExportMenu graph={graph} model={model} positions={positions} settings={settings} />
+			</div>
 		</div>
 	);
 }

@@ -25,6 +25,8 @@ export interface FixtureServer {
 	readonly traces: FixtureTrace[];
 	readonly logs: LogEntry[];
 	graph: GraphAnswer;
+	/** Where it is told apart. */
+	graphByNamespace?: GraphAnswer;
 	/** Changes to the status answer. */
 	status: Partial<StatusAnswer>;
 	/** While set, calls of the API must carry it. */
@@ -109,7 +111,11 @@ function answerApi(state: FixtureServer, url: URL, response: ServerResponse): vo
 	else if (operations !== null) sendJson(response, { operations: operationsOf(state, decodeURIComponent(operations[1]!)) });
 	else if (path === "/traces") sendJson(response, search(state, url.searchParams));
 	else if (path === "/logs") sendJson(response, searchLogs(state, url.searchParams));
-	else if (path === "/graph") sendJson(response, state.graph);
+	else if (path === "/graph")
+		sendJson(
+			response,
+			url.searchParams.get("groupBy") === "namespace" ? (state.graphByNamespace ?? state.graph) : state.graph,
+		);
 	else if (path === "/graph/history")
 		sendJson(response, historyAnswerOf(state.graph, url.searchParams.get("from") ?? "", Date.now()));
 	else if (edge !== null) {

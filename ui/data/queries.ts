@@ -55,8 +55,9 @@ export function useTraces(filter: TraceFilter, live: boolean): UseQueryResult<Tr
 }
 
 /** `query` as {@link graphQuery} writes it. */
-export function useGraph(query: string, live: boolean): UseQueryResult<GraphAnswer> {
+export function useGraph(query: string, live: boolean, enabled = true): UseQueryResult<GraphAnswer> {
 	return useQuery({
+		enabled,
 		queryKey: ["graph", query],
 		queryFn: ({ signal }) => getJson<GraphAnswer>(`/graph?${query}`, signal),
 		// From the last answer on, not from when it became live again: who moves the sheet often must not wait for ever.

@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { beforeEach, test } from "node:test";
-import type { Locator, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { seriousFindings } from "./axe.ts";
 import type { FixtureServer } from "./fixture-server.ts";
 import { EXEMPLAR_TRACE, hostileGraph, largeGraph, shopGraph } from "./fixture-graph.ts";
 import { HOSTILE } from "./fixture-traces.ts";
+import { openGraph, openGraphOrTable, painted, panel, placeOfTip, sheet, tableRows, tip, until, walkTo } from "./graph-steps.ts";
 import { bench, checkouts, options, serve, waitForAddress } from "./page-bench.ts";
 
 let page: Page;
@@ -15,40 +16,6 @@ beforeEach(() => {
 	({ page, server } = bench);
 	if (server !== undefined) server.graph = shopGraph();
 });
-
-const sheet = (): Locator => page.getByRole("application", { name: /Service graph/ });
-const tip = (): Locator => page.locator(".graph-tip");
-const panel = (name: "Edge details" | "Node details"): Locator => page.getByRole("complementary", { name });
-const tableRows = (): Locator => page.locator(".graph-table tbody tr");
-
-async function openGraph(query = ""): Promise<void> {
-	await page.goto(`${server.url}/${query}`);
-	await page.locator(".graph-wait").waitFor({ state: "detached" });
-	await sheet().waitFor();
-}
-
-/** Presses arrow keys, as a person would who looks for it, until the tip tells of `text`. */
-async function walkTo(text: RegExp): Promise<void> {
-	await sheet().focus();
-	for (const key of [..."→↓↓→↑→↓→→↑→↓↓←↓→"].map((arrow) => ARROWS[arrow]!)) {
-		await page.keyboard.press(key);
-		if (text.test(await tip().innerText())) return;
-	}
-	assert.fail(`no key leads to ${String(text)}; the last tip is ${await tip().innerText()}`);
-}
-
-const ARROWS: Readonly<Record<string, string>> = { "→": "ArrowRight", "←": "ArrowLeft", "↑": "ArrowUp", "↓": "ArrowDown" };
-
-/** Where on the page the thing lies that the tip tells of. */
-async function placeOfTip(): Promise<{ x: number; y: number }> {
-	const box = (await sheet().boundingBox())!;
-	return { x: box.x + Number(await tip().getAttribute("data-x")), y: box.y + Number(await tip().getAttribute("data-y")) };
-}
-
-/** Whole: a large graph is drawn by a worker. */
-async function painted(): Promise<void> {
-	await page.locator(".graph-sheet canvas[data-painted=all]").waitFor();
-}
 
 /** Shares of the canvas in each of the given colours. */
 async function pixelsOf(colours: readonly string[]): Promise<number[]> {
@@ -309,19 +276,4 @@ for (const theme of ["light", "dark"] as const) {
 			assert.deepEqual(await seriousFindings(page), [], query);
 		}
 	});
-}
-
-async function openGraphOrTable(query: string): Promise<void> {
-	await page.goto(`${server.url}/${query}`);
-	await (query.includes("table") ? tableRows().first() : sheet()).waitFor();
-	if (query.includes("edge=")) await page.getByText("Why this edge is here").waitFor();
-}
-
-/** The address changes first; what follows from it comes with the next render. */
-async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
-	for (let i = 0; i < 100; i++) {
-		if (await isSo()) return;
-		await page.waitForTimeout(50);
-	}
-	assert.fail(`waited in vain for ${what}`);
 }

@@ -93,10 +93,13 @@ test("plaintext, one-way TLS, what was not verified, and what never connected ar
 	assert.equal(statedBy(answering(httpHop(), { tls: oneWay })).downstream.status, "tls");
 	const unverified = statedBy(answering(httpHop(), { tls: mutualTls("shop", "cart", { peerVerified: false }) }));
 	assert.deepEqual([unverified.downstream.status, unverified.downstream.verifiedBy], ["mutual_tls", ""]);
-	const failed = statedBy(httpHop({ tls: noTls("unknown", "handshake_failed"), status: 503, responseFlags: "UF" }));
+	const refused = { tls: noTls("unknown", "wrong_identity"), failedHandshakes: 1 };
+	const failed = statedBy(httpHop({ ...refused, status: 503, responseFlags: "UF" }));
 	assert.deepEqual([failed.emitter, failed.upstream.status, failed.upstream.failure], ["shim", "unknown", "handshake_failed"]);
 	assert.deepEqual([failed.outcome, failed.flags], ["no_response", "UF"]);
 	assert.deepEqual(statedBy(httpHop({ tls: noTls("unknown", ""), status: 503, responseFlags: "UF" })).upstream, NO_TLS_FACTS);
+	const healed = statedBy(httpHop({ failedHandshakes: 2, retries: 2 }));
+	assert.deepEqual([healed.outcome, healed.upstream.status, healed.upstream.failure], ["ok", "mutual_tls", "handshake_failed"]);
 });
 
 test("flags, gRPC statuses and callers that went away decide how it ended", () => {
@@ -211,7 +214,8 @@ test("connections, bytes and failed handshakes are measures of their own", () =>
 		["connections", "tcp"],
 	);
 	assert.equal(metric("istio_tcp_received_bytes_total", hop)?.measure.kind, "bytes_sent");
-	const failed = httpHop({ tls: noTls("unknown", "handshake_failed"), status: 503, responseFlags: "UF" });
+	const tls = noTls("unknown", "unknown_authority");
+	const failed = httpHop({ tls, failedHandshakes: 1, status: 503, responseFlags: "UF" });
 	const facts = metric("meshscope_tls_handshake_failures_total", failed)!;
 	assert.deepEqual([facts.measure.kind, facts.outcome, facts.mtls.status], ["failed_handshakes", "no_response", "unknown"]);
 });

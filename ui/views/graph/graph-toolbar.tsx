@@ -6,6 +6,7 @@ import { countOf } from "../../base/format.ts";
 import { hrefWith, navigate } from "../../base/router.ts";
 import { EXPRESSION_FIELDS, parseExpression } from "../../data/graph-expression.ts";
 import type { ParsedExpression } from "../../data/graph-expression.ts";
+import { readHistorySettings } from "../../data/graph-history.ts";
 import type { GraphModel } from "../../data/graph-model.ts";
 import { EDGE_LABELS, isOpenEnded } from "../../data/graph-settings.ts";
 import type { GraphSettings } from "../../data/graph-settings.ts";
@@ -28,7 +29,12 @@ export function GraphToolbar({ params, settings, model, isLost, find, hide }: Gr
 	const regroup = (groupBy: string): void => apply({ groupBy, edge: undefined, node: undefined });
 	return (
 		<section className="graph-toolbar" aria-label="What the graph shows">
-			<RangeFields from={settings.from} to={settings.to} onApply={apply} />
+			<RangeFields
+				from={settings.from}
+				to={settings.to}
+				isToldElsewhere={readHistorySettings(params).isShown}
+				onApply={apply}
+			/>
 			<Choice label="Group by" value={settings.groupBy} onChoose={regroup} options={GROUP_OPTIONS} />
 			<Choice label="Edge label" value={settings.label} onChoose={(label) => apply({ label })} options={EDGE_LABELS} />
 			<ExpressionBox label="Find" value={settings.find} onApply={(text) => apply({ find: text })} parsed={find} />
@@ -37,6 +43,11 @@ export function GraphToolbar({ params, settings, model, isLost, find, hide }: Gr
 			<span className="graph-counts muted" role="status">
 				{model !== undefined && countsText(model)}
 			</span>
+			{!readHistorySettings(params).isShown && (
+				<button type="button" onClick={() => apply({ history: undefined })}>
+					History
+				</button>
+			)}
 			<span className="graph-views" role="group" aria-label="Show as">
 				<Link
 					className="button-link"

@@ -5,6 +5,7 @@ import type { GraphAnswer } from "../../../api/contract/topology.ts";
 import { Link } from "../../base/link.tsx";
 import { hrefWith, navigate, useLocation } from "../../base/router.ts";
 import { parseExpression } from "../../data/graph-expression.ts";
+import { readHistorySettings } from "../../data/graph-history.ts";
 import { graphModel } from "../../data/graph-model.ts";
 import type { GraphModel } from "../../data/graph-model.ts";
 import { graphQuery, isOpenEnded, readGraphSettings } from "../../data/graph-settings.ts";
@@ -19,6 +20,7 @@ import { GraphTable } from "./graph-table.tsx";
 import { GraphToolbar } from "./graph-toolbar.tsx";
 import { Legend } from "./legend.tsx";
 import { NodePanel } from "./node-panel.tsx";
+import { Scrubber } from "./scrubber.tsx";
 import { useLayout } from "./use-layout.ts";
 
 type Change = Readonly<Record<string, string | undefined>>;
@@ -69,6 +71,9 @@ export function GraphView(): ReactNode {
 		<div className={settings.isTable ? "graph-page graph-page-table" : "graph-page"}>
 			<h1 className="hidden-label">Service graph</h1>
 			<GraphToolbar params={params} settings={settings} model={model} isLost={graph.isError} find={find} hide={hide} />
+			{readHistorySettings(params).isShown && (
+				<Scrubber params={params} settings={settings} isReading={graph.isFetching || graph.isPlaceholderData} />
+			)}
 			{graph.isError && <ErrorNotice error={graph.error} what="The graph could not be read." />}
 			<div className="graph-body">
 				<Main {...{ graph: graph.data, model, settings, params, positions, open, close, setMoving }} />

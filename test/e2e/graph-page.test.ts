@@ -181,7 +181,52 @@ test("find lights up, hide takes away, and a mistake is shown at its character",
 	await hide.press("Enter");
 	assert.equal(await tableRows().count(), server.graph.edges.length - 3, "what is wrong is not applied");
 	await page.getByRole("button", { name: "How to find" }).click();
-	await page.getByRole("dialog", { name: "Find and hide" }).getByText("node kind = external").waitFor();
+	const card = page.getByRole("dialog", { name: "Find and hide" });
+	await card.getByRole("button", { name: "node kind = external or kind = database" }).click();
+	await waitForAddress((url) => url.searchParams.get("find") === "node kind = external or kind = database");
+	await card.waitFor({ state: "hidden" });
+	assert.equal(await find.inputValue(), "node kind = external or kind = database");
+});
+
+test("the find box completes fields, operators and names, by keyboard and by mouse", options, async () => {
+	await openGraphOrTable("?view=table");
+	const find = page.getByLabel("Find", { exact: true });
+	const list = page.getByRole("listbox");
+	await find.focus();
+	await page.keyboard.type("names");
+	await list.getByRole("option", { name: "namespace" }).waitFor();
+	await page.keyboard.press("ArrowDown");
+	assert.equal(
+		await list.getByRole("option", { selected: true }).innerText(),
+		"namespace\nof a node; of an edge, of either end",
+	);
+	const active = await find.getAttribute("aria-activedescendant");
+	assert.equal(await list.getByRole("option", { selected: true }).getAttribute("id"), active);
+	await page.keyboard.press("Tab");
+	await page.keyboard.press("ArrowDown");
+	await page.keyboard.press("Enter");
+	assert.equal(await find.inputValue(), "namespace = ");
+	await list.getByRole("option", { name: "legacy" }).click();
+	assert.equal(await find.inputValue(), "namespace = legacy ");
+	assert.equal(await page.locator(".graph-problem").count(), 0, "what is still being written is not wrong");
+	await page.keyboard.type("and ta");
+	await list.getByRole("option", { name: "target" }).click();
+	await page.keyboard.type('~ 10.0" ');
+	await page.locator(".graph-problem").waitFor();
+	for (let i = 0; i < 2; i++) await page.keyboard.press("Backspace");
+	await page.keyboard.press("Enter");
+	await waitForAddress((url) => url.searchParams.get("find") === "namespace = legacy and target ~ 10.0");
+	await page.getByText("1 found").waitFor();
+	await list.waitFor({ state: "hidden" });
+	await page.keyboard.type(" ");
+	await list.waitFor();
+	await page.keyboard.press("Escape");
+	await list.waitFor({ state: "hidden" });
+	await page.keyboard.press("Escape");
+	assert.equal(await find.inputValue(), "namespace = legacy and target ~ 10.0");
+	await find.click();
+	await find.fill("");
+	assert.deepEqual(await seriousFindings(page), []);
 });
 
 test("a refresh moves no node, a pause stops it", options, async () => {

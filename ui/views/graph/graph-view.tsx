@@ -70,7 +70,7 @@ export function GraphView(): ReactNode {
 	return (
 		<div className={settings.isTable ? "graph-page graph-page-table" : "graph-page"}>
 			<h1 className="hidden-label">Service graph</h1>
-			<GraphToolbar params={params} settings={settings} model={model} isLost={graph.isError} find={find} hide={hide} />
+			<GraphToolbar params={params} settings={settings} model={model} graph={graph.data} isLost={graph.isError} />
 			{readHistorySettings(params).isShown && (
 				<Scrubber params={params} settings={settings} isReading={graph.isFetching || graph.isPlaceholderData} />
 			)}

@@ -281,6 +281,48 @@ test("changes say from what to what, ranked, and lead to the traces of the edge"
 	assert.equal((JSON.parse(await exported("Changed edges as JSON")) as unknown[]).length, rows.length);
 });
 
+test(
+	"two windows stand side by side: their totals, each edge in both, a drawing, and the course between them",
+	options,
+	async (t) => {
+		const { url, api } = await serve(t);
+		await page.goto(`${url}/changes`);
+		await page.getByLabel("Compare").selectOption({ label: "Last 15 min with the same of yesterday" });
+		await waitForAddress(({ searchParams }) => searchParams.get("baselineFrom") === "now-24h15m");
+		const side = (name: string) => page.locator(".sides .fact").filter({ hasText: name });
+		await side("Before")
+			.getByText(/2025-12-31 11:45:00Z to 2025-12-31 12:00:00Z/)
+			.waitFor();
+		await side("After").getByText("9 nodes, 7 edges").waitFor();
+		await side("Before").getByText("10 nodes, 7 edges").waitFor();
+		assert.match(
+			(await side("Before").innerText()).replaceAll(/\s+/g, " "),
+			/Rate 16\.7k req\/s Errors 0 % Mutual TLS 99\.8\d %/,
+		);
+		const rows = await cells("Changed edges, table");
+		const [, , , , , before, after] = rows.find(([, source, target]) => source === "shop/gateway" && target === "shop/cart")!;
+		assert.match(before!, /0 % failed\s+1\d[.\d]* ms\s+mutual TLS/);
+		assert.match(after!, /23\.08 % failed\s+(89|9\d)[.\d]* ms\s+mutual TLS/);
+		assert.equal(rows.find(([, , target]) => target === "shop/retired")![6], "not there");
+		const drawing = page.getByRole("img", { name: /^Changed edges, also listed below: .*shop\/cart → shop\/stock: new/ });
+		assert.equal(await drawing.locator(".change-line").count(), rows.length);
+		const signs = await drawing.locator(".change-line > text").allTextContents();
+		assert.equal(new Set(signs).size, rows.length, "what happened is told by more than colour");
+		await page.getByRole("img", { name: /^Whole mesh: errors/ }).waitFor();
+		const asked = api.reader.asked.filter(({ method }) => method === "graph").map(({ args }) => args[0]) as {
+			fromMs: number;
+		}[];
+		assert.ok(asked.some(({ fromMs }) => fromMs === CANNED_NOW_MS - 24 * 3_600_000 - 900_000));
+		await page.getByRole("button", { name: "Whole mesh: rate as a table" }).click();
+		const moment = page
+			.getByRole("region", { name: "Whole mesh: rate over time, table" })
+			.getByRole("link", { name: /Compare/ });
+		await moment.nth(10).click();
+		await waitForAddress(({ searchParams }) => searchParams.get("baselineFrom")?.startsWith("20") === true);
+		await page.getByLabel("Compare").locator("option:checked").filter({ hasText: "As typed" }).waitFor({ state: "attached" });
+	},
+);
+
 test("the mesh shows members, policy versions, refusals with their place, and certificates", options, async (t) => {
 	const { url } = await serve(t, { mesh: cannedMesh(CANNED_NOW_MS) });
 	await page.goto(`${url}/mesh`);

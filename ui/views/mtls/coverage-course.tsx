@@ -3,20 +3,16 @@ import type { ReactNode } from "react";
 import type { GraphHistoryAnswer } from "../../../api/contract/topology.ts";
 import { formatPercent, mtlsPercent } from "../../../model/topology/mtls-status.ts";
 import { formatRate } from "../../base/format.ts";
-import { compareHref, hrefWith } from "../../base/router.ts";
 import { useMeshHistory } from "../../data/audit-queries.ts";
 import { everyStep } from "../../data/chart-series.ts";
 import type { ChartSeries } from "../../data/chart-series.ts";
 import { MTLS_WORDS } from "../../data/mtls-words.ts";
+import { momentLinks } from "../chart/moment-links.ts";
 import { TimeChart } from "../chart/time-chart.tsx";
 import { ErrorNotice } from "../notice.tsx";
 
 /** In the order in which they call for somebody. */
 const WITHOUT = ["plaintext", "none", "tls", "mixed", "unknown"] as const;
-/** Before and after a moment this many steps are compared, and no less than five minutes. */
-const COMPARED_STEPS = 5;
-const LEAST_COMPARED_MS = 300_000;
-
 export function CoverageCourse({ query, live }: { readonly query: string; readonly live: boolean }): ReactNode {
 	const history = useMeshHistory(query, live);
 	if (history.isError) return <ErrorNotice error={history.error} what="Coverage over time could not be read." />;
@@ -26,24 +22,10 @@ export function CoverageCourse({ query, live }: { readonly query: string; readon
 
 function Course({ history }: { readonly history: GraphHistoryAnswer }): ReactNode {
 	const { timesMs, points } = everyStep(history);
-	const { stepMs, window } = history;
-	const endMs = Date.parse(window.to);
 	const hasConnections = points.some((point) => point !== undefined && point.connections > 0);
 	const openConnections = withoutMtls((status) => points.map((point) => point?.connectionMtls[status] ?? 0));
-	const links = (timeMs: number) => [
-		{
-			label: "Edges of this moment",
-			href: hrefWith("/mtls", new URLSearchParams(), {
-				from: new Date(timeMs).toISOString(),
-				to: new Date(timeMs + stepMs).toISOString(),
-			}),
-		},
-		{
-			label: "Compare before and after",
-			href: compareHref(timeMs, Math.max(COMPARED_STEPS * stepMs, LEAST_COMPARED_MS), endMs),
-		},
-	];
-	const common = { timesMs, stepMs, links };
+	const links = momentLinks(history, { path: "/mtls", label: "Edges of this moment" });
+	const common = { timesMs, stepMs: history.stepMs, links };
 	return (
 		<div className="charts">
 			<TimeChart

@@ -3,6 +3,7 @@
  * a clock that stands still, and a raw client, since fetch refuses to send the headers and paths that attacks are made of.
  */
 import { connect } from "node:net";
+import { DurationGrid } from "../model/analysis/duration-grid.ts";
 import type { ToldHops } from "../model/topology/told-hops.ts";
 import { type IncomingHttpHeaders, request as httpRequest } from "node:http";
 import type { TestContext } from "node:test";
@@ -221,6 +222,11 @@ export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader
 					}
 				: { trace: undefined, damagedWindows: [DAMAGED_WINDOW] },
 		searchTraces: async () => ({ traces: [summary], searched }),
+		spanDurations: async ({ fromNs, toNs, columns }) => {
+			const grid = new DurationGrid({ fromNs, toNs }, columns);
+			grid.add(0, summary.durationNs, true, () => TRACE_ID);
+			return { ...grid.answer(), searched };
+		},
 		services: async () => [{ name: "gateway", firstSeenMs: CANNED_NOW_MS - 3_600_000, lastSeenMs: CANNED_NOW_MS }],
 		operations: async (service) =>
 			service === "gateway" ? [{ name: "GET /checkout", kind: 2, lastSeenMs: CANNED_NOW_MS }] : [],

@@ -12,6 +12,7 @@ const REQUESTS: Readonly<Record<RouteName, readonly string[]>> = {
 		"/api/v1/traces",
 		"/api/v1/traces?service=gateway&operation=GET%20%2F&minDuration=1ms&maxDuration=2s&status=error&mtls=plaintext&attr=a%3D1&attr=b%3Dint:2&limit=5",
 	],
+	spanDurations: ["/api/v1/traces/durations", "/api/v1/traces/durations?service=gateway&root=true&columns=10"],
 	services: ["/api/v1/services"],
 	operations: ["/api/v1/services/gateway/operations"],
 	serviceTraffic: ["/api/v1/services/checkout", "/api/v1/services/shop%2Fcheckout?from=now-2h&to=now"],

@@ -1,4 +1,5 @@
 /** What is asked of spans, logs and metrics, and the answers: part of the contract of store.ts, which is what others import. */
+import type { DurationGridAnswer } from "../model/analysis/duration-grid.ts";
 import type { TraceId } from "../model/ids.ts";
 import type { DurationNs, TimeNs } from "../model/time.ts";
 import type { OperationFigures } from "../model/otlp/operation-sums.ts";
@@ -20,6 +21,8 @@ export interface TraceQuery {
 	readonly minDurationNs?: DurationNs;
 	readonly maxDurationNs?: DurationNs;
 	readonly status?: StatusFilter;
+	/** Whether the span names no parent. */
+	readonly isRoot?: boolean;
 	/**
 	 * The span belongs to a hop of this mTLS status ({@link ToldHop}). An engine MAY rely on roll-ups for where to look, and so MAY
 	 * miss spans that start more than a minute before or after their hop does.
@@ -40,6 +43,22 @@ export interface TraceQuery {
 	readonly toNs: TimeNs;
 	/** Traces; 1 to 1,000. */
 	readonly limit: number;
+}
+
+/** Of spans, whatever the traces. */
+export type SpanQuery = Omit<TraceQuery, "limit">;
+
+export interface DurationQuery extends SpanQuery {
+	/** Most steps of time; 1 to 240. */
+	readonly columns: number;
+}
+
+/**
+ * Spans that meet the query, by start and duration. Of a query by edge they are hops, each once, with their latency. An engine MAY
+ * count a span twice that was sent twice.
+ */
+export interface SpanDurations extends DurationGridAnswer {
+	readonly searched: SearchedInfo;
 }
 
 export interface TraceSummary {

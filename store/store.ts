@@ -11,6 +11,7 @@ import type { TimeNs } from "../model/time.ts";
 import type { CommitRef, ReplayGroup } from "./topology.ts";
 import type { GraphEdge } from "../model/topology/graph.ts";
 import type {
+	DurationQuery,
 	LogEntry,
 	LogQuery,
 	LogSearchResult,
@@ -24,6 +25,7 @@ import type {
 	OperationFiguresResult,
 	OperationInfo,
 	ServiceInfo,
+	SpanDurations,
 	TraceQuery,
 	TraceResult,
 	TraceSearchResult,
@@ -219,6 +221,7 @@ export interface StoreReader {
 	/** MUST find spans of the trace whatever group, window or file they lie in. */
 	trace(id: TraceId, format: "protobuf" | "json", signal?: AbortSignal): Promise<TraceResult>;
 	searchTraces(query: TraceQuery, signal?: AbortSignal): Promise<TraceSearchResult>;
+	spanDurations(query: DurationQuery, signal?: AbortSignal): Promise<SpanDurations>;
 	/** Sorted by name. Beyond 10,000 names the rest are gathered under `(overflow)`. */
 	services(): Promise<readonly ServiceInfo[]>;
 	/** Sorted by name, then kind. Beyond 1,000 names a service the rest are gathered under `(overflow)`. */

@@ -31,11 +31,12 @@ import { hopPlaces, type Place } from "./topology-queries/hop-places.ts";
 import { meshPoints } from "./topology-queries/mesh-history.ts";
 import { beginningOf, MAX_STEP_BUCKETS, MESH_STEPS, planSteps, type StepPlan, type StepWishes } from "./topology-queries/plan.ts";
 import { servicePoints } from "./topology-queries/service-history.ts";
-import { type HopFilter, type HopKind, spansInHops, toldHops } from "./topology-queries/trace-hops.ts";
+import { type FoundHop, type HopFilter, type HopKind, spansInHops, toldHops } from "./topology-queries/trace-hops.ts";
 import { type WindowSums, WindowSumsCache } from "./topology-queries/window-sums.ts";
 import { MeshscopeError } from "../model/errors.ts";
 
 export type { Place } from "./topology-queries/hop-places.ts";
+export type { FoundHop } from "./topology-queries/trace-hops.ts";
 export { asksHops, spanKey } from "./topology-queries/trace-hops.ts";
 
 /** Traces are opened often, and reading addresses takes as long as reading a hundred of them. */
@@ -58,8 +59,8 @@ export interface TopologyQueries {
 	edges(query: ScanQuery): readonly GraphEdge[];
 	edgeStatements(query: ScanQuery): Iterable<EdgeStatement>;
 	traceHops(spans: DecodedSpans): ToldHops;
-	/** `spanKey` of every span that belongs to a hop the filter asks for. */
-	spansInHops(spans: DecodedSpans, filter: HopFilter): ReadonlySet<string>;
+	/** By `spanKey`, every span that belongs to a hop the filter asks for. */
+	spansInHops(spans: DecodedSpans, filter: HopFilter): ReadonlyMap<string, FoundHop>;
 	/** @param isService whether any span was ever sent under the name */
 	hopPlaces(
 		query: HopKind & { readonly fromMs: number; readonly toMs: number },

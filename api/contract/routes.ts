@@ -32,7 +32,7 @@ import {
 	serviceTrafficAnswer,
 	serviceTrafficQuery,
 } from "./topology.ts";
-import { traceAnswer, tracePath, traceQuery, traceSearchAnswer } from "./traces.ts";
+import { spanDurationsAnswer, spanDurationsQuery, traceAnswer, tracePath, traceQuery, traceSearchAnswer } from "./traces.ts";
 import type { ErrorCode } from "../../model/errors.ts";
 
 export interface RouteContract {
@@ -75,6 +75,15 @@ export const ROUTES = {
 		description: "Newest first. A trace matches when one of its spans meets every filter; the summary is of the whole trace.",
 		query: traceQuery,
 		answer: traceSearchAnswer,
+		errors: SEARCH_ERRORS,
+	},
+	spanDurations: {
+		path: "/api/v1/traces/durations",
+		summary: "Durations of the spans of a search",
+		description:
+			"A latency heatmap: every span that meets the filters, counted by start and duration. With `edge` they are the calls of the edge.",
+		query: spanDurationsQuery,
+		answer: spanDurationsAnswer,
 		errors: SEARCH_ERRORS,
 	},
 	services: {

@@ -5,9 +5,9 @@ import type { FastifyInstance } from "fastify";
 import { MeshscopeError } from "../../model/errors.ts";
 import type { TraceId } from "../../model/ids.ts";
 import { MTLS_STATUSES } from "../../model/topology/series.ts";
-import type { TraceQuery } from "../../store/store.ts";
+import type { SpanQuery } from "../../store/store.ts";
 import { CAPS, DEFAULT_LIMITS } from "../contract/common.ts";
-import type { TraceSearchAnswer, WholeTraceSummary } from "../contract/traces.ts";
+import type { SpanDurationsAnswer, TraceSearchAnswer, WholeTraceSummary } from "../contract/traces.ts";
 import {
 	attributeFilters,
 	durationParameter,
@@ -19,7 +19,7 @@ import {
 	timeRange,
 	traceIdOf,
 } from "../query.ts";
-import { addRoute, ask, type RouteContext, sendJson } from "./context.ts";
+import { addRoute, ask, momentOf, type RouteContext, sendJson } from "./context.ts";
 
 /** A client that reads slowly holds one slice more than its socket buffers. */
 const SLICE_BYTES = 256 * 1024;
@@ -29,9 +29,18 @@ const NO_HOPS: ToldHops = { hops: [], hopCount: 0, spansLeft: 0 };
 
 export function addTraceRoutes(scope: FastifyInstance, context: RouteContext): void {
 	addRoute(scope, "traces", async ({ parameters, reply }) => {
-		const query = traceQueryOf(parameters, context.now());
+		const limit = limitOf(parameters, DEFAULT_LIMITS.traces, CAPS.traces);
+		const query = { ...spanQueryOf(parameters, context.now()), limit };
 		const found = await ask(context, reply, (signal) => context.reader.searchTraces(query, signal));
 		const answer: TraceSearchAnswer = { traces: found.traces, searched: found.searched };
+		return sendJson(reply, answer);
+	});
+
+	addRoute(scope, "spanDurations", async ({ parameters, reply }) => {
+		const columns = limitOf(parameters, DEFAULT_LIMITS.columns, CAPS.columns, "columns");
+		const query = { ...spanQueryOf(parameters, context.now()), columns };
+		const { fromMs, ...found } = await ask(context, reply, (signal) => context.reader.spanDurations(query, signal));
+		const answer: SpanDurationsAnswer = { from: momentOf(fromMs), ...found };
 		return sendJson(reply, answer);
 	});
 
@@ -54,7 +63,7 @@ export function addTraceRoutes(scope: FastifyInstance, context: RouteContext): v
 	});
 }
 
-function traceQueryOf(parameters: Parameters, nowMs: number): TraceQuery {
+function spanQueryOf(parameters: Parameters, nowMs: number): SpanQuery {
 	const service = single(parameters, "service");
 	const operation = single(parameters, "operation");
 	const minDurationNs = durationParameter(parameters, "minDuration");
@@ -64,6 +73,7 @@ function traceQueryOf(parameters: Parameters, nowMs: number): TraceQuery {
 	const edgeText = single(parameters, "edge");
 	const edge = edgeText === undefined ? undefined : edgeIdOf(edgeText, "edge");
 	const side = oneOf(parameters, "side", ["source", "destination"]);
+	const root = oneOf(parameters, "root", ["true", "false"]);
 	if (side !== undefined && edge === undefined) {
 		throw new MeshscopeError("invalid_argument", "`side` is an end of an edge; say of which with `edge`", {
 			details: { parameter: "side" },
@@ -83,9 +93,9 @@ function traceQueryOf(parameters: Parameters, nowMs: number): TraceQuery {
 		...(mtls === undefined ? {} : { mtls }),
 		...(edge === undefined ? {} : { edge }),
 		...(side === undefined ? {} : { side }),
+		...(root === undefined ? {} : { isRoot: root === "true" }),
 		attributes: attributeFilters(parameters),
 		...timeRange(parameters, nowMs, CAPS.searchRangeDays),
-		limit: limitOf(parameters, DEFAULT_LIMITS.traces, CAPS.traces),
 	};
 }
 

@@ -1,11 +1,13 @@
 /** Answers by looking at every record, in the plainest way the contract allows. */
 import type { TraceId } from "../../model/ids.ts";
+import { DurationGrid } from "../../model/analysis/duration-grid.ts";
 import type { MetricSeriesKey } from "../../model/metric.ts";
 import { attributesFromCanonical, plainFromCanonical } from "../../model/otlp/canonical.ts";
 import { decodeTracesData } from "../../model/otlp/decode.ts";
 import { metricPointOf } from "../../model/otlp/metric-point.ts";
 import { outlineOf, spanIdentity } from "../../model/otlp/trace-summary.ts";
 import type {
+	DurationQuery,
 	EdgeQuery,
 	EdgeResult,
 	GraphHistoryQuery,
@@ -31,6 +33,8 @@ import type {
 	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
+	SpanDurations,
+	SpanQuery,
 	StoreReader,
 	TraceQuery,
 	TraceResult,
@@ -40,13 +44,15 @@ import type {
 import { bodyText, logEntry, matchesAttributes, type StoredLog, type StoredSpan, otlpData } from "./records.ts";
 import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
 import { OperationSums } from "../../model/otlp/operation-sums.ts";
-import { asksHops, spanKey, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
+import { asksHops, type FoundHop, spanKey, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
 import { NO_TOPOLOGY } from "../topology.ts";
 import type { MemoryState, StoredSeries } from "./state.ts";
 
 const STATUS_CODES = { unset: 0, ok: 1, error: 2 } as const;
 const TYPES: readonly MetricType[] = ["gauge", "sum", "histogram", "exponential_histogram", "summary"];
 const TEMPORALITIES = ["unspecified", "delta", "cumulative"] as const;
+
+type HopsByTrace = ReadonlyMap<string, ReadonlyMap<string, FoundHop>>;
 
 export class MemoryReader implements StoreReader {
 	private readonly state: MemoryState;
@@ -69,23 +75,24 @@ export class MemoryReader implements StoreReader {
 	async searchTraces(query: TraceQuery): Promise<TraceSearchResult> {
 		const found = new Set<string>();
 		const inHops = asksHops(query) ? this.spansInHops(query) : undefined;
-		let spansScanned = 0;
-		for (const { spans } of this.state.groups) {
-			for (const span of spans) {
-				spansScanned++;
-				const isInHop = inHops === undefined || inHops.get(span.traceId)?.has(spanKey(span)) === true;
-				if (isInHop && matchesSpan(query, span)) found.add(span.traceId);
-			}
-		}
+		const spansScanned = this.eachMatch(query, inHops, ({ traceId }) => found.add(traceId));
 		const summaries = [...this.spansByTrace(found)].map(([id, spans]) => summaryOf(id as TraceId, spans));
 		summaries.sort(
 			(a, b) => compare(BigInt(b.startTimeUnixNano), BigInt(a.startTimeUnixNano)) || (a.traceId < b.traceId ? -1 : 1),
 		);
-		const searched = this.searched(spansScanned);
-		if (inHops === undefined) return { traces: summaries.slice(0, query.limit), searched };
-		const rangeMs = Number(query.toNs - query.fromNs) / 1e6;
-		const hops = { rangeMs, skippedMs: 0, tracesChecked: inHops.size };
-		return { traces: summaries.slice(0, query.limit), searched: { ...searched, hops } };
+		return { traces: summaries.slice(0, query.limit), searched: this.searchedOf(query, spansScanned, inHops) };
+	}
+
+	async spanDurations(query: DurationQuery): Promise<SpanDurations> {
+		const inHops = asksHops(query) ? this.spansInHops(query) : undefined;
+		const grid = new DurationGrid(query, query.columns);
+		const seen = new Set<FoundHop>();
+		const spansScanned = this.eachMatch(query, inHops, (span, hop) => {
+			if (query.edge !== undefined && hop !== undefined && !isFirst(seen, hop)) return;
+			const durationNs = query.edge !== undefined && hop !== undefined ? hop.latencyNs : Number(span.endNs - span.startNs);
+			grid.add(Number(span.startNs - grid.fromNs), durationNs, span.statusCode === STATUS_CODES.error, () => span.traceId);
+		});
+		return { ...grid.answer(), searched: this.searchedOf(query, spansScanned, inHops) };
 	}
 
 	async services(): Promise<readonly ServiceInfo[]> {
@@ -185,10 +192,34 @@ export class MemoryReader implements StoreReader {
 	async close(): Promise<void> {}
 
 	/** Of every trace, the spans that belong to a hop that is asked for. */
-	private spansInHops(query: TraceQuery): Map<string, ReadonlySet<string>> {
+	private spansInHops(query: SpanQuery): HopsByTrace {
 		const ids = this.state.groups.flatMap(({ spans }) => spans.map(({ traceId }) => traceId));
 		const traces = [...this.spansByTrace(new Set(ids))];
 		return new Map(traces.map(([id, spans]) => [id, this.topology.spansInHops(decodedSpans(spans), query)]));
+	}
+
+	/** Visits what matches; returns how many were looked at. */
+	private eachMatch(
+		query: SpanQuery,
+		inHops: HopsByTrace | undefined,
+		visit: (span: StoredSpan, hop: FoundHop | undefined) => void,
+	): number {
+		let scanned = 0;
+		for (const { spans } of this.state.groups) {
+			for (const span of spans) {
+				scanned++;
+				const hop = inHops?.get(span.traceId)?.get(spanKey(span));
+				if ((inHops === undefined || hop !== undefined) && matchesSpan(query, span)) visit(span, hop);
+			}
+		}
+		return scanned;
+	}
+
+	private searchedOf(query: SpanQuery, spansScanned: number, inHops: HopsByTrace | undefined): SearchedInfo {
+		const searched = this.searched(spansScanned);
+		if (inHops === undefined) return searched;
+		const rangeMs = Number(query.toNs - query.fromNs) / 1e6;
+		return { ...searched, hops: { rangeMs, skippedMs: 0, tracesChecked: inHops.size } };
 	}
 
 	/** Every span of the traces, each once, in order of arrival. */
@@ -266,7 +297,12 @@ function summaryOf(traceId: TraceId, spans: readonly StoredSpan[]): TraceSummary
 	return { traceId, ...outlineOf(spans) };
 }
 
-function matchesSpan(query: TraceQuery, span: StoredSpan): boolean {
+/** Whether it is new to the set, which then has it. */
+function isFirst<T>(seen: Set<T>, one: T): boolean {
+	return seen.size < seen.add(one).size;
+}
+
+function matchesSpan(query: SpanQuery, span: StoredSpan): boolean {
 	const durationNs = span.endNs - span.startNs;
 	return (
 		span.startNs >= query.fromNs &&
@@ -274,13 +310,14 @@ function matchesSpan(query: TraceQuery, span: StoredSpan): boolean {
 		(query.service === undefined || span.service === query.service) &&
 		(query.operation === undefined || span.name === query.operation) &&
 		(query.edge !== undefined || hasDuration(query, durationNs)) &&
+		(query.isRoot === undefined || /^0*$/.test(span.parentSpanId) === query.isRoot) &&
 		(query.status === undefined || span.statusCode === STATUS_CODES[query.status]) &&
 		matchesAttributes(query.attributes, span.span.attributes, span.origin.resource.attributes)
 	);
 }
 
 /** Of a search by edge, hops have the durations. */
-function hasDuration({ minDurationNs, maxDurationNs }: TraceQuery, durationNs: bigint): boolean {
+function hasDuration({ minDurationNs, maxDurationNs }: SpanQuery, durationNs: bigint): boolean {
 	return (
 		(minDurationNs === undefined || durationNs >= minDurationNs) &&
 		(maxDurationNs === undefined || durationNs <= maxDurationNs)

@@ -5,6 +5,7 @@
 import { Worker } from "node:worker_threads";
 import { type ErrorCode, MeshscopeError } from "../../model/errors.ts";
 import type {
+	DurationQuery,
 	EdgeQuery,
 	EdgeResult,
 	GraphHistoryQuery,
@@ -26,6 +27,7 @@ import type {
 	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
+	SpanDurations,
 	StoreReader,
 	TraceQuery,
 	TraceResult,
@@ -84,6 +86,7 @@ export function openReaderPool(options: ReaderPoolOptions): StoreReader {
 		trace: (id: TraceId, format: "protobuf" | "json", signal?: AbortSignal) =>
 			pool.run<TraceResult>("trace", [id, format], signal),
 		searchTraces: (query: TraceQuery, signal?: AbortSignal) => pool.run<TraceSearchResult>("searchTraces", [query], signal),
+		spanDurations: (query: DurationQuery, signal?: AbortSignal) => pool.run<SpanDurations>("spanDurations", [query], signal),
 		services: () => pool.run<readonly ServiceInfo[]>("services", []),
 		operations: (service: string) => pool.run<readonly OperationInfo[]>("operations", [service]),
 		operationFigures: (query: OperationFiguresQuery, signal?: AbortSignal) =>

@@ -3,10 +3,12 @@
  * inside; the pool runs several of these in threads of their own.
  */
 import { MeshscopeError } from "../../model/errors.ts";
+import { DurationGrid } from "../../model/analysis/duration-grid.ts";
 import type { TraceId } from "../../model/ids.ts";
 import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
 import { DamagedRollupError } from "../../model/topology/rollup-layout.ts";
 import type {
+	DurationQuery,
 	EdgeQuery,
 	EdgeResult,
 	GraphHistoryQuery,
@@ -28,6 +30,8 @@ import type {
 	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
+	SpanDurations,
+	SpanQuery,
 	StoreReader,
 	TraceQuery,
 	TraceResult,
@@ -42,9 +46,12 @@ import { searchLogs } from "./logs.ts";
 import { metricPoints, metricSeries } from "./metrics.ts";
 import { operationFigures } from "./operation-figures.ts";
 import { searchTraces } from "./trace-search.ts";
-import { TraceAssembler, traceWords } from "./trace-rows.ts";
+import { scanMatchingSpans } from "./span-scan.ts";
+import { TraceAssembler, traceIdAt, traceWords } from "./trace-rows.ts";
 import { WindowSet } from "./window-set.ts";
 
+/** Status code of a span. */
+const ERROR = 2;
 const REMOVAL_CHECK_MS = 500;
 
 export interface SqliteReaderOptions {
@@ -88,6 +95,25 @@ class SqliteReader implements StoreReader {
 
 	async searchTraces(query: TraceQuery): Promise<TraceSearchResult> {
 		return searchTraces(this.windows, query, this.deadline(), () => this.now(), this.hopsOf(query));
+	}
+
+	async spanDurations(query: DurationQuery): Promise<SpanDurations> {
+		const grid = new DurationGrid(query, query.columns);
+		const deadlineMs = this.deadline();
+		const known = this.hopsOf(query);
+		const seen = new Set<object>();
+		const options = { windows: this.windows, query, originNs: grid.fromNs, known, isLate: () => this.now() > deadlineMs };
+		const searched = scanMatchingSpans(options, ({ block, row, sinceNs, durationNs, hop }) => {
+			const isOfEdge = hop !== undefined && query.edge !== undefined;
+			if (isOfEdge) {
+				if (seen.has(hop)) return;
+				seen.add(hop);
+			}
+			const isError = block.head().classes.status[block.classOfRow(row)] === ERROR;
+			const traceId = (): string => traceIdAt(block, block.traceOfRow(row));
+			grid.add(sinceNs, isOfEdge ? hop.latencyNs : durationNs, isError, traceId);
+		});
+		return { ...grid.answer(), searched };
 	}
 
 	async services(): Promise<readonly ServiceInfo[]> {
@@ -155,7 +181,7 @@ class SqliteReader implements StoreReader {
 	}
 
 	/** Undefined for a search that asks for no hops. */
-	private hopsOf(query: TraceQuery): HopKnowledge | undefined {
+	private hopsOf(query: SpanQuery): HopKnowledge | undefined {
 		if (!asksHops(query)) return undefined;
 		const { mtls, edge, fromNs, toNs } = query;
 		const names = this.windows.catalogDatabase().prepare<[], string>("SELECT name FROM services").pluck().all();

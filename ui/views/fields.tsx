@@ -91,15 +91,15 @@ interface RangeFieldsProps {
 	readonly from: string;
 	/** Empty for now. */
 	readonly to: string;
-	/** Something else on the page says which window it is: boxes that come and go with it would move what stands below. */
-	readonly isToldElsewhere?: boolean;
+	/** A scrubber on the page says which past window it is: boxes that come and go with it would move what is below. */
+	readonly isToldBelow?: boolean;
 	readonly onApply: (change: Change) => void;
 }
 
-export function RangeFields({ from, to, isToldElsewhere = false, onApply }: RangeFieldsProps): ReactNode {
+export function RangeFields({ from, to, isToldBelow = false, onApply }: RangeFieldsProps): ReactNode {
 	const offered = to === "" && RANGES.some((range) => range.from === from);
 	const [open, setOpen] = useState(false);
-	const past = !open && !offered && isToldElsewhere;
+	const past = isToldBelow && !open && !offered;
 	const custom = !past && (open || !offered);
 	return (
 		<>

@@ -35,7 +35,7 @@ export function GraphToolbar({ params, settings, model, graph, isLost }: GraphTo
 			<RangeFields
 				from={settings.from}
 				to={settings.to}
-				isToldElsewhere={readHistorySettings(params).isShown}
+				isToldBelow={readHistorySettings(params).isShown}
 				onApply={apply}
 			/>
 			<Choice label="Group by" value={settings.groupBy} onChoose={regroup} options={GROUP_OPTIONS} />

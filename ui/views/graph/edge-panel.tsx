@@ -10,6 +10,7 @@ import { rangeQuery } from "../../data/graph-settings.ts";
 import type { GraphSettings } from "../../data/graph-settings.ts";
 import { errorsText, evidenceSentence, FLAG_WORDS, msText, rateText, reporterText } from "../../data/graph-words.ts";
 import { useEdge } from "../../data/queries.ts";
+import { Fact } from "../fact.tsx";
 import { ErrorNotice } from "../notice.tsx";
 import { EdgeMtls } from "./edge-mtls.tsx";
 import { LatencyHistogram } from "./latency-histogram.tsx";
@@ -237,15 +238,6 @@ function Gap({ edge }: { readonly edge: GraphEdgeAnswer }): ReactNode {
 				</Fact>
 			)}
 		</dl>
-	);
-}
-
-function Fact({ name, children }: { readonly name: string; readonly children: ReactNode }): ReactNode {
-	return (
-		<div>
-			<dt>{name}</dt>
-			<dd>{children}</dd>
-		</div>
 	);
 }
 

@@ -9,6 +9,7 @@ import type { GraphModel } from "../../data/graph-model.ts";
 import type { GraphSettings } from "../../data/graph-settings.ts";
 import { errorsText, mtlsText, rateText } from "../../data/graph-words.ts";
 import { formatPercent } from "../../../model/topology/mtls-status.ts";
+import { Fact } from "../fact.tsx";
 
 interface NodePanelProps {
 	readonly id: string;
@@ -62,15 +63,6 @@ export function NodePanel({ id, model, range, onOpen, onClose }: NodePanelProps)
 				</>
 			)}
 		</aside>
-	);
-}
-
-function Fact({ name, children }: { readonly name: string; readonly children: ReactNode }): ReactNode {
-	return (
-		<div>
-			<dt>{name}</dt>
-			<dd className="told">{children}</dd>
-		</div>
 	);
 }
 

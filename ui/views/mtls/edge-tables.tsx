@@ -7,10 +7,10 @@ import { Link } from "../../base/link.tsx";
 import { edgeHref, hrefWith, tracesHref } from "../../base/router.ts";
 import { knownCount, trafficOf, unprotectedCount } from "../../data/mtls-rows.ts";
 import type { UnprotectedRow } from "../../data/mtls-rows.ts";
-import { MTLS_WORDS, REPORTER_WORDS, VERIFIED_WORDS } from "../../data/mtls-words.ts";
+import { MTLS_WORDS, REPORTER_WORDS } from "../../data/mtls-words.ts";
 import { serviceOfNode } from "../../data/node-name.ts";
-import { Expiry, MtlsState, Samples, Seen } from "../cells.tsx";
-import { exportColumn, namesColumn, seenColumn, serviceColumn } from "../columns.tsx";
+import { MtlsState, Samples, Seen } from "../cells.tsx";
+import { expiryColumn, exportColumn, namesColumn, seenColumn, serviceColumn, verifiedColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
 
@@ -35,8 +35,7 @@ function unprotectedColumns({
 	mixed,
 }: Pick<UnprotectedTableProps, "nowMs" | "window" | "mixed">): readonly Column<UnprotectedRow>[] {
 	return [
-		serviceColumn("source", "Caller", ({ edge }) => edge.source, window, { heads: true }),
-		serviceColumn("target", "Callee", ({ edge }) => edge.target, window),
+		...endColumns<UnprotectedRow>(({ edge }) => edge, window),
 		exportColumn("protocol", ({ edge }) => edge.protocol),
 		{
 			key: "status",
@@ -165,10 +164,9 @@ function ProofLink({ id, window }: { readonly id: string; readonly window: MtlsA
 
 function edgeColumns(window: MtlsAnswer["window"]): readonly Column<GraphEdgeAnswer>[] {
 	return [
-		serviceColumn("source", "Caller", (edge) => edge.source, window, { heads: true }),
-		serviceColumn("target", "Callee", (edge) => edge.target, window),
+		...endColumns<GraphEdgeAnswer>((edge) => edge, window),
 		{ key: "protocol", title: "Protocol", value: (edge) => edge.protocol },
-		{ key: "count", title: "Traffic", number: true, value: trafficOf, cell: (edge) => <Traffic edge={edge} /> },
+		trafficColumn("count"),
 		exportColumn("unit", (edge) => edge.unit),
 		{
 			key: "reporter",
@@ -179,8 +177,20 @@ function edgeColumns(window: MtlsAnswer["window"]): readonly Column<GraphEdgeAns
 	];
 }
 
-export function Traffic({ edge }: { readonly edge: GraphEdgeAnswer }): ReactNode {
-	return countOf(trafficOf(edge), edge.unit === "requests" ? "request" : "connection");
+export function trafficColumn(key: string): Column<GraphEdgeAnswer> {
+	const cell = (edge: GraphEdgeAnswer): string => countOf(trafficOf(edge), edge.unit === "requests" ? "request" : "connection");
+	return { key, title: "Traffic", number: true, value: trafficOf, cell };
+}
+
+/** Who calls whom, each with the way to its page. */
+export function endColumns<T>(
+	read: (row: T) => Pick<GraphEdgeAnswer, "source" | "target">,
+	window: MtlsAnswer["window"],
+): readonly Column<T>[] {
+	return [
+		serviceColumn("source", "Caller", (row) => read(row).source, window, { heads: true }),
+		serviceColumn("target", "Callee", (row) => read(row).target, window),
+	];
 }
 
 function seenColumns(nowMs: number): readonly Column<GraphEdgeAnswer>[] {
@@ -221,19 +231,8 @@ function encryptedColumns({
 		namesColumn("sourcePrincipals", "Caller’s identity", (edge) => edge.mtls.sourcePrincipals, "not told"),
 		namesColumn("destinationPrincipals", "Callee’s identity", (edge) => edge.mtls.destinationPrincipals, "not told"),
 		namesColumn("tls", "TLS", (edge) => [...edge.mtls.tlsVersions, ...edge.mtls.ciphers], "not told"),
-		{
-			key: "verifiedBy",
-			title: "Vouched for by",
-			value: (edge) => edge.mtls.verifiedBy,
-			cell: (edge) => VERIFIED_WORDS[edge.mtls.verifiedBy],
-		},
-		{
-			key: "certificateNotAfter",
-			title: "Certificate ends",
-			value: (edge) => edge.mtls.certificateNotAfter,
-			cell: ({ mtls: { certificateNotAfter: notAfter } }) =>
-				notAfter === undefined ? <span className="muted">not told</span> : <Expiry notAfter={notAfter} nowMs={nowMs} />,
-		},
+		verifiedColumn((edge) => edge.mtls.verifiedBy),
+		expiryColumn("certificateNotAfter", "Certificate ends", (edge) => edge.mtls.certificateNotAfter, { nowMs }),
 		...seenColumns(nowMs),
 	];
 }

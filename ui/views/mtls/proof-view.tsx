@@ -16,6 +16,7 @@ import { MTLS_WORDS, REPORTER_WORDS } from "../../data/mtls-words.ts";
 import type { MtlsStatus } from "../../data/mtls-words.ts";
 import { proofOf, VERDICT_WORDS } from "../../data/proof.ts";
 import { useEdge } from "../../data/queries.ts";
+import { Fact } from "../fact.tsx";
 import { Expiry, MtlsState, Names, Seen } from "../cells.tsx";
 import { ErrorNotice } from "../notice.tsx";
 
@@ -152,15 +153,6 @@ function Facts({ answer, edge, endMs }: FactsProps): ReactNode {
 				<Seen at={edge.lastSeen} nowMs={endMs} />
 			</Fact>
 		</dl>
-	);
-}
-
-function Fact({ name, children }: { readonly name: string; readonly children: ReactNode }): ReactNode {
-	return (
-		<div>
-			<dt>{name}</dt>
-			<dd className="told">{children}</dd>
-		</div>
 	);
 }
 

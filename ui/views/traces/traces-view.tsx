@@ -7,11 +7,13 @@ import { Icon } from "../../base/icons.tsx";
 import { Link } from "../../base/link.tsx";
 import { hrefWith, navigate, useLocation } from "../../base/router.ts";
 import { isTyping } from "../../base/typing.ts";
-import { useStatus, useTraces } from "../../data/queries.ts";
+import { useSpanDurations, useStatus, useTraces } from "../../data/queries.ts";
 import { isNarrowed, readFilter, searchQuery } from "../../data/trace-filter.ts";
 import type { TraceFilter } from "../../data/trace-filter.ts";
+import { brushedQuery, countedSpans, durationsQuery, readBrush } from "../../data/duration-chart.ts";
 import { ErrorNotice, Notice } from "../notice.tsx";
 import { SetupView } from "../setup/setup-view.tsx";
+import { DurationChart } from "./duration-chart.tsx";
 import { FilterBar } from "./filter-bar.tsx";
 import { TraceTable } from "./trace-table.tsx";
 
@@ -23,7 +25,11 @@ export function TracesView(): ReactNode {
 	const filter = readFilter(params);
 	const live = params.get("live") !== "off";
 	const status = useStatus();
-	const traces = useTraces(filter, live);
+	const counted = countedSpans(params, filter);
+	const brush = readBrush(params.get("brush"));
+	const query = brush === undefined ? searchQuery(filter) : brushedQuery(filter, counted, brush);
+	const traces = useTraces(query, live);
+	const durations = useSpanDurations(durationsQuery(filter, counted), live);
 	const [sawNothing, setSawNothing] = useState(false);
 	useEffect(() => {
 		document.title = "Traces · meshscope";
@@ -49,13 +55,19 @@ export function TracesView(): ReactNode {
 			{sawNothing && found.length > 0 && <Notice tone="good">The first spans have arrived. Setup is done.</Notice>}
 			<FilterBar params={params} filter={filter} />
 			{traces.isError && <ErrorNotice error={traces.error} what="The traces could not be read." />}
+			{durations.isError && !traces.isError && (
+				<ErrorNotice error={durations.error} what="The durations could not be read." />
+			)}
+			{durations.data !== undefined && (
+				<DurationChart params={params} filter={filter} counted={counted} answer={durations.data} />
+			)}
 			{traces.data !== undefined && (
 				<>
 					<Searched searched={traces.data.searched} found={found.length} filter={filter} />
 					{found.length === 0 ? (
 						<NoMatch filter={filter} params={params} />
 					) : (
-						<TraceTable traces={found} query={searchQuery(filter)} current={!traces.isPlaceholderData} />
+						<TraceTable traces={found} query={query} current={!traces.isPlaceholderData} />
 					)}
 					{found.length >= Number(filter.limit) && found.length < MAX_LIMIT && (
 						<div>

@@ -3,7 +3,7 @@
  * of it is selected with the mouse or the arrow keys; the selection is in the address.
  */
 import { useEffect, useRef, useState } from "react";
-import type { KeyboardEvent, PointerEvent, ReactNode, RefObject } from "react";
+import type { ReactNode, RefObject } from "react";
 import type { SpanDurationsAnswer } from "../../../api/contract/traces.ts";
 import { countOf, formatClock, formatCount, formatDuration } from "../../base/format.ts";
 import { hrefWith, navigate, traceHref } from "../../base/router.ts";
@@ -115,7 +115,7 @@ function Plot({ params, filter, answer }: DurationChartProps): ReactNode {
 		setTyped(next);
 	};
 	const cellAt = (event: PointerEvent): readonly [number, number] => {
-		const box = event.currentTarget.getBoundingClientRect();
+		const box = frame.current!.getBoundingClientRect();
 		const column = Math.floor((event.clientX - box.left - plot.x) / cellWidth);
 		const row = answer.rows.length - 1 - Math.floor((event.clientY - box.top - plot.y) / cellHeight);
 		return [clamp(column, answer.columns - 1), clamp(row, answer.rows.length - 1)];
@@ -123,7 +123,7 @@ function Plot({ params, filter, answer }: DurationChartProps): ReactNode {
 	const onPointerDown = (event: PointerEvent): void => {
 		if (event.button !== 0) return;
 		const [column, row] = cellAt(event);
-		event.currentTarget.setPointerCapture(event.pointerId);
+		frame.current?.setPointerCapture(event.pointerId);
 		const cells = { firstColumn: column, lastColumn: column, firstRow: row, lastRow: row };
 		setDrag({ cells, fromX: column, fromY: row });
 	};
@@ -152,6 +152,14 @@ function Plot({ params, filter, answer }: DurationChartProps): ReactNode {
 			if (applied !== undefined) apply(undefined, false);
 		} else apply(cells, false);
 	};
+	useListeners(frame, {
+		keydown: onKeyDown,
+		pointerdown: onPointerDown,
+		pointermove: onPointerMove,
+		pointerup: onPointerUp,
+		pointercancel: () => setDrag(undefined),
+		pointerleave: () => setHover(undefined),
+	});
 	const shown = drag?.cells ?? typed ?? hover ?? applied;
 	return (
 		<>
@@ -162,12 +170,6 @@ function Plot({ params, filter, answer }: DurationChartProps): ReactNode {
 				tabIndex={0}
 				aria-label="Latency chart. Arrow keys select a part, with Shift they extend it, Escape clears it."
 				aria-describedby="durations-told"
-				onKeyDown={onKeyDown}
-				onPointerDown={onPointerDown}
-				onPointerMove={onPointerMove}
-				onPointerUp={onPointerUp}
-				onPointerCancel={() => setDrag(undefined)}
-				onPointerLeave={() => setHover(undefined)}
 			>
 				<svg width={width} height={HEIGHT} aria-hidden="true">
 					<Axes answer={answer} plot={plot} />
@@ -347,6 +349,20 @@ function told(answer: SpanDurationsAnswer, cells: CellRange): string {
 	const shortest = formatDuration(answer.rows[cells.firstRow]!.minNs);
 	const longest = formatDuration(answer.rows[cells.lastRow]!.maxNs);
 	return `${at(cells.firstColumn)} to ${at(cells.lastColumn + 1)}, ${shortest} to ${longest}: ${countOf(spans, "span")}, ${formatCount(errors)} with errors`;
+}
+
+type Listeners = { readonly [Type in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[Type]) => void };
+
+/** A drawing is no control of HTML's, so it listens as the graph's does. */
+function useListeners(frame: RefObject<HTMLDivElement | null>, listeners: Listeners): void {
+	useEffect(() => {
+		const element = frame.current;
+		const entries = Object.entries(listeners) as [string, EventListener][];
+		for (const [type, listener] of entries) element?.addEventListener(type, listener);
+		return () => {
+			for (const [type, listener] of entries) element?.removeEventListener(type, listener);
+		};
+	});
 }
 
 function useWidth(frame: RefObject<HTMLDivElement | null>): number {

@@ -12,6 +12,7 @@ import { SECURITY_HEADERS } from "../../api/plugins/security.ts";
 import type { LogEntry } from "../../api/contract/logs.ts";
 import type { GraphAnswer } from "../../api/contract/topology.ts";
 import type { StatusAnswer } from "../../api/contract/status.ts";
+import { TraceFeatures } from "../../model/analysis/trace-features.ts";
 import { DurationGrid } from "../../model/analysis/duration-grid.ts";
 import { ERRORS } from "../../model/errors.ts";
 import type { ErrorCode } from "../../model/errors.ts";
@@ -110,6 +111,7 @@ function answerApi(state: FixtureServer, url: URL, response: ServerResponse): vo
 	else if (operations !== null) sendJson(response, { operations: operationsOf(state, decodeURIComponent(operations[1]!)) });
 	else if (path === "/traces") sendJson(response, search(state, url.searchParams));
 	else if (path === "/traces/durations") sendJson(response, durationsOf(state, url.searchParams));
+	else if (path === "/traces/differences") sendJson(response, differencesOf(state, url.searchParams));
 	else if (path === "/logs") sendJson(response, searchLogs(state, url.searchParams));
 	else if (path === "/graph") sendJson(response, state.graph);
 	else if (edge !== null) {
@@ -155,6 +157,28 @@ function durationsOf(state: FixtureServer, params: URLSearchParams): unknown {
 			grid.add(Number(startNs - grid.fromNs), Number(durationNs), failed === true, () => trace.traceId);
 	const { fromMs, ...answer } = grid.answer();
 	return { ...answer, from: new Date(fromMs).toISOString(), searched: SEARCHED };
+}
+
+function differencesOf(state: FixtureServer, params: URLSearchParams): unknown {
+	const features = new TraceFeatures();
+	const bounds = ["selectMinDuration", "selectMaxDuration"].map((name) => parseDuration(params.get(name) ?? ""));
+	const sides = { selected: 0, others: 0 };
+	for (const { trace, spans } of matching(state, params)) {
+		const isSelected = spans.some(
+			({ durationNs, failed }) =>
+				(bounds[0] === undefined || durationNs >= bounds[0]) &&
+				(bounds[1] === undefined || durationNs <= bounds[1]) &&
+				(params.get("selectStatus") !== "error" || failed === true),
+		);
+		const side = isSelected ? "selected" : "others";
+		sides[side]++;
+		features.begin(side);
+		for (const { name, service, attributes = [] } of trace.spans)
+			features.addSpan({ name, attributes }, { attributes: [{ key: "service.name", value: { stringValue: service } }] });
+	}
+	const sideOf = (count: number): unknown => ({ spans: count, traces: count, compared: count });
+	const differences = features.differences(30);
+	return { selected: sideOf(sides.selected), others: sideOf(sides.others), differences, searched: SEARCHED };
 }
 
 const SEARCHED = { windows: 2, blocks: 40, blocksSkipped: 37, spansScanned: 61_200, truncated: false, damagedWindows: [] };

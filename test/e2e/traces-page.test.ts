@@ -1,11 +1,12 @@
 /** The traces page's chart, what differs in a part of it, and the list below, in a real browser. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { beforeEach, test } from "node:test";
 import type { Page } from "playwright-core";
 import { seriousFindings } from "./axe.ts";
 import type { FixtureServer } from "./fixture-server.ts";
 import { checkoutTrace, hostileTrace } from "./fixture-traces.ts";
-import { bench, checkouts, nowNs, options, rows, SECOND, serve, waitForAddress, waitForRows } from "./page-bench.ts";
+import { bench, checkouts, forgive, nowNs, options, rows, SECOND, serve, waitForAddress, waitForRows } from "./page-bench.ts";
 
 let page: Page;
 let server: FixtureServer;
@@ -96,8 +97,7 @@ test("a selection is made, moved and extended by keyboard alone", options, async
 	await open();
 	await waitForRows((count) => count === 20);
 	await page.getByLabel("Count").focus();
-	await page.keyboard.press("Tab");
-	await page.keyboard.press("Tab");
+	for (let i = 0; i < 3; i++) await page.keyboard.press("Tab");
 	assert.match(String(await page.evaluate("document.activeElement.className")), /duration-plot/);
 	await page.keyboard.press("ArrowUp");
 	await waitForAddress((url) => url.searchParams.has("brush"));
@@ -118,4 +118,82 @@ test("hostile names and both themes leave nothing serious to axe", options, asyn
 		await waitForRows((count) => count === 13);
 		assert.deepEqual(await seriousFindings(page), [], colorScheme);
 	}
+});
+
+test("what differs in a selection is ranked with counts on both sides, and a click searches for it", options, async () => {
+	serve(...checkouts(40));
+	await open();
+	await page.getByRole("button", { name: "What differs in errors?" }).click();
+	await waitForAddress((url) => url.searchParams.get("compare") === "errors");
+	const table = page.getByRole("region", { name: "What differs, table" });
+	await table.locator("tbody tr").first().waitFor();
+	const first = await table.locator("tbody tr").allInnerTexts();
+	assert.ok(
+		first.some((text) => /response_flags UF,URX\s+anywhere\s+100 %\s+8 of 8\s+0 %\s+0 of 32/.test(text)),
+		first.join("\n"),
+	);
+	await page.getByText(/Compared 8 selected traces with 32 others/).waitFor();
+	await table.getByRole("link", { name: "response_flags UF,URX" }).click();
+	await waitForAddress((url) => url.searchParams.get("attr") === "response_flags=UF,URX" && !url.searchParams.has("compare"));
+	await waitForRows((count) => count === 8);
+	await page.goBack();
+	await table.locator("tbody tr").first().waitFor();
+
+	await drag(0, 0, 1, 0.3);
+	await waitForAddress((url) => url.searchParams.has("brush"));
+	await page.getByText(/Compared \d+ selected traces? with \d+ others/).waitFor();
+	const call = server.calls.findLast((one) => one.startsWith("/api/v1/traces/differences"))!;
+	for (const part of ["selectFrom=", "selectTo=", "selectMinDuration=", "root=true"]) assert.ok(call.includes(part), call);
+});
+
+test("two traces are chosen and compared, and the list is saved as CSV and JSON, hostile names as text", options, async () => {
+	const traces = [...checkouts(3), hostileTrace(nowNs() - SECOND)];
+	serve(...traces);
+	await open();
+	await waitForRows((count) => count === 4);
+	await page.getByLabel(`Compare ${traces[0]!.traceId}`).check();
+	await page.getByText("Choose another trace to compare with.").waitFor();
+	await page.getByLabel(`Compare ${traces[2]!.traceId}`).check();
+	const link = page.getByRole("link", { name: "Compare the two" });
+	assert.equal(await link.getAttribute("href"), `/trace/${traces[0]!.traceId}?with=${traces[2]!.traceId}`);
+	await page.getByRole("button", { name: "Choose none" }).click();
+	await waitForAddress((url) => !url.searchParams.has("pick"));
+	for (const [format, pattern] of [
+		["CSV", /^\uFEFF?"?traceId"?,.*\r?\n/],
+		["JSON", /^\[\n/],
+	] as const) {
+		const waiting = page.waitForEvent("download");
+		await page.getByRole("button", { name: `Traces as ${format}` }).click();
+		const text = await readFile(await (await waiting).path(), "utf8");
+		assert.match(text, pattern);
+		for (const { traceId } of traces) assert.ok(text.includes(traceId), format);
+	}
+});
+
+test("a search that finds nothing offers to leave out each filter", options, async () => {
+	serve(...checkouts(5));
+	await page.goto(`${server.url}/traces?service=gateway&attr=${encodeURIComponent("k=<b>nothing</b>")}`);
+	await page.getByText("No trace in this range meets every filter").waitFor();
+	await page.getByRole("link", { name: "Without gateway" }).waitFor();
+	await page.getByRole("link", { name: "Without k=<b>nothing</b>" }).click();
+	await waitForAddress((url) => !url.searchParams.has("attr") && url.searchParams.get("service") === "gateway");
+	await waitForRows((count) => count === 5);
+	await page.getByLabel("Attribute", { exact: true }).fill("http.response.status_code=int:x");
+	await page.keyboard.press("Enter");
+	await page.getByText("int: takes a whole number").waitFor();
+	await page.getByLabel("Attribute", { exact: true }).fill("http.response.status_code=int:503");
+	await page.keyboard.press("Enter");
+	await waitForAddress((url) => url.searchParams.get("attr") === "http.response.status_code=int:503");
+});
+
+test("an edge of the graph in the address narrows the search and names itself", options, async () => {
+	serve(...checkouts(3));
+	await open("?edge=6faeb2e1ed26185d&side=source");
+	await page.getByText("Edge of the graph, as the caller measured").waitFor();
+	assert.ok(
+		server.calls.some((call) => call.startsWith("/api/v1/traces?") && call.includes("edge=6faeb2e1ed26185d&side=source")),
+	);
+	await page.getByRole("button", { name: "Remove the edge" }).click();
+	await waitForAddress((url) => !url.searchParams.has("edge") && !url.searchParams.has("side"));
+	forgive(/404/);
 });

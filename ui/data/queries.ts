@@ -8,7 +8,7 @@ import type { LogSearchAnswer } from "../../api/contract/logs.ts";
 import type { OperationsAnswer, ServicesAnswer } from "../../api/contract/services.ts";
 import type { StatusAnswer } from "../../api/contract/status.ts";
 import type { EdgeAnswer, GraphAnswer } from "../../api/contract/topology.ts";
-import type { SpanDurationsAnswer, TraceSearchAnswer, TraceSummary } from "../../api/contract/traces.ts";
+import type { DifferencesAnswer, SpanDurationsAnswer, TraceSearchAnswer, TraceSummary } from "../../api/contract/traces.ts";
 import { ApiError, getJson } from "../base/api.ts";
 import type { TracesData } from "../base/otlp.ts";
 
@@ -53,6 +53,17 @@ export function useSpanDurations(query: string, live: boolean): UseQueryResult<S
 		queryKey: ["durations", query],
 		queryFn: ({ signal }) => getJson<SpanDurationsAnswer>(`/traces/durations?${query}`, signal),
 		refetchInterval: live ? GRAPH_INTERVAL_MS : false,
+		retry: false,
+		placeholderData: keepPreviousData,
+	});
+}
+
+/** Reads up to two thousand traces: never by itself. `query` as `differencesQuery` of differences.ts writes it. */
+export function useDifferences(query: string): UseQueryResult<DifferencesAnswer> {
+	return useQuery({
+		queryKey: ["differences", query],
+		queryFn: ({ signal }) => getJson<DifferencesAnswer>(`/traces/differences?${query}`, signal),
+		staleTime: 60_000,
 		retry: false,
 		placeholderData: keepPreviousData,
 	});

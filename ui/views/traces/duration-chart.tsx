@@ -30,6 +30,7 @@ const SETTLE_MS = 250;
 export function DurationChart(props: DurationChartProps): ReactNode {
 	const { params, filter, counted, answer } = props;
 	const isTable = params.get("chart") === "table";
+	const comparesErrors = params.get("compare") === "errors" && !params.has("brush");
 	const what = filter.edge !== "" ? "call" : counted === "root" ? "request" : "matching span";
 	const set = (change: Readonly<Record<string, string | undefined>>): void => navigate(hrefWith("/traces", params, change));
 	return (
@@ -52,6 +53,15 @@ export function DurationChart(props: DurationChartProps): ReactNode {
 							<option value="all">every span that matches</option>
 						</select>
 					</label>
+					{answer.errors > 0 && answer.errors < answer.spans && (
+						<button
+							type="button"
+							aria-pressed={comparesErrors}
+							onClick={() => set({ ...clearedChange(params), compare: comparesErrors ? undefined : "errors" })}
+						>
+							What differs in errors?
+						</button>
+					)}
 					<button type="button" aria-pressed={isTable} onClick={() => set({ chart: isTable ? undefined : "table" })}>
 						Table
 					</button>

@@ -46,6 +46,8 @@ interface DataTableProps<T> {
 	readonly asOf: string;
 }
 
+type ExportsProps<T> = Pick<DataTableProps<T>, "name" | "title" | "columns" | "rows" | "asOf">;
+
 /** Drawn at first; a page of thousands of rows is slow and nobody reads it. */
 const SHOWN_ROWS = 200;
 
@@ -166,7 +168,8 @@ function HeadCell({ title, number, sorted, onSort }: HeadCellProps): ReactNode {
 	);
 }
 
-function Exports<T>({ name, title, columns, rows, asOf }: DataTableProps<T>): ReactNode {
+/** Two buttons that save every row, drawn or not. */
+export function Exports<T>({ name, title, columns, rows, asOf }: ExportsProps<T>): ReactNode {
 	const file = `meshscope-${name}-${asOf.replaceAll(/[:.]/g, "-")}`;
 	const saveCsv = (): void => {
 		const csv = toCsv(

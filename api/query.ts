@@ -63,15 +63,21 @@ export function traceIdOf(text: string, name: string): TraceId {
 	return id;
 }
 
+export function edgeIdOf(text: string, name: string): string {
+	const id = text.toLowerCase();
+	if (/^[0-9a-f]{16}$/.test(id)) return id;
+	throw invalid(name, `\`${name}\` is ${quoted(text)}; an edge ID is 16 hex digits, as /api/v1/graph tells them`);
+}
+
 /** @throws MeshscopeError `invalid_argument`, or `query_too_broad` beyond the cap. */
-export function limitOf(parameters: Parameters, fallback: number, cap: number): number {
-	const value = single(parameters, "limit");
+export function limitOf(parameters: Parameters, fallback: number, cap: number, name = "limit"): number {
+	const value = single(parameters, name);
 	if (value === undefined) return fallback;
 	if (!/^\d+$/.test(value) || /^0+$/.test(value)) {
-		throw invalid("limit", `\`limit\` is ${quoted(value)}; it takes a whole number from 1 to ${cap}`);
+		throw invalid(name, `\`${name}\` is ${quoted(value)}; it takes a whole number from 1 to ${cap}`);
 	}
 	const limit = Number(value);
-	if (limit > cap) throw tooBroad("limit", `\`limit\` is ${clipped(value)}; the cap is ${cap}`, cap);
+	if (limit > cap) throw tooBroad(name, `\`${name}\` is ${clipped(value)}; the cap is ${cap}`, cap);
 	return limit;
 }
 

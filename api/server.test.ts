@@ -8,6 +8,7 @@ import { test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
 import { MeshscopeError } from "../model/errors.ts";
+import type { SpanDurationsAnswer } from "./contract/traces.ts";
 import {
 	CANNED_NOW_MS,
 	cannedStatus,
@@ -75,6 +76,7 @@ test("filters reach the reader typed, with an hour's range and a bounded limit b
 	]);
 	await api.get(
 		"/api/v1/traces?service=a&operation=GET%20/&minDuration=250ms&maxDuration=1.5s&status=error&mtls=mutual_tls" +
+			"&edge=6FAEB2E1ED26185D&side=source" +
 			"&attr=guid:x-request-id=7&attr=n=int:5&from=1000&to=2000&limit=7",
 	);
 	assert.deepEqual(api.reader.asked.at(-1)?.args, [
@@ -85,6 +87,8 @@ test("filters reach the reader typed, with an hour's range and a bounded limit b
 			maxDurationNs: 1_500_000_000n,
 			status: "error",
 			mtls: "mutual_tls",
+			edge: "6faeb2e1ed26185d",
+			side: "source",
 			attributes: [
 				{ key: "guid:x-request-id", value: "7", type: "text" },
 				{ key: "n", value: "5", type: "int" },
@@ -106,6 +110,37 @@ test("an mTLS status that is none is refused with those that are, whatever it ho
 	}
 	assert.equal((await api.get("/api/v1/traces?mtls=")).status, 400);
 	assert.equal((await api.get("/api/v1/traces?mtls=tls&mtls=none")).status, 400);
+	assert.equal(api.reader.asked.length, 0);
+});
+
+test("durations are asked for with the filters of a search, in a bounded number of columns", async (t) => {
+	const api = await startCannedApi(t);
+	const answer = await api.get("/api/v1/traces/durations?service=a&root=true&from=1000&to=2000&columns=10");
+	assert.deepEqual(api.reader.asked.at(-1)?.args, [
+		{ service: "a", isRoot: true, attributes: [], fromNs: 1_000n * NS, toNs: 2_000n * NS, columns: 10 },
+	]);
+	const { from, columnMs, rows, cells, points } = JSON.parse(answer.text) as SpanDurationsAnswer;
+	assert.deepEqual([from, columnMs, rows.length, cells], ["1970-01-01T00:00:01.000Z", 100, 1, [[0, 0, 1, 1]]]);
+	assert.deepEqual(
+		points?.map(({ traceId }) => traceId),
+		[TRACE_ID],
+	);
+	for (const columns of ["0", "-1", "1.5", "many"])
+		assert.equal((await api.get(`/api/v1/traces/durations?columns=${columns}`)).status, 400, columns);
+	assert.match((await api.get("/api/v1/traces/durations?columns=241")).error().message, /`columns` is 241; the cap is 240/);
+	assert.equal((await api.get("/api/v1/traces/durations?limit=1")).status, 400);
+});
+
+test("an edge that is none, and a side of no edge, are refused with what is missing", async (t) => {
+	const api = await startCannedApi(t);
+	for (const edge of ["web->cart", "0123", "g".repeat(16), "' OR 1=1", "a".repeat(5_000)]) {
+		const answer = await api.get(`/api/v1/traces?edge=${encodeURIComponent(edge)}`);
+		assert.equal(answer.status, 400, edge);
+		assert.match(answer.error().message, /`edge` is ".*; an edge ID is 16 hex digits, as \/api\/v1\/graph tells them$/);
+	}
+	const sideless = await api.get("/api/v1/traces?side=source");
+	assert.match(sideless.error().message, /`side` is an end of an edge; say of which with `edge`/);
+	assert.equal((await api.get("/api/v1/traces?edge=6faeb2e1ed26185d&side=both")).status, 400);
 	assert.equal(api.reader.asked.length, 0);
 });
 

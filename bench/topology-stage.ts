@@ -7,7 +7,8 @@ import { DEFAULT_LIMITS } from "../collector/decode/limits.ts";
 import { skimTraces } from "../collector/decode/skim.ts";
 import type { RecordRows } from "../collector/topology/record-rows.ts";
 import { factsOfProfile, spanExtractor } from "../collector/topology/span-profile.ts";
-import { DEFAULT_STAGE_LIMITS, TopologyStage } from "../collector/topology/stage.ts";
+import { DEFAULT_STAGE_LIMITS } from "../collector/topology/stage-options.ts";
+import { TopologyStage } from "../collector/topology/stage.ts";
 import { RecordColumns, SPAN_SHAPE } from "../model/columns.ts";
 import type { SeriesTotals } from "../model/topology/rollup.ts";
 import { addRollups } from "../model/topology/rollup-reader.ts";
@@ -40,7 +41,7 @@ const stage = new TopologyStage({
 		close() {},
 	},
 	committed: {
-		trace: () => undefined,
+		traces() {},
 		recentTraceHashes: () => new Uint32Array(),
 		hash: (_w0, _w1, _w2, w3) => w3,
 		oldestMs: () => undefined,

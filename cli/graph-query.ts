@@ -1,7 +1,8 @@
 /** What `graph` and `edges` share: their options, how they ask the server, and asking again and again. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Command } from "commander";
-import { graphAnswer, GROUPINGS, type GraphAnswer } from "../api/contract/topology.ts";
+import { GROUPINGS } from "../model/topology/endpoint.ts";
+import { graphAnswer, type GraphAnswer } from "../api/contract/topology.ts";
 import { connectApi, DEFAULT_URL, errorOfAnswer, NoServerError } from "./api-client.ts";
 import { withServerOptions } from "./command.ts";
 import { CommandError, EXIT_OK, UsageError, wantsColour } from "./context.ts";

@@ -25,7 +25,7 @@ export const define: DefineCommand = (command, context, finish) => {
 	command.argument("<id>", "trace ID, hex of either case, with or without leading zeros").option("--json", "print OTLP JSON");
 	withDataOptions(withServerOptions(command)).addHelpText(
 		"after",
-		"\nAsks the running server; without one, or with --data, reads the data directory.\nCalls between workloads say how they were secured: mTLS, TLS, plain, mixed.\n\nTo find traces by it, ask the server: GET /api/v1/traces?mtls=plaintext (mutual_tls, tls, plaintext, none, mixed, unknown).\n\nExample:\n  $ meshscope trace 4bf92f3577b34da6a3ce929d0e0e4736\n",
+		"\nAsks the running server; without one, or with --data, reads the data directory.\nCalls between workloads say how they were secured: mTLS, TLS, plain, mixed.\n\nTo find traces by it, ask the server: GET /api/v1/traces?mtls=plaintext (mutual_tls, tls, plaintext, none, mixed, unknown),\nor /api/v1/traces?edge=ID for those of one edge, with an ID that /api/v1/graph tells.\n\nExample:\n  $ meshscope trace 4bf92f3577b34da6a3ce929d0e0e4736\n",
 	);
 	command.action(async (id: string, flags: TraceFlags) => finish(await showTrace(id, flags, context)));
 };

@@ -125,8 +125,13 @@ export interface TopologyReader {
  * apart exactly; of groups that were released an engine MAY see all as soon as `upTo` is at the newest of them.
  */
 export interface CommittedTraces {
-	/** The whole trace as `opentelemetry.proto.trace.v1.TracesData`, each span once. */
-	trace(id: TraceId, upTo: CommitRef | undefined): Uint8Array<ArrayBuffer> | undefined;
+	/**
+	 * Every span of these traces, each once, in messages `opentelemetry.proto.trace.v1.TracesData` of bounded size; a message MAY hold
+	 * spans of several traces, and a trace's spans MAY come in several messages. Many at a time, since traces lie together: a block is
+	 * read once for all of them.
+	 * @param ids distinct
+	 */
+	traces(ids: readonly TraceId[], upTo: CommitRef | undefined, visit: (message: Uint8Array<ArrayBuffer>) => void): void;
 	/**
 	 * {@link hash} of the traces in the newest windows, newest first in blocks, at most `max`, of groups up to `upTo`; a trace MAY come
 	 * more than once.

@@ -61,16 +61,16 @@ export const searchedInfo = z
 			.array(z.string())
 			.readonly()
 			.meta({ description: "Windows that could not be read; the rest was searched." }),
-		mtls: z
+		hops: z
 			.object({
 				rangeMs: z.number().meta({ description: "Length of the range." }),
 				skippedMs: z.number().meta({
-					description: "How much of it was passed over, since the graph counts no hop of that status there.",
+					description: "How much of it was passed over, since the graph counts no such hop there.",
 				}),
 				tracesChecked: z.number().meta({ description: "Traces whose hops were looked at." }),
 			})
 			.optional()
-			.meta({ description: "Of a search by mTLS status." }),
+			.meta({ description: "Of a search by edge or mTLS status." }),
 	})
 	.meta({
 		id: "SearchedInfo",
@@ -104,8 +104,11 @@ export const commonQuery = {
 /** Caps of the query API; an answer beyond one is refused with `query_too_broad`, which names it. */
 export const CAPS = {
 	traces: 1_000,
+	/** Steps of time of a grid of durations. */
+	columns: 240,
 	logs: 1_000,
 	series: 10_000,
+	operations: 1_000,
 	/** Raw points read for one `/metrics/query`, over all series. */
 	points: 100_000,
 	steps: 11_000,
@@ -117,7 +120,7 @@ export const CAPS = {
 	graphRangeDays: 92,
 } as const;
 
-export const DEFAULT_LIMITS = { traces: 20, logs: 100, series: 100 } as const;
+export const DEFAULT_LIMITS = { traces: 20, columns: 120, logs: 100, series: 100, operations: 100 } as const;
 
 export function limitParameter(what: string, fallback: number, cap: number): z.ZodOptional<z.ZodString> {
 	return z

@@ -1,6 +1,16 @@
 /** `/api/v1/traces`: search, and one trace by its ID. */
 import * as z from "zod";
-import { CAPS, commonQuery, DEFAULT_LIMITS, limitParameter, searchedInfo, text, timeUnixNano, traceIdText } from "./common.ts";
+import {
+	CAPS,
+	commonQuery,
+	DEFAULT_LIMITS,
+	limitParameter,
+	moment,
+	searchedInfo,
+	text,
+	timeUnixNano,
+	traceIdText,
+} from "./common.ts";
 import { evidence, mtlsFinding, mtlsStatus, outcome, protocol, reporter } from "./topology.ts";
 
 export const traceSummary = z
@@ -34,7 +44,7 @@ export const traceSummary = z
 	});
 export type TraceSummary = z.infer<typeof traceSummary>;
 
-export const traceQuery = z.object({
+const spanQuery = {
 	service: commonQuery.service,
 	operation: text.optional().meta({ description: "Exact span name.", examples: ["GET /checkout"] }),
 	minDuration: text.optional().meta({ description: "Shortest span duration, with its unit.", examples: ["250ms"] }),
@@ -49,11 +59,78 @@ export const traceQuery = z.object({
 			"Spans that start more than a minute from their hop may be missed.",
 		examples: ["plaintext"],
 	}),
+	edge: text.optional().meta({
+		description:
+			"ID of an edge from a graph of any grouping: the span belongs to a hop of it, and of `mtls` where that is given. `minDuration` " +
+			"and `maxDuration` are then of the hop: its latency at `side`, else at the caller where that reported.",
+		examples: ["6faeb2e1ed26185d"],
+	}),
+	side: z
+		.enum(["source", "destination"])
+		.optional()
+		.meta({
+			description:
+				"With `edge`: hops that this end measured. With an edge's `latencySide`, and the bounds of a bucket of its latencies as " +
+				"durations, these are the traces of the bucket.",
+			examples: ["source"],
+		}),
 	attr: commonQuery.attr,
+	root: z
+		.enum(["true", "false"])
+		.optional()
+		.meta({
+			description: "`true`: the span names no parent, so that its duration is that of the request.",
+			examples: ["true"],
+		}),
 	from: commonQuery.from,
 	to: commonQuery.to,
-	limit: limitParameter("traces", DEFAULT_LIMITS.traces, CAPS.traces),
+};
+
+export const traceQuery = z.object({ ...spanQuery, limit: limitParameter("traces", DEFAULT_LIMITS.traces, CAPS.traces) });
+
+export const spanDurationsQuery = z.object({
+	...spanQuery,
+	columns: text.optional().meta({
+		description: `Most steps of time: 1 to ${CAPS.columns}. Default ${DEFAULT_LIMITS.columns}.`,
+		examples: ["60"],
+	}),
 });
+
+export const spanDurationsAnswer = z
+	.object({
+		from: moment.meta({ description: "Start of column 0: at or before that of the range." }),
+		columnMs: z.number().meta({ description: "Width of a column, milliseconds." }),
+		columns: z.number(),
+		rows: z
+			.array(z.object({ minNs: z.number(), maxNs: z.number() }))
+			.readonly()
+			.meta({ description: "Rows of durations, lowest first, four a doubling: shortest and longest, nanoseconds." }),
+		cells: z
+			.array(z.tuple([z.number(), z.number(), z.number(), z.number()]).readonly())
+			.readonly()
+			.meta({ description: "Those that count any: column, row, spans, and those of status error among them." }),
+		spans: z.number(),
+		errors: z.number(),
+		points: z
+			.array(
+				z.object({
+					traceId: traceIdText,
+					timeUnixNano,
+					durationNs: z.number(),
+					isError: z.boolean(),
+				}),
+			)
+			.readonly()
+			.optional()
+			.meta({ description: "Every span by itself, where there are at most 1,000." }),
+		searched: searchedInfo,
+	})
+	.meta({
+		id: "SpanDurationsAnswer",
+		description:
+			"Spans by start and duration. `minDuration` and `maxDuration` of a row, and times of a column, find the spans of a cell.",
+	});
+export type SpanDurationsAnswer = z.infer<typeof spanDurationsAnswer>;
 
 export const traceSearchAnswer = z
 	.object({

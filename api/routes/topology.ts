@@ -4,7 +4,7 @@ import { MeshscopeError } from "../../model/errors.ts";
 import { msFromTimeNs } from "../../model/time.ts";
 import { diffGraphs } from "../../model/topology/diff.ts";
 import type { GraphEdge } from "../../model/topology/graph.ts";
-import type { GroupBy } from "../../model/topology/endpoint.ts";
+import { type GroupBy, GROUPINGS } from "../../model/topology/endpoint.ts";
 import type { RedFigures } from "../../model/topology/service-traffic.ts";
 import type { GraphQuery, MtlsResult, TopologyWindow, TraceSample } from "../../store/store.ts";
 import { CAPS } from "../contract/common.ts";
@@ -13,11 +13,12 @@ import {
 	type GraphAnswer,
 	type GraphDiffAnswer,
 	type GraphEdgeAnswer,
-	GROUPINGS,
+	type GraphHistoryAnswer,
 	type MtlsAnswer,
+	type ServiceHistoryAnswer,
 	type ServiceTrafficAnswer,
 } from "../contract/topology.ts";
-import { durationParameter, oneOf, type Parameters, timeRange } from "../query.ts";
+import { durationParameter, edgeIdOf, oneOf, type Parameters, timeRange } from "../query.ts";
 import { addRoute, ask, momentOf, type RouteContext, sendJson } from "./context.ts";
 
 const MS_NS = 1_000_000n;
@@ -52,8 +53,23 @@ export function addTopologyRoutes(scope: FastifyInstance, context: RouteContext)
 		return sendJson(reply, answer);
 	});
 
+	addRoute(scope, "graphHistory", async ({ parameters, reply }) => {
+		const { fromMs, toMs } = rangeOf(parameters, context.now());
+		const stepMs = stepMsOf(parameters);
+		const found = await ask(context, reply, (signal) =>
+			reader.graphHistory({ fromMs, toMs, ...(stepMs === undefined ? {} : { stepMs }) }, signal),
+		);
+		const answer: GraphHistoryAnswer = {
+			window: windowAnswer(found.window),
+			stepMs: found.stepMs,
+			begins: found.beginsMs === undefined ? undefined : momentOf(found.beginsMs),
+			points: found.points.map(({ timeMs, ...point }) => ({ time: momentOf(timeMs), ...point })),
+		};
+		return sendJson(reply, answer);
+	});
+
 	addRoute(scope, "edge", async ({ parameters, path, reply }) => {
-		const id = edgeIdOf(path["id"] ?? "");
+		const id = edgeIdOf(path["id"] ?? "", "id");
 		const { fromMs, toMs } = rangeOf(parameters, context.now());
 		const stepMs = stepMsOf(parameters);
 		const found = await ask(context, reply, (signal) =>
@@ -105,12 +121,7 @@ export function addTopologyRoutes(scope: FastifyInstance, context: RouteContext)
 		const found = await ask(context, reply, (signal) =>
 			reader.serviceTraffic({ service, ...rangeOf(parameters, context.now()) }, signal),
 		);
-		if (found === undefined) {
-			throw new MeshscopeError(
-				"not_found",
-				`nothing in the range calls or is called ${JSON.stringify(service.slice(0, 100))}; /api/v1/graph lists who is`,
-			);
-		}
+		if (found === undefined) throw noSuchService(service);
 		const { nodes, inbound, outbound } = found.traffic;
 		const answer: ServiceTrafficAnswer = {
 			window: windowAnswer(found.window),
@@ -120,6 +131,29 @@ export function addTopologyRoutes(scope: FastifyInstance, context: RouteContext)
 		};
 		return sendJson(reply, answer);
 	});
+
+	addRoute(scope, "serviceHistory", async ({ parameters, path, reply }) => {
+		const service = path["name"] ?? "";
+		const { fromMs, toMs } = rangeOf(parameters, context.now());
+		const stepMs = stepMsOf(parameters);
+		const found = await ask(context, reply, (signal) =>
+			reader.serviceHistory({ service, fromMs, toMs, ...(stepMs === undefined ? {} : { stepMs }) }, signal),
+		);
+		if (found === undefined) throw noSuchService(service);
+		const answer: ServiceHistoryAnswer = {
+			window: windowAnswer(found.window),
+			stepMs: found.stepMs,
+			points: found.points.map(({ timeMs, inbound, outbound }) => ({ time: momentOf(timeMs), inbound, outbound })),
+		};
+		return sendJson(reply, answer);
+	});
+}
+
+function noSuchService(service: string): MeshscopeError {
+	return new MeshscopeError(
+		"not_found",
+		`nothing in the range calls or is called ${JSON.stringify(service.slice(0, 100))}; /api/v1/graph lists who is`,
+	);
 }
 
 function rangeOf(parameters: Parameters, nowMs: number): { readonly fromMs: number; readonly toMs: number } {
@@ -148,14 +182,6 @@ function baselineOf(parameters: Parameters, { fromMs, toMs, groupBy }: GraphQuer
 		const renamed = error.message.replaceAll("`from`", "`baselineFrom`").replaceAll("`to`", "`baselineTo`");
 		throw new MeshscopeError(error.code, renamed, { ...(error.details === undefined ? {} : { details: error.details }) });
 	}
-}
-
-function edgeIdOf(text: string): string {
-	const id = text.toLowerCase();
-	if (/^[0-9a-f]{16}$/.test(id)) return id;
-	throw new MeshscopeError("invalid_argument", "an edge ID is 16 hex digits, as /api/v1/graph tells them", {
-		details: { parameter: "id" },
-	});
 }
 
 function stepMsOf(parameters: Parameters): number | undefined {

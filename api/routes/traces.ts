@@ -5,11 +5,21 @@ import type { FastifyInstance } from "fastify";
 import { MeshscopeError } from "../../model/errors.ts";
 import type { TraceId } from "../../model/ids.ts";
 import { MTLS_STATUSES } from "../../model/topology/series.ts";
-import type { TraceQuery } from "../../store/store.ts";
+import type { SpanQuery } from "../../store/store.ts";
 import { CAPS, DEFAULT_LIMITS } from "../contract/common.ts";
-import type { TraceSearchAnswer, WholeTraceSummary } from "../contract/traces.ts";
-import { attributeFilters, durationParameter, limitOf, oneOf, type Parameters, single, timeRange, traceIdOf } from "../query.ts";
-import { addRoute, ask, type RouteContext, sendJson } from "./context.ts";
+import type { SpanDurationsAnswer, TraceSearchAnswer, WholeTraceSummary } from "../contract/traces.ts";
+import {
+	attributeFilters,
+	durationParameter,
+	edgeIdOf,
+	limitOf,
+	oneOf,
+	type Parameters,
+	single,
+	timeRange,
+	traceIdOf,
+} from "../query.ts";
+import { addRoute, ask, momentOf, type RouteContext, sendJson } from "./context.ts";
 
 /** A client that reads slowly holds one slice more than its socket buffers. */
 const SLICE_BYTES = 256 * 1024;
@@ -19,9 +29,18 @@ const NO_HOPS: ToldHops = { hops: [], hopCount: 0, spansLeft: 0 };
 
 export function addTraceRoutes(scope: FastifyInstance, context: RouteContext): void {
 	addRoute(scope, "traces", async ({ parameters, reply }) => {
-		const query = traceQueryOf(parameters, context.now());
+		const limit = limitOf(parameters, DEFAULT_LIMITS.traces, CAPS.traces);
+		const query = { ...spanQueryOf(parameters, context.now()), limit };
 		const found = await ask(context, reply, (signal) => context.reader.searchTraces(query, signal));
 		const answer: TraceSearchAnswer = { traces: found.traces, searched: found.searched };
+		return sendJson(reply, answer);
+	});
+
+	addRoute(scope, "spanDurations", async ({ parameters, reply }) => {
+		const columns = limitOf(parameters, DEFAULT_LIMITS.columns, CAPS.columns, "columns");
+		const query = { ...spanQueryOf(parameters, context.now()), columns };
+		const { fromMs, ...found } = await ask(context, reply, (signal) => context.reader.spanDurations(query, signal));
+		const answer: SpanDurationsAnswer = { from: momentOf(fromMs), ...found };
 		return sendJson(reply, answer);
 	});
 
@@ -44,13 +63,22 @@ export function addTraceRoutes(scope: FastifyInstance, context: RouteContext): v
 	});
 }
 
-function traceQueryOf(parameters: Parameters, nowMs: number): TraceQuery {
+function spanQueryOf(parameters: Parameters, nowMs: number): SpanQuery {
 	const service = single(parameters, "service");
 	const operation = single(parameters, "operation");
 	const minDurationNs = durationParameter(parameters, "minDuration");
 	const maxDurationNs = durationParameter(parameters, "maxDuration");
 	const status = oneOf(parameters, "status", ["unset", "ok", "error"]);
 	const mtls = oneOf(parameters, "mtls", MTLS_STATUSES);
+	const edgeText = single(parameters, "edge");
+	const edge = edgeText === undefined ? undefined : edgeIdOf(edgeText, "edge");
+	const side = oneOf(parameters, "side", ["source", "destination"]);
+	const root = oneOf(parameters, "root", ["true", "false"]);
+	if (side !== undefined && edge === undefined) {
+		throw new MeshscopeError("invalid_argument", "`side` is an end of an edge; say of which with `edge`", {
+			details: { parameter: "side" },
+		});
+	}
 	if (minDurationNs !== undefined && maxDurationNs !== undefined && minDurationNs > maxDurationNs) {
 		throw new MeshscopeError("invalid_argument", "`minDuration` is longer than `maxDuration`", {
 			details: { parameter: "minDuration" },
@@ -63,9 +91,11 @@ function traceQueryOf(parameters: Parameters, nowMs: number): TraceQuery {
 		...(maxDurationNs === undefined ? {} : { maxDurationNs }),
 		...(status === undefined ? {} : { status }),
 		...(mtls === undefined ? {} : { mtls }),
+		...(edge === undefined ? {} : { edge }),
+		...(side === undefined ? {} : { side }),
+		...(root === undefined ? {} : { isRoot: root === "true" }),
 		attributes: attributeFilters(parameters),
 		...timeRange(parameters, nowMs, CAPS.searchRangeDays),
-		limit: limitOf(parameters, DEFAULT_LIMITS.traces, CAPS.traces),
 	};
 }
 

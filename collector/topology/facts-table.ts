@@ -3,7 +3,7 @@
  * is let go when the table has grown.
  */
 import { createHash } from "node:crypto";
-import { MAX_PROFILES, type Profile } from "./record-rows.ts";
+import { MAX_PROFILES, type Profile, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
 
 /** Groups that are read again are numbered from here, the stage's own readings from there. */
 export const FIRST_REPLAY_PROFILE = 0x4000_0000;
@@ -15,6 +15,7 @@ export class FactsTable<Facts> {
 	/** By number. */
 	facts: Facts[] = [];
 	private readonly make: (profile: Profile) => Facts | undefined;
+	private numbers = new Int32Array(0);
 	private byText = new Map<string, number>();
 	/** By the two high bits of a profile's number: who reads groups each counts from a number of its own. */
 	private readonly byProfile = Array.from({ length: 4 }, () => new LastProfiles());
@@ -23,16 +24,27 @@ export class FactsTable<Facts> {
 		this.make = make;
 	}
 
-	learn(profiles: readonly Profile[]): void {
-		for (const profile of profiles) {
-			const facts = this.make(profile);
-			this.byProfile[profile.id >>> 30]!.set(profile.id, facts === undefined ? NONE : this.intern(facts));
+	/**
+	 * Numbers of the rows' facts, by row; -1 for a profile that has none, or was never told. Valid until the next call.
+	 *
+	 * Profiles are learnt as the rows come to them: whoever reads groups may forget all of them in the midst of one and tell them again,
+	 * and then the rows before still speak of profiles that the later ones of the same group push out.
+	 */
+	numbersOf({ count, words, profiles }: RecordRows): Int32Array {
+		if (this.numbers.length < count) this.numbers = new Int32Array(count);
+		const { numbers, byProfile } = this;
+		let told = 0;
+		for (let row = 0; row < count; row++) {
+			const id = words[row * WORDS_A_ROW + WORD.profile]!;
+			while (told < profiles.length && profiles[told]!.id <= id) this.learn(profiles[told++]!);
+			numbers[row] = byProfile[id >>> 30]!.find(id);
 		}
+		return numbers;
 	}
 
-	/** Number of a profile's facts; -1 for a profile that has none, or was never told. */
-	numberOf(profile: number): number {
-		return this.byProfile[profile >>> 30]!.find(profile);
+	private learn(profile: Profile): void {
+		const facts = this.make(profile);
+		this.byProfile[profile.id >>> 30]!.set(profile.id, facts === undefined ? NONE : this.intern(facts));
 	}
 
 	/** Keeps those in use and those of profiles. `eachUse` gives the numbers that are named elsewhere, and gets their new ones. */

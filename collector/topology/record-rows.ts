@@ -30,6 +30,6 @@ export interface RecordRows {
 	readonly count: number;
 	readonly words: Uint32Array<ArrayBuffer>;
 	readonly numbers: Float64Array<ArrayBuffer>;
-	/** Those that no rows before had. */
+	/** Those that no rows before had, in the order in which the rows come to them: their numbers ascend. */
 	readonly profiles: readonly Profile[];
 }

@@ -8,7 +8,8 @@ import { addRollups } from "../../model/topology/rollup-reader.ts";
 import type { CommitRef, CommittedTraces, SeriesRow, TopologyFlush, TopologyWriter } from "../../store/topology.ts";
 import { isAfter } from "../../store/topology.ts";
 import { NUMBER, NUMBERS_A_ROW, type Profile, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
-import { DEFAULT_STAGE_LIMITS, type StageGroup, type StageLimits, TopologyStage } from "./stage.ts";
+import { DEFAULT_STAGE_LIMITS, type StageGroup, type StageLimits } from "./stage-options.ts";
+import { TopologyStage } from "./stage.ts";
 
 export interface TestSpan {
 	readonly trace: number;
@@ -131,9 +132,11 @@ export class StageBench {
 			this.groups.flatMap(({ ref, spans }) => (isAfter(ref, cursor) ? [] : spans));
 		const bytesOf = (spans: readonly TestSpan[]): Uint8Array<ArrayBuffer> => new TextEncoder().encode(JSON.stringify(spans));
 		return {
-			trace: (id, cursor) => {
-				const spans = upTo(cursor).filter((span) => span.trace === Number.parseInt(id, 16));
-				return spans.length === 0 ? undefined : bytesOf(spans);
+			traces: (ids, cursor, visit) => {
+				const wanted = new Set(ids.map((id) => Number.parseInt(id, 16)));
+				const spans = upTo(cursor).filter((span) => wanted.has(span.trace));
+				// In several messages, as blocks give them.
+				for (let from = 0; from < spans.length; from += 3) visit(bytesOf(spans.slice(from, from + 3)));
 			},
 			recentTraceHashes: (_max, cursor) => Uint32Array.from(upTo(cursor).map((span) => span.trace)),
 			hash: (_w0, _w1, _w2, w3) => w3,

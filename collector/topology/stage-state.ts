@@ -2,11 +2,13 @@
  * What the stage must know besides its cursor to go on after a crash: the maturity watermark, and the traces in which a half still
  * waits, each with the watermark under which it was stated last. 24 bytes a trace; in a mesh that reports both ends they are few.
  */
+import type { TraceId } from "../../model/ids.ts";
+
 export interface StageState {
 	/** Epoch ms; 0 where there was no flush: everything is ahead. */
 	readonly watermarkMs: number;
 	/** Trace ids, 32 hex digits, with a watermark each. */
-	readonly waiting: ReadonlyMap<string, number>;
+	readonly waiting: ReadonlyMap<TraceId, number>;
 }
 
 const VERSION = 2;
@@ -55,7 +57,7 @@ export class StageStateWriter {
 
 /** @throws Error for bytes that this version did not write */
 export function decodeStageState(state: Uint8Array): StageState {
-	const waiting = new Map<string, number>();
+	const waiting = new Map<TraceId, number>();
 	if (state.length === 0) return { watermarkMs: 0, waiting };
 	if (state[0] !== VERSION || (state.length - HEADER_BYTES) % ENTRY_BYTES !== 0)
 		throw new Error("the topology stage's state is of another version");
@@ -67,7 +69,7 @@ export function decodeStageState(state: Uint8Array): StageState {
 				.getUint32(at + word * 4)
 				.toString(16)
 				.padStart(8, "0");
-		waiting.set(id, view.getFloat64(at + 16));
+		waiting.set(id as TraceId, view.getFloat64(at + 16));
 	}
 	return { watermarkMs: view.getFloat64(1), waiting };
 }

@@ -131,6 +131,24 @@ test("thousands of late halves at once are each joined with what was said of the
 	);
 });
 
+test("a last flush without the time to read traces back leaves its groups to the next start", () => {
+	const bench = new StageBench({ holdMs: 0, maxLastReloadMs: -1 });
+	const stage = bench.start();
+	const [client, server] = pair(1, EPOCH_MS);
+	stage.accept(bench.commit([client], EPOCH_MS));
+	stage.flush(EPOCH_MS + 40_000, true);
+	stage.accept(bench.commit([server], EPOCH_MS + 50_000));
+	assert.ok(!stage.flush(EPOCH_MS + 52_000, true, true));
+	const next = bench.start();
+	for (const group of bench.replay()) next.accept(group);
+	next.flush(EPOCH_MS + 54_000, true);
+	assert.equal(next.drops.notRejoined, 0);
+	const [[dims, sums]] = [...bench.totals()] as [[string, SeriesTotals]];
+	assert.match(dims, /"pair","both"/);
+	assert.equal(bench.totals().size, 1);
+	assert.equal(sums.observed, 1);
+});
+
 test("what a full disk refused is written once there is room", () => {
 	const bench = new StageBench();
 	const stage = bench.start();

@@ -7,100 +7,22 @@
  * clocks: topology-worker.ts runs it.
  */
 import type { LogFacts, SpanFacts } from "../../model/topology/facts.ts";
-import type { SeriesTotals } from "../../model/topology/rollup.ts";
-import type { SeriesDims } from "../../model/topology/series.ts";
 import type { TraceId } from "../../model/ids.ts";
 import type { Hop } from "../../model/topology/hop.ts";
 import { HopShapes } from "../../model/topology/hops/hop-shape.ts";
 import { HopFinder } from "../../model/topology/hops/trace-hops.ts";
 import { MeshscopeError } from "../../model/errors.ts";
-import type { CommitRef, CommittedTraces, TopologyFlush, TopologyLoad, TopologyWriter } from "../../store/topology.ts";
+import type { CommitRef, TopologyFlush } from "../../store/topology.ts";
 import { FactsTable } from "./facts-table.ts";
 import { HopWriter } from "./hop-writer.ts";
 import { Ledger } from "./ledger.ts";
 import { LogWriter } from "./log-writer.ts";
-import { NUMBER, NUMBERS_A_ROW, type Profile, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
-import { SeriesRegistry, type SeriesLimits } from "./series-registry.ts";
+import { NUMBER, NUMBERS_A_ROW, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
+import { SeenTraces, wordsOfId } from "./seen-traces.ts";
+import { SeriesRegistry } from "./series-registry.ts";
+import type { MetricSource, StageDrops, StageGroup, StageOptions } from "./stage-options.ts";
 import { decodeStageState, StageStateWriter } from "./stage-state.ts";
-import { TraceFilter } from "./trace-filter.ts";
 import { TraceTable } from "./trace-table.ts";
-
-export interface StageGroup {
-	readonly ref: CommitRef;
-	readonly arrivedMs: number;
-	readonly spans: RecordRows | undefined;
-	readonly logs: RecordRows | undefined;
-	/** As `WriteGroup.topologyMetrics`. */
-	readonly metrics: Uint8Array;
-}
-
-export interface StageLimits extends SeriesLimits {
-	/** How long a half waits for its other half. Envoy sends after 5 s at most, Linkerd after 10. */
-	readonly maturityMs: number;
-	/** Spans kept; beyond it halves are stated before their time. */
-	readonly maxRows: number;
-	/** Spans beyond which complete traces go, the oldest first. */
-	readonly maxCompleteRows: number;
-	/** How long a complete trace stays, in case more of it comes. */
-	readonly holdMs: number;
-	readonly maxRowsPerTrace: number;
-	/**
-	 * Time a flush may take to read traces from the store of which more came after they had gone. Long, since ingest rather waits than
-	 * that calls are counted twice; the last flush has a supervisor waiting for it.
-	 */
-	readonly maxReloadMs: number;
-	readonly maxLastReloadMs: number;
-	/** Time that reading traces in which a half waited may take at once. */
-	readonly readWaitingMs: number;
-}
-
-export const DEFAULT_STAGE_LIMITS: StageLimits = {
-	maturityMs: 30_000,
-	maxRows: 500_000,
-	maxCompleteRows: 120_000,
-	holdMs: 60_000,
-	maxRowsPerTrace: 100_000,
-	maxReloadMs: 20_000,
-	maxLastReloadMs: 3_000,
-	readWaitingMs: 500,
-	maxEndpoints: 10_000,
-	maxSeries: 40_000,
-};
-
-/** Turns committed metric points into observations; keeps what it must know of each series between two points. */
-export interface MetricSource {
-	/** @param sumsOf where the observations of a series at a time are added up */
-	observe(metrics: Uint8Array, arrivedMs: number, sumsOf: (dims: SeriesDims, timeMs: number) => SeriesTotals): void;
-	takeChanged(): TopologyFlush["counters"];
-}
-
-export interface StageOptions {
-	readonly store: TopologyWriter;
-	readonly committed: CommittedTraces;
-	/** Rows of a `TracesData` message; profiles numbered from FIRST_OWN_PROFILE. */
-	readonly rowsOf: (tracesData: Uint8Array<ArrayBuffer>) => RecordRows | undefined;
-	readonly spanFacts: (profile: Profile) => SpanFacts;
-	readonly logFacts: (profile: Profile) => LogFacts | undefined;
-	readonly metrics: (load: TopologyLoad["counters"]) => MetricSource;
-	readonly limits: StageLimits;
-	/** A clock that only goes forward, ms. */
-	readonly monotonicMs: () => number;
-	readonly log: (level: "info" | "warn" | "error", message: string) => void;
-}
-
-/** What was left out, and why; counted since the start. */
-export interface StageDrops {
-	/** Spans more than a week before or a day after their arrival. */
-	implausibleTime: number;
-	/** Spans of a trace that has too many. */
-	traceTooLarge: number;
-	/** Halves stated before their time, for want of room. */
-	statedEarly: number;
-	/** Traces that got more spans than could be joined with what had gone to the store. */
-	notRejoined: number;
-	/** Series beyond the cap on names. */
-	overflowed: number;
-}
 
 const FLAG = { dirty: 1, hasStated: 2, mustReload: 4 } as const;
 const PAST_MS = 7 * 86_400_000;
@@ -109,8 +31,8 @@ const FUTURE_MS = 86_400_000;
 const MAX_FACTS = 1 << 13;
 /** Of the rows, what is freed at once when there are too many. */
 const MAKE_ROOM = 0.25;
-/** Traces of the past that a start notes as seen. */
-const MAX_REMEMBERED = 1 << 20;
+/** Read from the store at once: what lies together is read together, and what one read holds is bounded. */
+const TRACES_A_READ = 8_192;
 const MATURITY_STEP_MS = 1_000;
 
 export class TopologyStage {
@@ -120,7 +42,7 @@ export class TopologyStage {
 	flushed: CommitRef | undefined;
 	private readonly options: StageOptions;
 	private readonly table = new TraceTable();
-	private readonly filter = new TraceFilter();
+	private readonly seen: SeenTraces;
 	private readonly shapes = new HopShapes();
 	private readonly finder = new HopFinder(this.shapes);
 	private readonly facts: FactsTable<SpanFacts>;
@@ -136,11 +58,6 @@ export class TopologyStage {
 	/** Traces by the second in which a half of theirs becomes mature. Entries may be out of date. */
 	private readonly maturing = new Map<number, number[]>();
 	private watermarkMs: number;
-	/**
-	 * Traces in which a half waited when the last run ended, and the watermark they were stated under; until they are read again they
-	 * are not in the table.
-	 */
-	private readonly unread: Map<string, number>;
 	private lastArrivedMs = 0;
 	private unwritten: TopologyFlush | undefined;
 
@@ -159,14 +76,8 @@ export class TopologyStage {
 		this.metrics = options.metrics(loaded.counters);
 		const { watermarkMs, waiting } = decodeStageState(loaded.state);
 		this.watermarkMs = watermarkMs;
-		this.unread = new Map(waiting);
 		this.accepted = this.flushed = loaded.cursor;
-		if (loaded.cursor !== undefined)
-			for (const hash of options.committed.recentTraceHashes(MAX_REMEMBERED, loaded.cursor)) this.filter.add(hash);
-		for (const id of waiting.keys()) {
-			const [w0, w1, w2, w3] = wordsOfId(id);
-			this.filter.add(options.committed.hash(w0!, w1!, w2!, w3!));
-		}
+		this.seen = new SeenTraces(options.committed, loaded.cursor, waiting);
 	}
 
 	get rows(): number {
@@ -179,27 +90,25 @@ export class TopologyStage {
 
 	/** Whether anything waits that only time will settle. */
 	get isWaiting(): boolean {
-		return this.maturing.size > 0 || this.unread.size > 0 || this.unwritten !== undefined;
+		return this.maturing.size > 0 || this.seen.waiting > 0 || this.unwritten !== undefined;
 	}
 
 	accept(group: StageGroup): void {
 		const { ref, arrivedMs, spans, logs, metrics } = group;
 		this.lastArrivedMs = Math.max(this.lastArrivedMs, arrivedMs);
 		if (spans !== undefined) {
-			this.facts.learn(spans.profiles);
-			for (let row = 0; row < spans.count; row++) this.acceptSpan(spans, row, arrivedMs);
+			const facts = this.facts.numbersOf(spans);
+			for (let row = 0; row < spans.count; row++) if (facts[row]! >= 0) this.acceptSpan(spans, row, facts[row]!, arrivedMs);
 		}
-		if (logs !== undefined) {
-			this.logFacts.learn(logs.profiles);
-			this.acceptLogs(logs, arrivedMs);
-		}
+		if (logs !== undefined) this.acceptLogs(logs, arrivedMs);
 		if (metrics.length > 0)
 			this.metrics.observe(metrics, arrivedMs, (dims, timeMs) => this.ledger.sumsOf(this.registry.idOf(dims), timeMs));
 		this.accepted = ref;
 	}
 
 	/**
-	 * Writes what is known by now. False when the disk has no room: nothing is lost, and the next call tries again.
+	 * Writes what is known by now. False when the disk has no room, or the last flush no time: nothing is lost, and the next call or
+	 * the next start does it.
 	 * @param isCaughtUp whether every committed group was accepted, so that time passes without groups
 	 * @param isLast whether the stage ends: what can be done after the next start is left to it
 	 */
@@ -207,7 +116,7 @@ export class TopologyStage {
 		if (this.unwritten !== undefined && !this.write(this.unwritten)) return false;
 		const clockMs = isCaughtUp || this.lastArrivedMs === 0 ? nowMs : this.lastArrivedMs;
 		const watermarkMs = this.nextWatermark(clockMs);
-		this.reload(isLast ? this.options.limits.maxLastReloadMs : this.options.limits.maxReloadMs);
+		if (!this.reload(isLast)) return false;
 		this.addMature(watermarkMs);
 		if (this.dirty.length === 0 && this.ledger.isEmpty && this.accepted === this.flushed) {
 			this.watermarkMs = watermarkMs;
@@ -249,9 +158,7 @@ export class TopologyStage {
 		return true;
 	}
 
-	private acceptSpan(rows: RecordRows, row: number, arrivedMs: number): void {
-		const number = this.facts.numberOf(rows.words[row * WORDS_A_ROW + WORD.profile]!);
-		if (number < 0) return;
+	private acceptSpan(rows: RecordRows, row: number, facts: number, arrivedMs: number): void {
 		if (!isPlausible(rows.numbers[row * NUMBERS_A_ROW + NUMBER.startMs]!, arrivedMs)) {
 			this.drops.implausibleTime++;
 			return;
@@ -261,7 +168,7 @@ export class TopologyStage {
 			this.drops.traceTooLarge++;
 			return;
 		}
-		this.table.addRow(trace, rows, row, number, false);
+		this.table.addRow(trace, rows, row, facts, false);
 		if ((this.table.flags[trace]! & FLAG.dirty) !== 0) return;
 		this.table.flags[trace] = this.table.flags[trace]! | FLAG.dirty;
 		this.dirty.push(trace);
@@ -272,19 +179,17 @@ export class TopologyStage {
 		let trace = this.table.find(rows.words, at);
 		if (trace < 0) {
 			trace = this.table.add(rows.words, at);
-			const { words } = rows;
-			const hash = this.options.committed.hash(words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!);
-			if (this.filter.has(hash)) this.table.flags[trace] = FLAG.mustReload;
+			if (this.seen.has(rows.words, at)) this.table.flags[trace] = FLAG.mustReload;
 		}
 		this.table.touch(trace, nowMs);
 		return trace;
 	}
 
 	private acceptLogs(rows: RecordRows, arrivedMs: number): void {
+		const numbers = this.logFacts.numbersOf(rows);
 		for (let row = 0; row < rows.count; row++) {
-			const number = this.logFacts.numberOf(rows.words[row * WORDS_A_ROW + WORD.profile]!);
-			if (number < 0) continue;
-			const facts = this.logFacts.facts[number]!;
+			if (numbers[row]! < 0) continue;
+			const facts = this.logFacts.facts[numbers[row]!]!;
 			if (isPlausible(rows.numbers[row * NUMBERS_A_ROW + NUMBER.startMs]!, arrivedMs))
 				this.logs.add(this.ledger, facts, rows, row);
 			else this.drops.implausibleTime++;
@@ -305,11 +210,8 @@ export class TopologyStage {
 
 	/** The watermark under which the trace's hops were stated. */
 	private statedUnder(trace: number): number {
-		if (this.unread.size === 0) return this.watermarkMs;
-		const id = this.traceIdOf(trace);
-		const statedMs = this.unread.get(id);
-		this.unread.delete(id);
-		return statedMs ?? this.watermarkMs;
+		if (this.seen.waiting === 0) return this.watermarkMs;
+		return this.seen.takeWaiting(this.traceIdOf(trace)) ?? this.watermarkMs;
 	}
 
 	private eachHop(trace: number, onlyStated: boolean, watermarkMs: number, visit: (hop: Hop) => void): number {
@@ -372,37 +274,51 @@ export class TopologyStage {
 		}
 	}
 
-	/** Traces that went and came back are joined with what the store has of them, up to the last flush. */
-	private reload(budgetMs: number): void {
+	/**
+	 * Traces that went and came back are joined with what the store has of them, up to the last flush. False when there is no time to
+	 * do it for all of them and the next start can.
+	 */
+	private reload(isLast: boolean): boolean {
 		const { table, options } = this;
-		const untilMs = options.monotonicMs() + budgetMs;
-		for (const trace of this.dirty) {
-			if ((table.flags[trace]! & FLAG.mustReload) === 0) continue;
-			table.flags[trace] = FLAG.dirty;
+		const { limits } = options;
+		const back = this.dirty.filter((trace) => (table.flags[trace]! & FLAG.mustReload) !== 0);
+		const untilMs = options.monotonicMs() + (isLast ? limits.maxLastReloadMs : limits.maxReloadMs);
+		for (let from = 0; from < back.length; from += TRACES_A_READ) {
+			const some = back.slice(from, from + TRACES_A_READ);
 			if (options.monotonicMs() > untilMs) {
-				this.drops.notRejoined++;
-				continue;
-			}
-			const stored = options.committed.trace(this.traceIdOf(trace), this.flushed);
-			const rows = stored === undefined ? undefined : options.rowsOf(stored);
-			if (rows !== undefined && this.addStored(trace, rows)) table.flags[trace] = FLAG.dirty | FLAG.hasStated;
+				if (isLast) return false;
+				this.drops.notRejoined += some.length;
+			} else this.addStored(some.map((trace) => this.traceIdOf(trace)));
+			for (const trace of some) table.flags[trace] = table.flags[trace]! & ~FLAG.mustReload;
 		}
+		return true;
 	}
 
-	private addStored(trace: number, rows: RecordRows): boolean {
+	/** Adds what the store has of these traces, as stated; those that are not in the table are put there. */
+	private addStored(ids: readonly TraceId[]): void {
+		const { committed, rowsOf } = this.options;
+		committed.traces(ids, this.flushed, (message) => {
+			const rows = rowsOf(message);
+			if (rows !== undefined) this.addStoredRows(rows);
+		});
+	}
+
+	private addStoredRows(rows: RecordRows): void {
+		const { table } = this;
 		const { limits } = this.options;
-		this.facts.learn(rows.profiles);
-		let added = false;
+		const facts = this.facts.numbersOf(rows);
 		for (let row = 0; row < rows.count; row++) {
-			const number = this.facts.numberOf(rows.words[row * WORDS_A_ROW + WORD.profile]!);
-			if (number < 0) continue;
-			if (this.table.rowsOf(trace) >= limits.maxRowsPerTrace) break;
+			if (facts[row]! < 0) continue;
 			// As when it arrived, give or take what lies between the two clocks.
 			if (!isPlausible(rows.numbers[row * NUMBERS_A_ROW + NUMBER.startMs]!, this.watermarkMs + limits.maturityMs)) continue;
-			this.table.addRow(trace, rows, row, number, true);
-			added = true;
+			const at = row * WORDS_A_ROW + WORD.traceId;
+			let trace = table.find(rows.words, at);
+			if (trace < 0) trace = table.add(rows.words, at);
+			if (table.rowsOf(trace) >= limits.maxRowsPerTrace) continue;
+			table.addRow(trace, rows, row, facts[row]!, true);
+			if ((table.flags[trace]! & FLAG.dirty) === 0) this.dirty.push(trace);
+			table.flags[trace] = table.flags[trace]! | FLAG.dirty | FLAG.hasStated;
 		}
-		return added;
 	}
 
 	/**
@@ -410,36 +326,20 @@ export class TopologyStage {
 	 * there are more.
 	 */
 	readWaiting(): boolean {
-		const { committed, rowsOf, limits, monotonicMs } = this.options;
-		const untilMs = monotonicMs() + limits.readWaitingMs;
-		for (const id of this.unread.keys()) {
-			// More of it came first: it is joined with what the store has like any trace that comes back.
-			if (this.table.find(wordsOfId(id), 0) >= 0) continue;
-			if (monotonicMs() > untilMs) return true;
-			const stored = committed.trace(id as TraceId, this.flushed);
-			const rows = stored === undefined ? undefined : rowsOf(stored);
-			if (rows === undefined) {
-				// Its window was removed, and what it would still have said with it.
-				this.unread.delete(id);
-				continue;
-			}
-			const trace = this.table.add(rows.words, WORD.traceId);
-			if (!this.addStored(trace, rows)) {
-				this.table.remove(trace);
-				this.unread.delete(id);
-				continue;
-			}
-			this.table.flags[trace] = FLAG.hasStated | FLAG.dirty;
-			this.dirty.push(trace);
-		}
-		return false;
+		// More of one came first: it is joined with what the store has like any trace that comes back.
+		const isHere = (id: TraceId): boolean => this.table.find(wordsOfId(id), 0) >= 0;
+		const wanted = this.seen.waitingIds(TRACES_A_READ, isHere);
+		this.addStored(wanted);
+		// Its window was removed, and what it would still have said with it.
+		for (const id of wanted) if (!isHere(id)) this.seen.takeWaiting(id);
+		return wanted.length === TRACES_A_READ;
 	}
 
 	/** What a later run has to know and to read again. */
 	private state(): Uint8Array {
 		const { table } = this;
 		const state = new StageStateWriter(this.watermarkMs);
-		for (const [id, statedMs] of this.unread) state.addId(id, statedMs);
+		this.seen.addWaiting(state);
 		for (const traces of this.maturing.values()) {
 			for (const trace of traces) {
 				if (table.nextMaturityMs[trace]! === Infinity || table.rowsOf(trace) === 0) continue;
@@ -457,8 +357,7 @@ export class TopologyStage {
 			const isRoomy = table.rows <= Math.min(maxCompleteRows, maxRows * (1 - MAKE_ROOM));
 			if (isRoomy && table.touchedMs[trace]! > clockMs - holdMs) break;
 			if (table.nextMaturityMs[trace]! !== Infinity || (table.flags[trace]! & FLAG.dirty) !== 0) continue;
-			const [w0, w1, w2, w3] = wordsOf(table, trace);
-			this.filter.add(this.options.committed.hash(w0, w1, w2, w3));
+			this.seen.add(...wordsOf(table, trace));
 			table.remove(trace);
 		}
 	}
@@ -489,10 +388,4 @@ function isPlausible(timeMs: number, arrivedMs: number): boolean {
 
 function wordsOf(table: TraceTable, trace: number): [number, number, number, number] {
 	return [table.traceWord(trace, 0), table.traceWord(trace, 1), table.traceWord(trace, 2), table.traceWord(trace, 3)];
-}
-
-function wordsOfId(id: string): Uint32Array {
-	const words = new Uint32Array(4);
-	for (let i = 0; i < 4; i++) words[i] = Number.parseInt(id.slice(i * 8, i * 8 + 8), 16);
-	return words;
 }

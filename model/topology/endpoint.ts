@@ -22,7 +22,8 @@ export interface Endpoint {
 	readonly workload: string;
 }
 
-export type GroupBy = "service" | "namespace" | "workload";
+export const GROUPINGS = ["service", "namespace", "workload"] as const;
+export type GroupBy = (typeof GROUPINGS)[number];
 
 export const EXTERNAL: Endpoint = { kind: "external", cluster: "", namespace: "", service: "external", workload: "" };
 export const UNKNOWN: Endpoint = { kind: "unknown", cluster: "", namespace: "", service: "unknown", workload: "" };

@@ -6,9 +6,14 @@ import { from, NOW_MS, span, traceId, type Workbench, wireSpans } from "./workbe
 
 const HALF_AN_HOUR_MS = 1_800_000;
 
+function committedSpans(bench: Workbench, traces: readonly number[], upTo: CommitRef | undefined): string[] {
+	const spans: string[] = [];
+	bench.topology.committed.traces(traces.map(traceId), upTo, (message) => void spans.push(...wireSpans(message)));
+	return spans;
+}
+
 function spansAt(bench: Workbench, trace: number, upTo: CommitRef | undefined): number {
-	const found = bench.topology.committed.trace(traceId(trace), upTo);
-	return found === undefined ? 0 : wireSpans(found).length;
+	return committedSpans(bench, [trace], upTo).length;
 }
 
 export const COMMITTED_RULES: readonly Rule[] = [
@@ -29,7 +34,32 @@ export const COMMITTED_RULES: readonly Rule[] = [
 			bench.writer.release(refs[24]!);
 			bench.maintain(NOW_MS + 41 * 200_000);
 			check(24);
-			assert.deepEqual(wireSpans(bench.topology.committed.trace(traceId(1), refs.at(-1))!), await bench.spans(traceId(1)));
+			assert.deepEqual(committedSpans(bench, [1], refs.at(-1)).toSorted(), await bench.spans(traceId(1)));
+		},
+	},
+	{
+		title: "many traces at a commit come with every span of each, once, whether they are few or most of what is there",
+		async run(bench) {
+			const TRACES = 500;
+			const all = Array.from({ length: TRACES }, (_, i) => i + 1);
+			const refs: CommitRef[] = [];
+			for (let group = 1; group <= 12; group++) {
+				// A batch that is sent again in other company: its spans are there twice.
+				const spans = all.flatMap((trace) => [span(trace, group), span(trace, Math.max(1, group - 1))]);
+				refs.push(bench.hold({ traces: [from("a", spans)], arrivedMs: NOW_MS + group * HALF_AN_HOUR_MS }));
+			}
+			bench.writer.release(refs[7]!);
+			bench.maintain(NOW_MS + 13 * HALF_AN_HOUR_MS);
+			for (const step of [1, 7, 100]) {
+				const some = all.filter((trace) => trace % step === 0);
+				const wanted = [...some, TRACES + 1];
+				assert.deepEqual(
+					committedSpans(bench, wanted, refs.at(-1)).toSorted(),
+					(await Promise.all(some.map((trace) => bench.spans(traceId(trace))))).flatMap((spans) => spans!).toSorted(),
+				);
+				assert.equal(committedSpans(bench, wanted, refs[9]).length, some.length * 10);
+			}
+			assert.deepEqual(committedSpans(bench, [], refs.at(-1)), []);
 		},
 	},
 	{

@@ -6,6 +6,9 @@ import { canonicalDims } from "../../model/topology/dims.ts";
 import { serviceEndpoint } from "../../model/topology/endpoint.ts";
 import { encodeRollup } from "../../model/topology/rollup.ts";
 import { bucketStart, emptySums, MTLS_STATUSES, type MtlsStatus, RESOLUTIONS_MS } from "../../model/topology/series.ts";
+import type { DurationNs } from "../../model/time.ts";
+import { edgeId } from "../../model/topology/edge-id.ts";
+import type { TraceQuery } from "../store.ts";
 import type { Rule } from "./kit.ts";
 import { at, from, NOW_MS, span, spanId, string, T0, traceId, type Workbench } from "./workbench.ts";
 
@@ -35,6 +38,16 @@ async function hopsOf(bench: Workbench, trace: number): Promise<ToldHops> {
 	const found = await bench.reader.trace(traceId(trace), "json");
 	assert.ok(found.trace?.hops !== undefined);
 	return found.trace.hops;
+}
+
+/** Of the trace's first hop. */
+async function edgeOf(bench: Workbench, trace: number): Promise<string> {
+	const { hops } = await hopsOf(bench, trace);
+	return hops[0]!.edgeId;
+}
+
+function ms(count: number): DurationNs {
+	return BigInt(count * 1_000_000) as DurationNs;
 }
 
 async function found(bench: Workbench, mtls: MtlsStatus, more: Parameters<Workbench["found"]>[0] = {}): Promise<number[]> {
@@ -122,6 +135,105 @@ export const HOP_RULES: readonly Rule[] = [
 		},
 	},
 	{
+		title: "a search by edge finds the traces with a hop of it, by its id of any grouping, and no others",
+		async run(bench) {
+			bench.append({ traces: call(1, 1_000, "mutual_tls") });
+			bench.append({ traces: [from("web", [span(2, 1, { startMs: 2_000, kind: CLIENT })])] });
+			bench.append({ traces: [from("cart", [span(3, 1, { startMs: 3_000 })])] });
+			bench.append({ traces: [...call(4, 4_000, "plaintext"), ...call(4, 4_500, "mutual_tls")] });
+			const id = await edgeOf(bench, 1);
+			for (let round = 0; round < 2; round++) {
+				assert.deepEqual(await bench.found({ edge: id }), [4, 1]);
+				assert.deepEqual(await bench.found({ edge: id, mtls: "mutual_tls" }), [1], "of one and the same hop");
+				assert.deepEqual(await bench.found({ edge: edgeId("workload", "web", "cart", "unknown", "requests") }), [4, 1]);
+				assert.deepEqual(await bench.found({ edge: edgeId("service", "cart", "web", "unknown", "requests") }), []);
+				assert.deepEqual(await bench.found({ edge: "0123456789abcdef" }), []);
+				bench.maintain();
+			}
+		},
+	},
+	{
+		title: "other conditions of a search by edge hold on a span of the hop",
+		async run(bench) {
+			bench.append({
+				traces: [...call(1, 0, "plaintext"), from("db", [span(1, 3, { parentSpanId: spanId(2), kind: 1 })])],
+			});
+			const edge = await edgeOf(bench, 1);
+			assert.deepEqual(await bench.found({ edge, service: "cart" }), [1]);
+			assert.deepEqual(await bench.found({ edge, service: "db" }), []);
+			assert.deepEqual(await bench.found({ edge, operation: "other" }), []);
+			const attribute = { key: "tls.protocol.version", value: "1.3", type: "string" } as const;
+			assert.deepEqual(await bench.found({ edge, attributes: [attribute] }), [1]);
+			assert.deepEqual(await bench.found({ edge, attributes: [{ ...attribute, value: "1.2" }] }), []);
+		},
+	},
+	{
+		title: "durations of a search by edge are those of its hops, at the end that is asked for",
+		async run(bench) {
+			const slow = { durationMs: 500, kind: 1 };
+			// 1: 40 ms at the caller, 30 at the callee, within a span of 500; 2: 80 and 10; 3: only the callee reported, 40 ms.
+			for (const [trace, atCaller, atCallee] of [
+				[1, 40, 30],
+				[2, 80, 10],
+			] as const) {
+				bench.append({
+					traces: [
+						from("web", [
+							span(trace, 9, slow),
+							span(trace, 1, { parentSpanId: spanId(9), kind: CLIENT, durationMs: atCaller }),
+						]),
+					],
+				});
+				const callee = span(trace, 2, { startMs: 1, parentSpanId: spanId(1), durationMs: atCallee });
+				bench.append({ traces: [from("cart", [callee])] });
+			}
+			const edge = await edgeOf(bench, 1);
+			const between = (min: number, max: number, more: Partial<TraceQuery> = {}): Promise<number[]> =>
+				bench.found({ edge, minDurationNs: ms(min), maxDurationNs: ms(max), ...more });
+			for (let round = 0; round < 2; round++) {
+				assert.deepEqual(await between(40, 40), [1]);
+				assert.deepEqual(await between(30, 30), [], "the callee's is another question");
+				assert.deepEqual(await between(30, 30, { side: "destination" }), [1]);
+				assert.deepEqual(await between(0, 79, { side: "source" }), [1]);
+				assert.deepEqual(await between(41, 499), [2]);
+				assert.deepEqual(await between(400, 600), [], "the span around it is of no hop");
+				assert.deepEqual(
+					await between(80, 80, { service: "cart" }),
+					[2],
+					"of a hop, whichever of its spans is asked for",
+				);
+				assert.deepEqual(await bench.found({ edge, minDurationNs: ms(41) }), [2]);
+				assert.deepEqual(await bench.found({ edge, maxDurationNs: ms(41) }), [1]);
+				bench.maintain();
+			}
+		},
+	},
+	{
+		title: "a hop of several tries lasts from the first to the end of the last",
+		async run(bench) {
+			const attempt = (id: number, startMs: number): OtlpTracesData =>
+				from("web", [
+					span(1, id, {
+						startMs,
+						parentSpanId: spanId(9),
+						kind: CLIENT,
+						durationMs: 10,
+						attributes: [string("http.request.resend_count", String(id - 1)), string("peer.service", "cart")],
+					}),
+				]);
+			bench.append({
+				traces: [from("web", [span(1, 9, { durationMs: 100 })]), attempt(1, 5), attempt(2, 30), attempt(3, 60)],
+			});
+			const { hops } = await hopsOf(bench, 1);
+			const hop = hops.find(({ source }) => source === "web");
+			assert.ok(hop !== undefined);
+			assert.deepEqual([hop.attempts, hop.sourceLatencyNs], [3, 65_000_000]);
+			const edge = hop.edgeId;
+			assert.deepEqual(await bench.found({ edge, minDurationNs: ms(65), maxDurationNs: ms(65) }), [1]);
+			assert.deepEqual(await bench.found({ edge, maxDurationNs: ms(64) }), []);
+		},
+	},
+	{
 		title: "roll-ups say where such hops are, and what they say nothing of yet is searched all the same",
 		skip: ({ capabilities }) => (capabilities.durable ? undefined : "the engine's reader has no roll-ups"),
 		async run(bench) {
@@ -175,10 +287,16 @@ export const HOP_RULES: readonly Rule[] = [
 			assert.deepEqual(await found(bench, "plaintext", range), [3, 1]);
 			assert.deepEqual(await found(bench, "mutual_tls", range), [2]);
 			assert.deepEqual(await found(bench, "tls", range), []);
+			// Series 1 and 2 are of one edge; of another one nothing is counted.
+			const edge = await edgeOf(bench, 1);
+			assert.deepEqual(await bench.found({ edge, ...range }), [3, 2, 1]);
+			assert.deepEqual(await bench.found({ edge, mtls: "mutual_tls", ...range }), [2]);
+			const other = await bench.reader.searchTraces({ edge: "0123456789abcdef", attributes: [], limit: 10, ...range });
+			assert.deepEqual([other.traces, other.searched.hops?.tracesChecked], [[], 1], "only what is not counted yet");
 			const { searched } = await bench.reader.searchTraces({ mtls: "plaintext", attributes: [], limit: 10, ...range });
-			assert.ok(searched.mtls !== undefined);
-			assert.equal(searched.mtls.tracesChecked, 2, "the trace between was not looked at");
-			assert.ok(searched.mtls.skippedMs > hours(7) && searched.mtls.skippedMs < searched.mtls.rangeMs);
+			assert.ok(searched.hops !== undefined);
+			assert.equal(searched.hops.tracesChecked, 2, "the trace between was not looked at");
+			assert.ok(searched.hops.skippedMs > hours(7) && searched.hops.skippedMs < searched.hops.rangeMs);
 		},
 	},
 ];

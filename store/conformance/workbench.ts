@@ -155,8 +155,12 @@ export function spanId(number: number): string {
 }
 
 /** A span of trace `trace`; starts at T0 plus `startMs` and lasts 10 ms unless the rest says otherwise. */
-export function span(trace: number, id: number, rest: Partial<OtlpSpan> & { readonly startMs?: number } = {}): OtlpSpan {
-	const { startMs = 0, ...fields } = rest;
+export function span(
+	trace: number,
+	id: number,
+	rest: Partial<OtlpSpan> & { readonly startMs?: number; readonly durationMs?: number } = {},
+): OtlpSpan {
+	const { startMs = 0, durationMs = 10, ...fields } = rest;
 	const startNs = T0 + BigInt(startMs) * 1_000_000n;
 	return {
 		traceId: traceId(trace),
@@ -164,7 +168,7 @@ export function span(trace: number, id: number, rest: Partial<OtlpSpan> & { read
 		name: "op",
 		kind: 2,
 		startTimeUnixNano: String(startNs),
-		endTimeUnixNano: String(startNs + 10_000_000n),
+		endTimeUnixNano: String(startNs + BigInt(durationMs) * 1_000_000n),
 		...fields,
 	};
 }

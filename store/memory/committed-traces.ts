@@ -13,11 +13,14 @@ export class MemoryCommittedTraces implements CommittedTraces {
 		this.state = state;
 	}
 
-	trace(id: TraceId, upTo: CommitRef | undefined): Uint8Array<ArrayBuffer> | undefined {
+	traces(ids: readonly TraceId[], upTo: CommitRef | undefined, visit: (message: Uint8Array<ArrayBuffer>) => void): void {
+		const wanted = new Set<string>(ids);
 		const spans = new Map<string, StoredSpan>();
-		for (const span of this.spansUpTo(upTo))
-			if (span.traceId === id && !spans.has(spanIdentity(span))) spans.set(spanIdentity(span), span);
-		return spans.size === 0 ? undefined : otlpData([...spans.values()]);
+		for (const span of this.spansUpTo(upTo)) {
+			const key = `${span.traceId}/${spanIdentity(span)}`;
+			if (wanted.has(span.traceId) && !spans.has(key)) spans.set(key, span);
+		}
+		if (spans.size > 0) visit(otlpData([...spans.values()]));
 	}
 
 	recentTraceHashes(max: number, upTo: CommitRef | undefined): Uint32Array {

@@ -1,13 +1,17 @@
 /** Answers by looking at every record, in the plainest way the contract allows. */
 import type { TraceId } from "../../model/ids.ts";
+import { DurationGrid } from "../../model/analysis/duration-grid.ts";
 import type { MetricSeriesKey } from "../../model/metric.ts";
 import { attributesFromCanonical, plainFromCanonical } from "../../model/otlp/canonical.ts";
 import { decodeTracesData } from "../../model/otlp/decode.ts";
 import { metricPointOf } from "../../model/otlp/metric-point.ts";
 import { outlineOf, spanIdentity } from "../../model/otlp/trace-summary.ts";
 import type {
+	DurationQuery,
 	EdgeQuery,
 	EdgeResult,
+	GraphHistoryQuery,
+	GraphHistoryResult,
 	GraphQuery,
 	GraphResult,
 	LogQuery,
@@ -20,11 +24,17 @@ import type {
 	MetricSeriesResult,
 	MetricType,
 	MtlsResult,
+	OperationFiguresQuery,
+	OperationFiguresResult,
 	OperationInfo,
 	SearchedInfo,
 	ServiceInfo,
+	ServiceHistoryQuery,
+	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
+	SpanDurations,
+	SpanQuery,
 	StoreReader,
 	TraceQuery,
 	TraceResult,
@@ -33,14 +43,16 @@ import type {
 } from "../store.ts";
 import { bodyText, logEntry, matchesAttributes, type StoredLog, type StoredSpan, otlpData } from "./records.ts";
 import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
-import type { MtlsStatus } from "../../model/topology/series.ts";
-import { spanKey, spansOfStatus, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
+import { OperationSums } from "../../model/otlp/operation-sums.ts";
+import { asksHops, type FoundHop, spanKey, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
 import { NO_TOPOLOGY } from "../topology.ts";
 import type { MemoryState, StoredSeries } from "./state.ts";
 
 const STATUS_CODES = { unset: 0, ok: 1, error: 2 } as const;
 const TYPES: readonly MetricType[] = ["gauge", "sum", "histogram", "exponential_histogram", "summary"];
 const TEMPORALITIES = ["unspecified", "delta", "cumulative"] as const;
+
+type HopsByTrace = ReadonlyMap<string, ReadonlyMap<string, FoundHop>>;
 
 export class MemoryReader implements StoreReader {
 	private readonly state: MemoryState;
@@ -62,24 +74,25 @@ export class MemoryReader implements StoreReader {
 
 	async searchTraces(query: TraceQuery): Promise<TraceSearchResult> {
 		const found = new Set<string>();
-		const inHops = query.mtls === undefined ? undefined : this.spansInHops(query.mtls);
-		let spansScanned = 0;
-		for (const { spans } of this.state.groups) {
-			for (const span of spans) {
-				spansScanned++;
-				const isInHop = inHops === undefined || inHops.get(span.traceId)?.has(spanKey(span)) === true;
-				if (isInHop && matchesSpan(query, span)) found.add(span.traceId);
-			}
-		}
+		const inHops = asksHops(query) ? this.spansInHops(query) : undefined;
+		const spansScanned = this.eachMatch(query, inHops, ({ traceId }) => found.add(traceId));
 		const summaries = [...this.spansByTrace(found)].map(([id, spans]) => summaryOf(id as TraceId, spans));
 		summaries.sort(
 			(a, b) => compare(BigInt(b.startTimeUnixNano), BigInt(a.startTimeUnixNano)) || (a.traceId < b.traceId ? -1 : 1),
 		);
-		const searched = this.searched(spansScanned);
-		if (inHops === undefined) return { traces: summaries.slice(0, query.limit), searched };
-		const rangeMs = Number(query.toNs - query.fromNs) / 1e6;
-		const mtls = { rangeMs, skippedMs: 0, tracesChecked: inHops.size };
-		return { traces: summaries.slice(0, query.limit), searched: { ...searched, mtls } };
+		return { traces: summaries.slice(0, query.limit), searched: this.searchedOf(query, spansScanned, inHops) };
+	}
+
+	async spanDurations(query: DurationQuery): Promise<SpanDurations> {
+		const inHops = asksHops(query) ? this.spansInHops(query) : undefined;
+		const grid = new DurationGrid(query, query.columns);
+		const seen = new Set<FoundHop>();
+		const spansScanned = this.eachMatch(query, inHops, (span, hop) => {
+			if (query.edge !== undefined && hop !== undefined && !isFirst(seen, hop)) return;
+			const durationNs = query.edge !== undefined && hop !== undefined ? hop.latencyNs : Number(span.endNs - span.startNs);
+			grid.add(Number(span.startNs - grid.fromNs), durationNs, span.statusCode === STATUS_CODES.error, () => span.traceId);
+		});
+		return { ...grid.answer(), searched: this.searchedOf(query, spansScanned, inHops) };
 	}
 
 	async services(): Promise<readonly ServiceInfo[]> {
@@ -96,6 +109,20 @@ export class MemoryReader implements StoreReader {
 			...operation,
 		}));
 		return operations.sort((a, b) => compare(a.name, b.name) || a.kind - b.kind);
+	}
+
+	async operationFigures({ service, fromNs, toNs, limit }: OperationFiguresQuery): Promise<OperationFiguresResult> {
+		const gathered = new OperationSums();
+		let scanned = 0;
+		for (const { spans } of this.state.groups) {
+			for (const span of spans) {
+				scanned++;
+				if (span.origin.service !== service || span.startNs < fromNs || span.startNs >= toNs) continue;
+				const durationNs = Number(span.endNs - span.startNs);
+				gathered.add(span.name, span.kind, span.statusCode, durationNs, Number(span.startNs / 1_000_000n));
+			}
+		}
+		return { operations: gathered.figures(limit), searched: this.searched(scanned) };
 	}
 
 	async searchLogs(query: LogQuery): Promise<LogSearchResult> {
@@ -142,6 +169,10 @@ export class MemoryReader implements StoreReader {
 		return this.topology.graph(query);
 	}
 
+	async graphHistory(query: GraphHistoryQuery): Promise<GraphHistoryResult> {
+		return this.topology.graphHistory(query);
+	}
+
 	async edge(query: EdgeQuery): Promise<EdgeResult | undefined> {
 		return this.topology.edge(query);
 	}
@@ -154,13 +185,41 @@ export class MemoryReader implements StoreReader {
 		return this.topology.serviceTraffic(query);
 	}
 
+	async serviceHistory(query: ServiceHistoryQuery): Promise<ServiceHistoryResult | undefined> {
+		return this.topology.serviceHistory(query);
+	}
+
 	async close(): Promise<void> {}
 
-	/** Of every trace, the spans that belong to a hop of the status. */
-	private spansInHops(status: MtlsStatus): Map<string, ReadonlySet<string>> {
+	/** Of every trace, the spans that belong to a hop that is asked for. */
+	private spansInHops(query: SpanQuery): HopsByTrace {
 		const ids = this.state.groups.flatMap(({ spans }) => spans.map(({ traceId }) => traceId));
 		const traces = [...this.spansByTrace(new Set(ids))];
-		return new Map(traces.map(([id, spans]) => [id, spansOfStatus(decodedSpans(spans), status)]));
+		return new Map(traces.map(([id, spans]) => [id, this.topology.spansInHops(decodedSpans(spans), query)]));
+	}
+
+	/** Visits what matches; returns how many were looked at. */
+	private eachMatch(
+		query: SpanQuery,
+		inHops: HopsByTrace | undefined,
+		visit: (span: StoredSpan, hop: FoundHop | undefined) => void,
+	): number {
+		let scanned = 0;
+		for (const { spans } of this.state.groups) {
+			for (const span of spans) {
+				scanned++;
+				const hop = inHops?.get(span.traceId)?.get(spanKey(span));
+				if ((inHops === undefined || hop !== undefined) && matchesSpan(query, span)) visit(span, hop);
+			}
+		}
+		return scanned;
+	}
+
+	private searchedOf(query: SpanQuery, spansScanned: number, inHops: HopsByTrace | undefined): SearchedInfo {
+		const searched = this.searched(spansScanned);
+		if (inHops === undefined) return searched;
+		const rangeMs = Number(query.toNs - query.fromNs) / 1e6;
+		return { ...searched, hops: { rangeMs, skippedMs: 0, tracesChecked: inHops.size } };
 	}
 
 	/** Every span of the traces, each once, in order of arrival. */
@@ -238,17 +297,30 @@ function summaryOf(traceId: TraceId, spans: readonly StoredSpan[]): TraceSummary
 	return { traceId, ...outlineOf(spans) };
 }
 
-function matchesSpan(query: TraceQuery, span: StoredSpan): boolean {
+/** Whether it is new to the set, which then has it. */
+function isFirst<T>(seen: Set<T>, one: T): boolean {
+	return seen.size < seen.add(one).size;
+}
+
+function matchesSpan(query: SpanQuery, span: StoredSpan): boolean {
 	const durationNs = span.endNs - span.startNs;
 	return (
 		span.startNs >= query.fromNs &&
 		span.startNs < query.toNs &&
 		(query.service === undefined || span.service === query.service) &&
 		(query.operation === undefined || span.name === query.operation) &&
-		(query.minDurationNs === undefined || durationNs >= query.minDurationNs) &&
-		(query.maxDurationNs === undefined || durationNs <= query.maxDurationNs) &&
+		(query.edge !== undefined || hasDuration(query, durationNs)) &&
+		(query.isRoot === undefined || /^0*$/.test(span.parentSpanId) === query.isRoot) &&
 		(query.status === undefined || span.statusCode === STATUS_CODES[query.status]) &&
 		matchesAttributes(query.attributes, span.span.attributes, span.origin.resource.attributes)
+	);
+}
+
+/** Of a search by edge, hops have the durations. */
+function hasDuration({ minDurationNs, maxDurationNs }: SpanQuery, durationNs: bigint): boolean {
+	return (
+		(minDurationNs === undefined || durationNs >= minDurationNs) &&
+		(maxDurationNs === undefined || durationNs <= maxDurationNs)
 	);
 }
 

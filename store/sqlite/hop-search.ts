@@ -1,23 +1,30 @@
-/** The part of a trace search that asks for the mTLS status of hops: where they can be, and which spans belong to one. */
+/** The part of a trace search that asks for hops, by edge or mTLS status: where they can be, and which spans belong to one. */
 import type { TraceId } from "../../model/ids.ts";
-import type { MtlsStatus } from "../../model/topology/series.ts";
-import type { MtlsSearched, TraceQuery } from "../store.ts";
-import { type Place, spansOfStatus } from "../topology-queries.ts";
+import type { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
+import type { HopsSearched, SpanQuery } from "../store.ts";
+import type { FoundHop, Place } from "../topology-queries.ts";
 import { HopGatherer } from "./trace-hops.ts";
 import { traceWords } from "./trace-rows.ts";
 import type { WindowReader } from "./window-reader.ts";
 
 class LateError extends Error {}
 
+/** What the topology tells of the hops that are asked for. */
+export interface HopKnowledge {
+	readonly places: readonly Place[];
+	/** `spanKey` of the spans that belong to one. */
+	readonly spansIn: (spans: DecodedSpans) => ReadonlyMap<string, FoundHop>;
+}
+
 export class HopSearch {
-	private readonly status: MtlsStatus;
+	private readonly spansIn: HopKnowledge["spansIn"];
 	private readonly places: readonly { readonly fromNs: bigint; readonly toNs: bigint; readonly services: Place["services"] }[];
 	private readonly rangeMs: number;
-	/** Of each trace that was looked at, the spans in hops of the status; of most there are none. */
-	private readonly known = new Map<string, ReadonlySet<string>>();
+	/** Of each trace that was looked at, the spans in such hops; of most there are none. */
+	private readonly known = new Map<string, ReadonlyMap<string, FoundHop>>();
 
-	constructor(status: MtlsStatus, { fromNs, toNs }: TraceQuery, places: readonly Place[]) {
-		this.status = status;
+	constructor({ fromNs, toNs }: SpanQuery, { places, spansIn }: HopKnowledge) {
+		this.spansIn = spansIn;
 		this.rangeMs = Number(toNs - fromNs) / 1e6;
 		this.places = places.map(({ fromMs, toMs, services }) => ({
 			fromNs: BigInt(fromMs) * 1_000_000n,
@@ -42,15 +49,15 @@ export class HopSearch {
 	}
 
 	/**
-	 * Whether the span is in a hop of the status. False without an answer once it is late.
+	 * Such a hop that the span is in. Undefined without an answer once it is late.
 	 * @param visitAll calls back for every window
 	 */
-	matches(
+	find(
 		traceId: string,
 		spanKey: string,
 		isLate: () => boolean,
 		visitAll: (visit: (window: WindowReader) => void) => void,
-	): boolean {
+	): FoundHop | undefined {
 		let spans = this.known.get(traceId);
 		if (spans === undefined) {
 			const gatherer = new HopGatherer(traceWords(traceId as TraceId), () => {
@@ -59,16 +66,16 @@ export class HopSearch {
 			try {
 				visitAll((window) => gatherer.add(window));
 			} catch (error) {
-				if (error instanceof LateError) return false;
+				if (error instanceof LateError) return undefined;
 				throw error;
 			}
-			spans = spansOfStatus(gatherer.spans, this.status);
+			spans = this.spansIn(gatherer.spans);
 			this.known.set(traceId, spans);
 		}
-		return spans.has(spanKey);
+		return spans.get(spanKey);
 	}
 
-	searched(): MtlsSearched {
+	searched(): HopsSearched {
 		const placesMs = this.places.reduce((sum, { fromNs, toNs }) => sum + Number(toNs - fromNs) / 1e6, 0);
 		return {
 			rangeMs: this.rangeMs,

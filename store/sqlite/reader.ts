@@ -3,12 +3,16 @@
  * inside; the pool runs several of these in threads of their own.
  */
 import { MeshscopeError } from "../../model/errors.ts";
+import { DurationGrid } from "../../model/analysis/duration-grid.ts";
 import type { TraceId } from "../../model/ids.ts";
 import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
 import { DamagedRollupError } from "../../model/topology/rollup-layout.ts";
 import type {
+	DurationQuery,
 	EdgeQuery,
 	EdgeResult,
+	GraphHistoryQuery,
+	GraphHistoryResult,
 	GraphQuery,
 	GraphResult,
 	LogQuery,
@@ -18,25 +22,36 @@ import type {
 	MetricSeriesQuery,
 	MetricSeriesResult,
 	MtlsResult,
+	OperationFiguresQuery,
+	OperationFiguresResult,
 	OperationInfo,
 	ServiceInfo,
+	ServiceHistoryQuery,
+	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
+	SpanDurations,
+	SpanQuery,
 	StoreReader,
 	TraceQuery,
 	TraceResult,
 	TraceSearchResult,
 } from "../store.ts";
-import { type Place, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
+import { asksHops, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
 import { NO_TOPOLOGY, type TopologyReader } from "../topology.ts";
 import { isUnreadable } from "./database.ts";
+import type { HopKnowledge } from "./hop-search.ts";
 import { openTopologyReader } from "./topology/reader.ts";
 import { searchLogs } from "./logs.ts";
 import { metricPoints, metricSeries } from "./metrics.ts";
+import { operationFigures } from "./operation-figures.ts";
 import { searchTraces } from "./trace-search.ts";
-import { TraceAssembler, traceWords } from "./trace-rows.ts";
+import { scanMatchingSpans } from "./span-scan.ts";
+import { TraceAssembler, traceIdAt, traceWords } from "./trace-rows.ts";
 import { WindowSet } from "./window-set.ts";
 
+/** Status code of a span. */
+const ERROR = 2;
 const REMOVAL_CHECK_MS = 500;
 
 export interface SqliteReaderOptions {
@@ -79,7 +94,26 @@ class SqliteReader implements StoreReader {
 	}
 
 	async searchTraces(query: TraceQuery): Promise<TraceSearchResult> {
-		return searchTraces(this.windows, query, this.deadline(), () => this.now(), this.placesOf(query));
+		return searchTraces(this.windows, query, this.deadline(), () => this.now(), this.hopsOf(query));
+	}
+
+	async spanDurations(query: DurationQuery): Promise<SpanDurations> {
+		const grid = new DurationGrid(query, query.columns);
+		const deadlineMs = this.deadline();
+		const known = this.hopsOf(query);
+		const seen = new Set<object>();
+		const options = { windows: this.windows, query, originNs: grid.fromNs, known, isLate: () => this.now() > deadlineMs };
+		const searched = scanMatchingSpans(options, ({ block, row, sinceNs, durationNs, hop }) => {
+			const isOfEdge = hop !== undefined && query.edge !== undefined;
+			if (isOfEdge) {
+				if (seen.has(hop)) return;
+				seen.add(hop);
+			}
+			const isError = block.head().classes.status[block.classOfRow(row)] === ERROR;
+			const traceId = (): string => traceIdAt(block, block.traceOfRow(row));
+			grid.add(sinceNs, isOfEdge ? hop.latencyNs : durationNs, isError, traceId);
+		});
+		return { ...grid.answer(), searched };
 	}
 
 	async services(): Promise<readonly ServiceInfo[]> {
@@ -100,6 +134,10 @@ class SqliteReader implements StoreReader {
 			.all(service);
 	}
 
+	async operationFigures(query: OperationFiguresQuery): Promise<OperationFiguresResult> {
+		return operationFigures(this.windows, query, this.deadline(), () => this.now());
+	}
+
 	async searchLogs(query: LogQuery): Promise<LogSearchResult> {
 		return searchLogs(this.windows, query, this.deadline(), () => this.now());
 	}
@@ -116,6 +154,10 @@ class SqliteReader implements StoreReader {
 		return this.topology.graph(query);
 	}
 
+	async graphHistory(query: GraphHistoryQuery): Promise<GraphHistoryResult> {
+		return this.topology.graphHistory(query);
+	}
+
 	async edge(query: EdgeQuery): Promise<EdgeResult | undefined> {
 		return this.topology.edge(query);
 	}
@@ -128,19 +170,27 @@ class SqliteReader implements StoreReader {
 		return this.topology.serviceTraffic(query);
 	}
 
+	async serviceHistory(query: ServiceHistoryQuery): Promise<ServiceHistoryResult | undefined> {
+		return this.topology.serviceHistory(query);
+	}
+
 	async close(): Promise<void> {
 		clearInterval(this.removals);
 		this.windows.close();
 		this.topologyReader.close();
 	}
 
-	/** Undefined for a search that the topology tells nothing of. */
-	private placesOf({ mtls, fromNs, toNs }: TraceQuery): readonly Place[] | undefined {
-		if (mtls === undefined) return undefined;
+	/** Undefined for a search that asks for no hops. */
+	private hopsOf(query: SpanQuery): HopKnowledge | undefined {
+		if (!asksHops(query)) return undefined;
+		const { mtls, edge, fromNs, toNs } = query;
 		const names = this.windows.catalogDatabase().prepare<[], string>("SELECT name FROM services").pluck().all();
 		const services = new Set(names);
 		const range = { fromMs: Math.floor(Number(fromNs) / 1e6), toMs: Math.ceil(Number(toNs) / 1e6) };
-		return this.fromTopology((topology) => topology.mtlsPlaces({ status: mtls, ...range }, (name) => services.has(name)));
+		return {
+			places: this.fromTopology((topology) => topology.hopPlaces({ mtls, edge, ...range }, (name) => services.has(name))),
+			spansIn: (spans) => this.fromTopology((topology) => topology.spansInHops(spans, query)),
+		};
 	}
 
 	/** Traces are told without it where it cannot be read. */

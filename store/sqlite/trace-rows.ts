@@ -35,10 +35,8 @@ export function forEachBlockOfTrace(
 	window: WindowReader,
 	trace: TraceWords,
 	visit: (block: BlockReader, firstRow: number, endRow: number) => void,
-	newestCommit = Infinity,
 ): void {
 	const visitBlock = (id: number): void => {
-		if (newestCommit !== Infinity && window.commitOf(id) > newestCommit) return;
 		const block = window.block(id);
 		const rows = block.findTrace(trace.w0, trace.w1, trace.w2, trace.w3);
 		if (rows !== undefined) visit(block, rows[0], rows[1]);
@@ -88,15 +86,14 @@ export class TraceAssembler {
 		this.check = check;
 	}
 
-	/** @param newestCommit groups behind it are left out */
-	add(window: WindowReader, newestCommit = Infinity): void {
+	add(window: WindowReader): void {
 		const addRows = (block: BlockReader, first: number, end: number): void => {
 			for (let row = first; row < end; row++) {
 				if (this.gathered.add(summarySpan(block, row))) this.groups.add(block, row);
 				if ((row - first) % ROWS_BETWEEN_CHECKS === ROWS_BETWEEN_CHECKS - 1) this.check();
 			}
 		};
-		forEachBlockOfTrace(window, this.words, addRows, newestCommit);
+		forEachBlockOfTrace(window, this.words, addRows);
 	}
 
 	/**
@@ -128,7 +125,7 @@ export class TraceAssembler {
 	}
 }
 
-function summarySpan(block: BlockReader, row: number): SummarySpan {
+export function summarySpan(block: BlockReader, row: number): SummarySpan {
 	const entry = block.head().classes.at(block.classOfRow(row));
 	const parent = block.parentId(row);
 	return {

@@ -1,11 +1,12 @@
 /** From the hops of a trace to what is told of them, and which spans belong to a hop. */
 import { edgeId } from "../../model/topology/edge-id.ts";
-import { nodeId } from "../../model/topology/endpoint.ts";
+import { GROUPINGS, nodeId } from "../../model/topology/endpoint.ts";
 import type { EndpointBook } from "../../model/topology/endpoint-book.ts";
-import type { Hop } from "../../model/topology/hop.ts";
+import type { Hop, HopShape } from "../../model/topology/hop.ts";
 import type { DecodedSpans, SpanRef } from "../../model/topology/hops/decoded-spans.ts";
 import type { MtlsStatus } from "../../model/topology/series.ts";
 import type { ToldHop, ToldHops } from "../../model/topology/told-hops.ts";
+import type { TraceQuery } from "../store.ts";
 
 /** Some 6 MB of JSON. */
 const MAX_TOLD_HOPS = 10_000;
@@ -57,17 +58,72 @@ function measured(ns: number): number | undefined {
 	return ns < 0 ? undefined : ns;
 }
 
-/** {@link spanKey} of every span that belongs to a hop of the status. */
-export function spansOfStatus(spans: DecodedSpans, status: MtlsStatus): ReadonlySet<string> {
-	const keys = new Set<string>();
+/** What a search may ask of a hop as roll-ups count it. */
+export interface HopKind {
+	readonly mtls?: MtlsStatus | undefined;
+	/** Edge id of any grouping. */
+	readonly edge?: string | undefined;
+}
+
+/** A hop that a search asks for; durations are asked of hops only where an edge is named. */
+export type HopFilter = Pick<TraceQuery, "mtls" | "edge" | "side" | "minDurationNs" | "maxDurationNs">;
+
+export function asksHops({ mtls, edge }: HopKind): boolean {
+	return mtls !== undefined || edge !== undefined;
+}
+
+/** One object a hop. */
+export interface FoundHop {
+	/** At the side that was asked for, else at the caller where it reported. */
+	readonly latencyNs: number;
+}
+
+/**
+ * By {@link spanKey}, every span that belongs to a hop the filter asks for.
+ *
+ * @param bookOf called where an edge is asked for
+ */
+export function spansInHops(spans: DecodedSpans, filter: HopFilter, bookOf: () => EndpointBook): ReadonlyMap<string, FoundHop> {
+	const { mtls, edge } = filter;
+	const found = new Map<string, FoundHop>();
+	const byShape = new Map<HopShape, boolean>();
 	for (const hop of spans.hops()) {
-		if (hop.shape.mtls.status !== status) continue;
+		if (mtls !== undefined && hop.shape.mtls.status !== mtls) continue;
+		if (edge !== undefined) {
+			let isOfEdge = byShape.get(hop.shape);
+			if (isOfEdge === undefined) byShape.set(hop.shape, (isOfEdge = isHopOfEdge(hop.shape, edge, bookOf())));
+			if (!isOfEdge || !hasLatency(hop, filter)) continue;
+		}
+		const told = { latencyNs: Math.max(0, latencyOf(hop, filter)) };
 		for (const row of [hop.sourceRow, hop.destinationRow, hop.sourceAppRow, hop.destinationAppRow, hop.waypointRow]) {
 			const ref = spans.refOf(row);
-			if (ref !== undefined) keys.add(spanKey(ref));
+			if (ref !== undefined && !found.has(spanKey(ref))) found.set(spanKey(ref), told);
 		}
 	}
-	return keys;
+	return found;
+}
+
+function isHopOfEdge({ source, target, protocol }: HopShape, edge: string, book: EndpointBook): boolean {
+	const from = book.resolve(source);
+	const to = book.resolve(target);
+	return GROUPINGS.some(
+		(groupBy) => edgeId(groupBy, nodeId(from, groupBy), nodeId(to, groupBy), protocol, "requests") === edge,
+	);
+}
+
+/** -1 where nobody measured it. */
+function latencyOf({ sourceLatencyNs, destinationLatencyNs }: Hop, { side }: HopFilter): number {
+	return side === "destination" || (side === undefined && sourceLatencyNs < 0) ? destinationLatencyNs : sourceLatencyNs;
+}
+
+function hasLatency(hop: Hop, filter: HopFilter): boolean {
+	const { side, minDurationNs, maxDurationNs } = filter;
+	if (side === undefined && minDurationNs === undefined && maxDurationNs === undefined) return true;
+	const latencyNs = latencyOf(hop, filter);
+	if (latencyNs < 0) return false;
+	// Of several tries the latency is a difference of floating-point milliseconds.
+	const ns = BigInt(Math.round(latencyNs));
+	return (minDurationNs === undefined || ns >= minDurationNs) && (maxDurationNs === undefined || ns <= maxDurationNs);
 }
 
 /** Both halves of a shared span have one id. */

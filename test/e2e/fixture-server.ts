@@ -15,7 +15,7 @@ import type { StatusAnswer } from "../../api/contract/status.ts";
 import { ERRORS } from "../../model/errors.ts";
 import type { ErrorCode } from "../../model/errors.ts";
 import { parseDuration, parseMoment } from "../../model/time.ts";
-import { edgeAnswerOf } from "./fixture-graph.ts";
+import { edgeAnswerOf, historyAnswerOf } from "./fixture-graph.ts";
 import { resourceSpansOf, summaryOf } from "./fixture-traces.ts";
 import type { FixtureTrace } from "./fixture-traces.ts";
 
@@ -110,6 +110,8 @@ function answerApi(state: FixtureServer, url: URL, response: ServerResponse): vo
 	else if (path === "/traces") sendJson(response, search(state, url.searchParams));
 	else if (path === "/logs") sendJson(response, searchLogs(state, url.searchParams));
 	else if (path === "/graph") sendJson(response, state.graph);
+	else if (path === "/graph/history")
+		sendJson(response, historyAnswerOf(state.graph, url.searchParams.get("from") ?? "", Date.now()));
 	else if (edge !== null) {
 		const found = edgeAnswerOf(state.graph, edge[1]!);
 		if (found === undefined) refuse(response, "not_found", `no edge ${edge[1]!}`);

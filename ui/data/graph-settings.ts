@@ -57,6 +57,21 @@ export function graphQuery(settings: GraphSettings): string {
 }
 
 /** A range without an end goes on: it is asked for again. */
-export function isOpenEnded({ to }: GraphSettings): boolean {
+export function isOpenEnded({ to }: Pick<GraphSettings, "to">): boolean {
 	return to === "" || to.startsWith("now");
+}
+
+/** A range of that length up to now, as it stands in the address. */
+export function liveFrom(lengthMs: number): string {
+	const seconds = Math.max(1, Math.round(lengthMs / 1_000));
+	const units = [
+		[86_400, "d"],
+		[3_600, "h"],
+		[60, "m"],
+	] as const;
+	// Days only where they are whole and several: "now-24h" is on offer, "now-1d" is not.
+	const unit =
+		units.find(([size]) => seconds % size === 0 && seconds > size) ??
+		units.find(([size]) => seconds === size && size < 86_400);
+	return unit === undefined ? `now-${seconds}s` : `now-${seconds / unit[0]}${unit[1]}`;
 }

@@ -12,6 +12,9 @@ export interface TraceFilter {
 	readonly status: string;
 	/** mTLS status of a hop; empty for any. */
 	readonly mtls: string;
+	/** ID of an edge of the graph that a hop is of, and which end's latency the durations are; empty for any. */
+	readonly edge: string;
+	readonly side: string;
 	/** `key=value` each. */
 	readonly attributes: readonly string[];
 	readonly from: string;
@@ -41,6 +44,8 @@ export function readFilter(params: URLSearchParams): TraceFilter {
 		maxDuration: params.get("maxDuration") ?? "",
 		status: params.get("status") ?? "",
 		mtls: params.get("mtls") ?? "",
+		edge: params.get("edge") ?? "",
+		side: params.get("side") ?? "",
 		attributes: params.getAll("attr"),
 		from: params.get("from") ?? DEFAULT_FROM,
 		to: params.get("to") ?? "",
@@ -51,7 +56,7 @@ export function readFilter(params: URLSearchParams): TraceFilter {
 /** The API's query string for a filter. */
 export function searchQuery(filter: TraceFilter): string {
 	const query = new URLSearchParams();
-	for (const name of ["service", "operation", "minDuration", "maxDuration", "status", "mtls"] as const) {
+	for (const name of ["service", "operation", "minDuration", "maxDuration", "status", "mtls", "edge", "side"] as const) {
 		if (filter[name] !== "") query.set(name, filter[name]);
 	}
 	for (const attribute of filter.attributes) query.append("attr", attribute);
@@ -70,6 +75,7 @@ export function isNarrowed(filter: TraceFilter): boolean {
 		filter.maxDuration !== "" ||
 		filter.status !== "" ||
 		filter.mtls !== "" ||
+		filter.edge !== "" ||
 		filter.attributes.length > 0
 	);
 }

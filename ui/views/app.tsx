@@ -42,6 +42,11 @@ const AUDIT_PAGES: Readonly<Record<string, ComponentProps<typeof LoadedPage>>> =
 	"/mesh": { title: "Mesh", load: async () => (await import("./audit-pages.ts")).MeshView },
 };
 
+const SERVICE_PAGE: ComponentProps<typeof LoadedPage> = {
+	title: "Service",
+	load: async () => (await import("./service-pages.ts")).ServiceView,
+};
+
 export function App(): ReactNode {
 	const { path, params } = useLocation();
 	const { error } = useStatus();
@@ -115,7 +120,7 @@ export function App(): ReactNode {
 }
 
 function isCurrent(page: string, path: string): boolean {
-	return path === page || (page === "/traces" && path.startsWith("/trace/"));
+	return path === page || (page === "/traces" && path.startsWith("/trace/")) || (page === "/" && path.startsWith("/service/"));
 }
 
 function Page({ path }: { readonly path: string }): ReactNode {
@@ -125,6 +130,7 @@ function Page({ path }: { readonly path: string }): ReactNode {
 	if (audit !== undefined) return <LoadedPage key={path} {...audit} />;
 	if (path === "/status") return <StatusView />;
 	if (path === "/setup") return <SetupView />;
+	if (path.startsWith("/service/")) return <LoadedPage key={path} {...SERVICE_PAGE} />;
 	if (path.startsWith("/trace/")) {
 		const traceId = decode(path.slice("/trace/".length));
 		return <TraceView key={traceId} traceId={traceId} />;

@@ -1,5 +1,7 @@
 /** Columns that many tables have: names of senders, lists of them, moments. */
 import type { CsvCell } from "../base/csv.ts";
+import { Link } from "../base/link.tsx";
+import { serviceHref } from "../base/router.ts";
 import { Name, Names, Seen } from "./cells.tsx";
 import type { Column } from "./data-table.tsx";
 
@@ -11,6 +13,24 @@ export function nameColumn<T>(
 	{ heads = false, none = "none" }: { readonly heads?: boolean; readonly none?: string } = {},
 ): Column<T> {
 	return { key, title, value, heads, cell: (row) => <Name text={value(row)} none={none} /> };
+}
+
+/** A node of the graph by its ID, with the way to its page. */
+export function serviceColumn<T>(
+	key: string,
+	title: string,
+	value: (row: T) => string,
+	range: { readonly from: string; readonly to: string },
+	{ heads = false }: { readonly heads?: boolean } = {},
+): Column<T> {
+	return {
+		...{ key, title, value, heads },
+		cell: (row) => (
+			<Link href={serviceHref(value(row), { from: range.from, to: range.to })}>
+				<Name text={value(row)} />
+			</Link>
+		),
+	};
 }
 
 export function namesColumn<T>(key: string, title: string, values: (row: T) => readonly string[], none = "none"): Column<T> {

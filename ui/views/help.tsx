@@ -25,6 +25,7 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
 			["Enter", "open what is chosen"],
 			["Esc", "close it"],
 			["+ - 0", "zoom in, out, and to fit"],
+			["Shift ← → ↑ ↓", "move the sheet"],
 			["p", "pause and resume"],
 		],
 	},

@@ -5,7 +5,7 @@
 import type { TraceId } from "../../../model/ids.ts";
 import { NO_TRACE_HASH, traceHash } from "../../block/format.ts";
 import type { CommitRef, CommittedTraces } from "../../topology.ts";
-import { TraceAssembler, traceWords } from "../trace-rows.ts";
+import { TracesAssembler } from "../traces-assembler.ts";
 import type { WindowReader } from "../window-reader.ts";
 import { type WindowEntry, WindowSet } from "../window-set.ts";
 
@@ -26,12 +26,15 @@ class SqliteCommittedTraces implements CommittedTraces {
 		this.removals = setInterval(() => windows.closeRemoved(), REMOVAL_CHECK_MS).unref();
 	}
 
-	trace(id: TraceId, upTo: CommitRef | undefined): Uint8Array<ArrayBuffer> | undefined {
-		if (upTo === undefined) return undefined;
-		const assembler = new TraceAssembler(traceWords(id), () => {});
-		this.windows.visit(this.upTo(upTo), (window) => assembler.add(window, newestCommit(window, upTo)));
-		const found = assembler.finish("protobuf");
-		return found === undefined ? undefined : new Uint8Array(Buffer.concat(found.body));
+	traces(ids: readonly TraceId[], upTo: CommitRef | undefined, visit: (message: Uint8Array<ArrayBuffer>) => void): void {
+		if (upTo === undefined || ids.length === 0) return;
+		const assembler = new TracesAssembler(ids);
+		this.windows.visit(this.upTo(upTo), (window) =>
+			assembler.add(window, newestCommit(window, upTo), (message) => {
+				visit(message);
+				this.windows.cache.trim();
+			}),
+		);
 	}
 
 	recentTraceHashes(max: number, upTo: CommitRef | undefined): Uint32Array {

@@ -9,7 +9,7 @@ import { CHANGE_KINDS, effectsOf, traceFilterOf } from "../../data/graph-changes
 import type { ChangeKind, EdgeChange } from "../../data/graph-changes.ts";
 import { serviceOfNode } from "../../data/node-name.ts";
 import { Samples } from "../cells.tsx";
-import { nameColumn } from "../columns.tsx";
+import { serviceColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
 
@@ -26,8 +26,8 @@ interface ChangeTableProps {
 function changeColumns(diff: GraphDiffAnswer): readonly Column<Ranked>[] {
 	return [
 		{ key: "rank", title: "Rank", value: ({ rank }) => rank },
-		nameColumn("source", "Caller", ({ change }) => change.source, { heads: true }),
-		nameColumn("target", "Callee", ({ change }) => change.target),
+		serviceColumn("source", "Caller", ({ change }) => change.source, diff.window, { heads: true }),
+		serviceColumn("target", "Callee", ({ change }) => change.target, diff.window),
 		{ key: "protocol", title: "Protocol", value: ({ change }) => change.protocol },
 		{
 			key: "changes",

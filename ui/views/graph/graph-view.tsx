@@ -1,16 +1,17 @@
 /** The home page: who calls whom, how well, and how safely. All of its state is in the address. */
-import { useEffect, useMemo } from "react";
+import { useEffect, useMemo, useState } from "react";
 import type { ReactNode } from "react";
 import type { GraphAnswer } from "../../../api/contract/topology.ts";
 import { Link } from "../../base/link.tsx";
 import { hrefWith, navigate, useLocation } from "../../base/router.ts";
-import { isTyping } from "../../base/typing.ts";
 import { parseExpression } from "../../data/graph-expression.ts";
+import { readHistorySettings } from "../../data/graph-history.ts";
 import { graphModel } from "../../data/graph-model.ts";
 import type { GraphModel } from "../../data/graph-model.ts";
 import { graphQuery, isOpenEnded, readGraphSettings } from "../../data/graph-settings.ts";
 import type { GraphSettings } from "../../data/graph-settings.ts";
 import { useGraph, useStatus } from "../../data/queries.ts";
+import { usePauseKey } from "../live.tsx";
 import { ErrorNotice } from "../notice.tsx";
 import { SetupView } from "../setup/setup-view.tsx";
 import { EdgePanel } from "./edge-panel.tsx";
@@ -19,6 +20,7 @@ import { GraphTable } from "./graph-table.tsx";
 import { GraphToolbar } from "./graph-toolbar.tsx";
 import { Legend } from "./legend.tsx";
 import { NodePanel } from "./node-panel.tsx";
+import { Scrubber } from "./scrubber.tsx";
 import { useLayout } from "./use-layout.ts";
 
 type Change = Readonly<Record<string, string | undefined>>;
@@ -28,7 +30,9 @@ export function GraphView(): ReactNode {
 	const settings = readGraphSettings(params);
 	const live = settings.live && isOpenEnded(settings);
 	const status = useStatus();
-	const graph = useGraph(graphQuery(settings), live);
+	const [isMoving, setMoving] = useState(false);
+	// Reading an answer of thousands of edges takes longer than a frame: it waits while hands move the sheet.
+	const graph = useGraph(graphQuery(settings), live && !isMoving);
 	const positions = useLayout(graph.data, settings.groupBy);
 	const find = useMemo(() => parseExpression(settings.find), [settings.find]);
 	const hide = useMemo(() => parseExpression(settings.hide), [settings.hide]);
@@ -45,7 +49,7 @@ export function GraphView(): ReactNode {
 	useEffect(() => {
 		document.title = "Graph · meshscope";
 	}, []);
-	usePauseKey(params, settings.live);
+	usePauseKey(settings.live);
 
 	const nothingYet =
 		graph.data?.nodes.length === 0 &&
@@ -66,15 +70,18 @@ export function GraphView(): ReactNode {
 	return (
 		<div className={settings.isTable ? "graph-page graph-page-table" : "graph-page"}>
 			<h1 className="hidden-label">Service graph</h1>
-			<GraphToolbar params={params} settings={settings} model={model} isLost={graph.isError} find={find} hide={hide} />
+			<GraphToolbar params={params} settings={settings} model={model} graph={graph.data} isLost={graph.isError} />
+			{readHistorySettings(params).isShown && (
+				<Scrubber params={params} settings={settings} isReading={graph.isFetching || graph.isPlaceholderData} />
+			)}
 			{graph.isError && <ErrorNotice error={graph.error} what="The graph could not be read." />}
 			<div className="graph-body">
-				<Main {...{ graph: graph.data, model, settings, params, positions, open, close }} />
+				<Main {...{ graph: graph.data, model, settings, params, positions, open, close, setMoving }} />
 				{settings.edge !== "" && (
 					<EdgePanel key={settings.edge} id={settings.edge} settings={settings} live={live} onClose={close} />
 				)}
 				{settings.edge === "" && settings.node !== "" && model !== undefined && (
-					<NodePanel id={settings.node} model={model} onOpen={open} onClose={close} />
+					<NodePanel id={settings.node} model={model} range={settings} onOpen={open} onClose={close} />
 				)}
 			</div>
 		</div>
@@ -89,9 +96,10 @@ interface MainProps {
 	readonly positions: ReturnType<typeof useLayout>;
 	readonly open: (id: string) => void;
 	readonly close: () => void;
+	readonly setMoving: (isMoving: boolean) => void;
 }
 
-function Main({ graph, model, settings, params, positions, open, close }: MainProps): ReactNode {
+function Main({ graph, model, settings, params, positions, open, close, setMoving }: MainProps): ReactNode {
 	if (graph === undefined || model === undefined) return <p className="graph-wait muted">Reading the graph…</p>;
 	if (graph.nodes.length === 0) return <NothingInRange params={params} />;
 	if (settings.isTable) return <GraphTable graph={graph} model={model} params={params} selected={settings.edge} />;
@@ -105,6 +113,7 @@ function Main({ graph, model, settings, params, positions, open, close }: MainPr
 				onOpen={open}
 				onClose={close}
 				fitKey={settings.groupBy}
+				onMoving={setMoving}
 			/>
 			<Legend />
 		</div>
@@ -126,15 +135,4 @@ function NothingInRange({ params }: { readonly params: URLSearchParams }): React
 			</p>
 		</div>
 	);
-}
-
-function usePauseKey(params: URLSearchParams, live: boolean): void {
-	useEffect(() => {
-		const onKey = (event: globalThis.KeyboardEvent): void => {
-			if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTyping(event.target)) return;
-			if (event.key === "p") navigate(hrefWith("/", params, { live: live ? "off" : undefined }), { replace: true });
-		};
-		window.addEventListener("keydown", onKey);
-		return () => window.removeEventListener("keydown", onKey);
-	}, [params, live]);
 }

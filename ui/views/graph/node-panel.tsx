@@ -4,18 +4,21 @@ import type { GraphEdgeAnswer } from "../../../api/contract/topology.ts";
 import { formatCount, shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
 import { Link } from "../../base/link.tsx";
+import { serviceHref } from "../../base/router.ts";
 import type { GraphModel } from "../../data/graph-model.ts";
+import type { GraphSettings } from "../../data/graph-settings.ts";
 import { errorsText, mtlsText, rateText } from "../../data/graph-words.ts";
 import { formatPercent } from "../../../model/topology/mtls-status.ts";
 
 interface NodePanelProps {
 	readonly id: string;
 	readonly model: GraphModel;
+	readonly range: Pick<GraphSettings, "from" | "to">;
 	readonly onOpen: (edgeId: string) => void;
 	readonly onClose: () => void;
 }
 
-export function NodePanel({ id, model, onOpen, onClose }: NodePanelProps): ReactNode {
+export function NodePanel({ id, model, range, onOpen, onClose }: NodePanelProps): ReactNode {
 	const node = model.nodeById.get(id);
 	return (
 		<aside className="graph-panel" aria-label="Node details">
@@ -44,7 +47,10 @@ export function NodePanel({ id, model, onOpen, onClose }: NodePanelProps): React
 					/>
 					<Edges title="Calls" edges={model.edges.filter(({ source }) => source === id)} end="target" onOpen={onOpen} />
 					{node.service !== "" && (
-						<p>
+						<p className="panel-links">
+							<Link className="button-link" href={serviceHref(id.replace(/@.*$/, ""), range)}>
+								Service page
+							</Link>
 							<Link
 								className="button-link"
 								href={`/traces?${new URLSearchParams({ service: node.service }).toString()}`}

@@ -2,13 +2,15 @@
 import type { GraphEdgeAnswer } from "../../../api/contract/topology.ts";
 import { lanesOf } from "../../data/graph-model.ts";
 import type { GraphModel } from "../../data/graph-model.ts";
-import { healthOf, nodeTitle } from "../../data/graph-words.ts";
+import type { EdgeLabel } from "../../data/graph-settings.ts";
+import { healthOf, labelText, nodeTitle } from "../../data/graph-words.ts";
 import type { GraphNodeAnswer, Health } from "../../data/graph-words.ts";
 import { boundsOf } from "../../layout/graph/bodies.ts";
 import type { Bounds, Point } from "../../layout/graph/bodies.ts";
 import { distanceTo, edgePath, edgePathAround, NODE_RADIUS, spreadBadges } from "../../layout/graph/edge-path.ts";
 import type { EdgePath } from "../../layout/graph/edge-path.ts";
 import { hullOf } from "../../layout/graph/layout.ts";
+import type { Sheet } from "./draw.ts";
 import { hullName, layoutNode, MAX_TITLE } from "./use-layout.ts";
 import type { Positions } from "./use-layout.ts";
 
@@ -99,4 +101,18 @@ export function hitTest(scene: Scene, point: Point, reach: number): string | und
 /** Where the tip of a node or edge points to. */
 export function placeOf(scene: Scene, id: string): Point | undefined {
 	return scene.nodes.find(({ node }) => node.id === id)?.at ?? scene.edges.find(({ edge }) => edge.id === id)?.path.middle;
+}
+
+/** What of the scene is drawn, each edge with its label. */
+export function sheetOf({ nodes, edges, hulls, bounds }: Scene, label: EdgeLabel): Sheet {
+	return {
+		nodes: nodes.map(({ node: { id, kind, errors }, at, title }) => ({ id, kind, at, title, isFailing: errors > 0 })),
+		edges: edges.map(({ edge, path, width, health }) => ({
+			...{ id: edge.id, path, width, health },
+			status: edge.mtls.status,
+			label: labelText(edge, label),
+		})),
+		hulls,
+		bounds,
+	};
 }

@@ -7,10 +7,9 @@ import { edgeHref, tracesHref } from "../../base/router.ts";
 import { knownCount, trafficOf, unprotectedCount } from "../../data/mtls-rows.ts";
 import type { UnprotectedRow } from "../../data/mtls-rows.ts";
 import { MTLS_WORDS, REPORTER_WORDS, VERIFIED_WORDS } from "../../data/mtls-words.ts";
-import type { MtlsStatus } from "../../data/mtls-words.ts";
 import { serviceOfNode } from "../../data/node-name.ts";
-import { Samples } from "../cells.tsx";
-import { exportColumn, nameColumn, namesColumn, seenColumn } from "../columns.tsx";
+import { MtlsState, Samples } from "../cells.tsx";
+import { exportColumn, namesColumn, seenColumn, serviceColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
 
@@ -35,14 +34,14 @@ function unprotectedColumns({
 	mixed,
 }: Pick<UnprotectedTableProps, "nowMs" | "window" | "mixed">): readonly Column<UnprotectedRow>[] {
 	return [
-		nameColumn("source", "Caller", ({ edge }) => edge.source, { heads: true }),
-		nameColumn("target", "Callee", ({ edge }) => edge.target),
+		serviceColumn("source", "Caller", ({ edge }) => edge.source, window, { heads: true }),
+		serviceColumn("target", "Callee", ({ edge }) => edge.target, window),
 		exportColumn("protocol", ({ edge }) => edge.protocol),
 		{
 			key: "status",
 			title: "Encryption",
 			value: ({ edge }) => edge.status,
-			cell: ({ edge }) => <Status status={edge.status} />,
+			cell: ({ edge }) => <MtlsState status={edge.status} />,
 		},
 		{
 			key: "unprotected",
@@ -116,23 +115,21 @@ export function UnprotectedTable(props: UnprotectedTableProps): ReactNode {
 	return <DataTable {...props} columns={unprotectedColumns(props)} rowKey={({ edge }) => edge.id} asOf={window.to} />;
 }
 
-function Status({ status }: { readonly status: MtlsStatus }): ReactNode {
-	return (
-		<span className="status-cell">
-			<span className={`mtls-mark mtls-${status}`} aria-hidden="true" />
-			{MTLS_WORDS[status]}
-		</span>
-	);
+function edgeColumns(window: MtlsAnswer["window"]): readonly Column<GraphEdgeAnswer>[] {
+	return [
+		serviceColumn("source", "Caller", (edge) => edge.source, window, { heads: true }),
+		serviceColumn("target", "Callee", (edge) => edge.target, window),
+		{ key: "protocol", title: "Protocol", value: (edge) => edge.protocol },
+		{ key: "count", title: "Traffic", number: true, value: trafficOf, cell: (edge) => <Traffic edge={edge} /> },
+		exportColumn("unit", (edge) => edge.unit),
+		{
+			key: "reporter",
+			title: "Reported by",
+			value: (edge) => edge.reporter,
+			cell: (edge) => REPORTER_WORDS[edge.reporter],
+		},
+	];
 }
-
-const EDGE_COLUMNS: readonly Column<GraphEdgeAnswer>[] = [
-	nameColumn("source", "Caller", (edge) => edge.source, { heads: true }),
-	nameColumn("target", "Callee", (edge) => edge.target),
-	{ key: "protocol", title: "Protocol", value: (edge) => edge.protocol },
-	{ key: "count", title: "Traffic", number: true, value: trafficOf, cell: (edge) => <Traffic edge={edge} /> },
-	exportColumn("unit", (edge) => edge.unit),
-	{ key: "reporter", title: "Reported by", value: (edge) => edge.reporter, cell: (edge) => REPORTER_WORDS[edge.reporter] },
-];
 
 export function Traffic({ edge }: { readonly edge: GraphEdgeAnswer }): ReactNode {
 	return countOf(trafficOf(edge), edge.unit === "requests" ? "request" : "connection");
@@ -153,7 +150,7 @@ export function UnknownTable({ rows, window, nowMs }: AuditTableProps<GraphEdgeA
 			title="Not known"
 			note="Edges of whose encryption nobody said anything: they count neither for nor against. A sidecar or its access log at one end would tell."
 			empty="None: something is known of every edge."
-			columns={[...EDGE_COLUMNS, ...seenColumns(nowMs)]}
+			columns={[...edgeColumns(window), ...seenColumns(nowMs)]}
 			rows={rows}
 			rowKey={(edge) => edge.id}
 			asOf={window.to}
@@ -161,9 +158,12 @@ export function UnknownTable({ rows, window, nowMs }: AuditTableProps<GraphEdgeA
 	);
 }
 
-function encryptedColumns(nowMs: number): readonly Column<GraphEdgeAnswer>[] {
+function encryptedColumns({
+	nowMs,
+	window,
+}: Pick<AuditTableProps<unknown>, "nowMs" | "window">): readonly Column<GraphEdgeAnswer>[] {
 	return [
-		...EDGE_COLUMNS,
+		...edgeColumns(window),
 		namesColumn("sourcePrincipals", "Caller’s identity", (edge) => edge.mtls.sourcePrincipals, "not told"),
 		namesColumn("destinationPrincipals", "Callee’s identity", (edge) => edge.mtls.destinationPrincipals, "not told"),
 		namesColumn("tls", "TLS", (edge) => [...edge.mtls.tlsVersions, ...edge.mtls.ciphers], "not told"),
@@ -184,7 +184,7 @@ export function EncryptedTable({ rows, window, nowMs }: AuditTableProps<GraphEdg
 			title="Mutual TLS throughout"
 			note="Edges all of whose known traffic has mutual TLS, with both identities and the weakest word that is relied on. Most traffic first."
 			empty="None: no edge in this range is all mutual TLS."
-			columns={encryptedColumns(nowMs)}
+			columns={encryptedColumns({ nowMs, window })}
 			rows={rows}
 			rowKey={(edge) => edge.id}
 			asOf={window.to}

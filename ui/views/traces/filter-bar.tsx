@@ -3,8 +3,11 @@ import { useState } from "react";
 import type { FormEvent, ReactNode } from "react";
 import { shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
-import { hrefWith, navigate } from "../../base/router.ts";
-import { useOperations, useServices } from "../../data/queries.ts";
+import { Link } from "../../base/link.tsx";
+import { edgeHref, hrefWith, navigate } from "../../base/router.ts";
+import { rangeQuery } from "../../data/graph-settings.ts";
+import { serviceOfNode } from "../../data/node-name.ts";
+import { useEdge, useOperations, useServices } from "../../data/queries.ts";
 import { MTLS_WORDS } from "../../data/mtls-words.ts";
 import { attributeProblem, durationProblem } from "../../data/trace-filter.ts";
 import type { TraceFilter } from "../../data/trace-filter.ts";
@@ -87,8 +90,30 @@ export function FilterBar({ params, filter }: FilterBarProps): ReactNode {
 				check={durationProblem}
 				onApply={(maxDuration) => apply({ maxDuration })}
 			/>
+			{filter.edge !== "" && <EdgeFilter filter={filter} onRemove={() => apply({ edge: undefined, side: undefined })} />}
 			<AttributeFilter filter={filter} onApply={(attr) => apply({ attr })} />
 		</section>
+	);
+}
+
+/** Chosen in the graph, so there is nothing to type: what it is, a way back to it, and a way out. */
+function EdgeFilter({ filter, onRemove }: { readonly filter: TraceFilter; readonly onRemove: () => void }): ReactNode {
+	const { edge, from, to, side } = filter;
+	const found = useEdge(edge, rangeQuery({ from, to }), false).data?.edge;
+	const name = found === undefined ? edge : `${serviceOfNode(found.source)} → ${serviceOfNode(found.target)}`;
+	const measured = side === "source" ? ", as the caller measured" : side === "destination" ? ", as the callee measured" : "";
+	return (
+		<div className="filter filter-edge">
+			<span className="filter-label">Edge of the graph{measured}</span>
+			<span className="chip">
+				<Link className="one-line" href={edgeHref(edge, { from, to })}>
+					<bdi>{shorten(name, 80)}</bdi>
+				</Link>
+				<button type="button" className="quiet" aria-label="Remove the edge" onClick={onRemove}>
+					<Icon name="close" />
+				</button>
+			</span>
+		</div>
 	);
 }
 

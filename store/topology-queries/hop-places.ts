@@ -1,14 +1,15 @@
 /**
- * Where to look for traces by the mTLS status of their hops: the times in which a series of that status was counted, from coarse
- * buckets to fine ones, and the services between which it was.
+ * Where to look for traces by what is known of their hops: the times in which a series of that edge or mTLS status was counted, from
+ * coarse buckets to fine ones, and the services between which it was.
  */
 import type { Endpoint } from "../../model/topology/endpoint.ts";
 import type { SeriesTotals } from "../../model/topology/rollup.ts";
 import { addRollups } from "../../model/topology/rollup-reader.ts";
-import { type MtlsStatus, RESOLUTIONS_MS, type ResolutionMs } from "../../model/topology/series.ts";
+import { RESOLUTIONS_MS, type ResolutionMs } from "../../model/topology/series.ts";
 import { SOMETHING, witnessOf } from "../../model/topology/voices.ts";
 import type { TopologyReader } from "../topology.ts";
 import type { KnownSeries } from "./known-series.ts";
+import type { HopKind } from "./trace-hops.ts";
 
 /** A stretch of time, epoch ms, inclusive and exclusive. */
 export interface Place {
@@ -27,23 +28,24 @@ const MAX_BUCKETS = 600;
 const MINUTE_INDEX = RESOLUTIONS_MS.indexOf(60_000);
 
 /**
- * Stretches of the range, in order and without overlaps, outside of which no counted hop of the status began.
+ * Stretches of the range, in order and without overlaps, outside of which no counted hop of the kind began.
  *
  * @param isService whether any span was ever sent under the name
  */
-export function mtlsPlaces(
+export function hopPlaces(
 	reader: TopologyReader,
 	known: KnownSeries,
-	query: { readonly status: MtlsStatus; readonly fromMs: number; readonly toMs: number },
+	query: HopKind & { readonly fromMs: number; readonly toMs: number },
 	isService: (name: string) => boolean,
 ): readonly Place[] {
-	const { status, fromMs, toMs } = query;
+	const { mtls, edge, fromMs, toMs } = query;
 	const everywhere = [{ fromMs, toMs, services: undefined }];
 	const flushedMs = reader.progress()?.flushedMs;
 	const wanted = new Set<number>();
-	for (const id of reader.series().keys()) {
+	for (const id of edge === undefined ? reader.series().keys() : known.seriesNamed(edge)) {
 		const dims = known.dims(id);
-		if (dims !== undefined && dims.mtls.status === status && witnessOf(dims.evidence) === "spans") wanted.add(id);
+		if (dims === undefined || witnessOf(dims.evidence) !== "spans") continue;
+		if (mtls === undefined || dims.mtls.status === mtls) wanted.add(id);
 	}
 	// Nothing was counted yet: nothing can be ruled out.
 	const countedToMs = flushedMs === undefined ? -Infinity : flushedMs - UNCOUNTED_MS;

@@ -4,7 +4,7 @@
  * block of one stretch has none, since its parts are sealed whole.
  */
 import type { EntryNumbering } from "./cursor.ts";
-import { ByteReader, ByteWriter, DamagedBlockError } from "./bytes.ts";
+import { ByteReader, type ByteWriter, DamagedBlockError } from "./bytes.ts";
 
 /**
  * A stretch ends with the trace that fills it. Of a block of 6,000 spans a trace then costs 115 kB of buffers instead of 636; with 512

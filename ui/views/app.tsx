@@ -34,7 +34,7 @@ const PAGES: readonly PageOfFrame[] = [
 	{ path: "/setup", label: "Setup", key: "u" },
 ];
 
-const IS_MAC = /Mac|iP(hone|ad)/.test(navigator.userAgent);
+const PALETTE_KEY = /Mac|iP(hone|ad)/.test(navigator.userAgent) ? "⌘K" : "Ctrl K";
 
 const AUDIT_PAGES: Readonly<Record<string, ComponentProps<typeof LoadedPage>>> = {
 	"/mtls": { title: "mTLS", load: async () => (await import("./audit-pages.ts")).MtlsView },
@@ -93,12 +93,12 @@ export function App(): ReactNode {
 				<button
 					type="button"
 					className="quiet palette-button"
-					aria-label={`${IS_MAC ? "⌘K" : "Ctrl K"}: go to or do`}
+					aria-label={`${PALETTE_KEY}: go to or do`}
 					aria-keyshortcuts="Control+K Meta+K"
 					title="Go to or do (Ctrl-K or ⌘K)"
 					onClick={openPalette}
 				>
-					<kbd>{IS_MAC ? "⌘K" : "Ctrl K"}</kbd>
+					<kbd>{PALETTE_KEY}</kbd>
 				</button>
 				<ErrorBoundary at={path} fallback={<span className="arrival" />}>
 					<Arrival />

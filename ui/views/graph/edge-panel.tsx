@@ -19,6 +19,7 @@ import {
 	reporterText,
 } from "../../data/graph-words.ts";
 import { useEdge } from "../../data/queries.ts";
+import { Fact } from "../fact.tsx";
 import { ErrorNotice } from "../notice.tsx";
 import { EdgeMtls } from "./edge-mtls.tsx";
 import { LatencyHistogram } from "./latency-histogram.tsx";
@@ -252,15 +253,6 @@ function Gap({ edge }: { readonly edge: GraphEdgeAnswer }): ReactNode {
 function sideText(latency: GraphEdgeAnswer["latencyMs"]): string {
 	if (latency === undefined) return "not measured";
 	return `mean ${msText(latency.mean)}, p95 ${msText(latency.p95)}, p99 ${msText(latency.p99)}`;
-}
-
-function Fact({ name, children }: { readonly name: string; readonly children: ReactNode }): ReactNode {
-	return (
-		<div>
-			<dt>{name}</dt>
-			<dd>{children}</dd>
-		</div>
-	);
 }
 
 /** More statements than anybody reads at once are folded. */

@@ -11,6 +11,7 @@ import { rangeQuery } from "../../data/graph-settings.ts";
 import type { GraphSettings } from "../../data/graph-settings.ts";
 import { errorsText, mtlsText, rateText } from "../../data/graph-words.ts";
 import { formatPercent } from "../../../model/topology/mtls-status.ts";
+import { Fact } from "../fact.tsx";
 
 interface NodePanelProps {
 	readonly id: string;
@@ -112,15 +113,6 @@ function Folding({ members, name, onFold }: FoldingProps): ReactNode {
 }
 
 const SHOWN_MEMBERS = 12;
-
-function Fact({ name, children }: { readonly name: string; readonly children: ReactNode }): ReactNode {
-	return (
-		<div>
-			<dt>{name}</dt>
-			<dd className="told">{children}</dd>
-		</div>
-	);
-}
 
 /** `1,200 requests, 3 connections, 2.5 % errors`: the two units are never added up. */
 function totals(requests: number, connections: number, errors: number): string {

@@ -24,6 +24,7 @@ import { CopyButton } from "../copy-button.tsx";
 import { ErrorNotice, Notice } from "../notice.tsx";
 import { JsonDownload } from "./json-download.tsx";
 import { TraceLogs } from "./trace-logs.tsx";
+import { TraceTime } from "./trace-time.tsx";
 import { WaterfallView } from "./waterfall-view.tsx";
 
 export function TraceView({ traceId }: { readonly traceId: string }): ReactNode {
@@ -77,7 +78,8 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 	const waterfall = useMemo(() => buildWaterfall(trace), [trace]);
 	const slots = useMemo(() => colourSlots(waterfall.services), [waterfall]);
 	const logs = useTraceLogs({ traceId: trace.meshscope.traceId, startNs: waterfall.startNs, durationNs: waterfall.durationNs });
-	const tab = params.get("tab") === "logs" ? "logs" : "spans";
+	const asked = params.get("tab");
+	const tab = asked === "logs" || asked === "time" ? asked : "spans";
 	// Start and duration are the rows' own: the summary also counts spans without a time, which would begin in 1970.
 	const { meshscope: summary } = trace;
 	return (
@@ -132,14 +134,17 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 					<Link href={hrefWith(path, params, { tab: undefined })} aria-current={tab === "spans" ? "page" : undefined}>
 						Spans
 					</Link>
+					<Link href={hrefWith(path, params, { tab: "time" })} aria-current={tab === "time" ? "page" : undefined}>
+						Where the time went
+					</Link>
 					<Link href={hrefWith(path, params, { tab: "logs" })} aria-current={tab === "logs" ? "page" : undefined}>
 						Logs{logs.data === undefined ? "" : ` (${formatCount(logs.data.logs.length)})`}
 					</Link>
 				</nav>
 			</header>
-			{tab === "logs" ? (
-				<TraceLogs logs={logs} startNs={waterfall.startNs} />
-			) : (
+			{tab === "logs" && <TraceLogs logs={logs} startNs={waterfall.startNs} />}
+			{tab === "time" && <TraceTime waterfall={waterfall} traceId={summary.traceId} />}
+			{tab === "spans" && (
 				<WaterfallView
 					waterfall={waterfall}
 					slots={slots}

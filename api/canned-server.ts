@@ -3,6 +3,7 @@
  * a clock that stands still, and a raw client, since fetch refuses to send the headers and paths that attacks are made of.
  */
 import { connect } from "node:net";
+import { DurationGrid } from "../model/analysis/duration-grid.ts";
 import type { ToldHops } from "../model/topology/told-hops.ts";
 import { type IncomingHttpHeaders, request as httpRequest } from "node:http";
 import type { TestContext } from "node:test";
@@ -13,7 +14,7 @@ import { cannedSeries, graphOf } from "../model/topology/canned-series.ts";
 import type { GraphEdge } from "../model/topology/graph.ts";
 import { endpointBook } from "../model/topology/endpoint-book.ts";
 import { mtlsReport } from "../model/topology/mtls-report.ts";
-import { serviceTraffic } from "../model/topology/service-traffic.ts";
+import { serviceTotals, serviceTraffic } from "../model/topology/service-traffic.ts";
 import type {
 	EdgePoint,
 	EdgeResult,
@@ -221,9 +222,46 @@ export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader
 					}
 				: { trace: undefined, damagedWindows: [DAMAGED_WINDOW] },
 		searchTraces: async () => ({ traces: [summary], searched }),
+		spanDurations: async ({ fromNs, toNs, columns }) => {
+			const grid = new DurationGrid({ fromNs, toNs }, columns);
+			grid.add(0, summary.durationNs, true, () => TRACE_ID);
+			return { ...grid.answer(), searched };
+		},
+		traceDifferences: async () => ({
+			selected: { spans: 40, traces: 30, compared: 30 },
+			others: { spans: 90_000, traces: 60_000, compared: 1_000 },
+			differences: [
+				{
+					...{ kind: "attribute", key: "service.version", value: "v3", type: "string", service: "checkout" },
+					...{ edge: undefined, selected: 29, others: 12, excess: 0.6 },
+				},
+				{
+					...{ kind: "mtls", key: "mtls", value: "plaintext", type: undefined, service: undefined },
+					...{
+						edge: { id: "6faeb2e1ed26185d", source: "gateway", target: "checkout" },
+						selected: 20,
+						others: 3,
+						excess: 0.4,
+					},
+				},
+			],
+			searched,
+		}),
 		services: async () => [{ name: "gateway", firstSeenMs: CANNED_NOW_MS - 3_600_000, lastSeenMs: CANNED_NOW_MS }],
 		operations: async (service) =>
 			service === "gateway" ? [{ name: "GET /checkout", kind: 2, lastSeenMs: CANNED_NOW_MS }] : [],
+		operationFigures: async ({ service }) => ({
+			operations:
+				service === "gateway"
+					? [
+							{
+								...{ name: "GET /checkout", kind: 2, spans: 60, errors: 3, lastSeenMs: CANNED_NOW_MS },
+								latencyMs: { p50: 10, p90: 20, p95: 30, p99: 40, max: 50, mean: 12, count: 60 },
+							},
+						]
+					: [],
+			searched,
+		}),
 		searchLogs: async () => ({ logs: [logEntry], searched }),
 		metricSeries: async () => ({ series: [series], damagedWindows: [DAMAGED_WINDOW] }),
 		metricPoints: async () => ({
@@ -267,6 +305,11 @@ export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader
 		serviceTraffic: async ({ service }) => {
 			const traffic = serviceTraffic(topologyInput, service);
 			return traffic && { window: topologyWindow, traffic };
+		},
+		serviceHistory: async ({ service }) => {
+			const totals = serviceTotals(topologyInput, service);
+			if (totals === undefined) return undefined;
+			return { window: topologyWindow, stepMs: 60_000, points: [{ timeMs: CANNED_NOW_MS - 60_000, ...totals }] };
 		},
 		close: async () => undefined,
 		...overrides,

@@ -70,14 +70,14 @@ export function edgeIdOf(text: string, name: string): string {
 }
 
 /** @throws MeshscopeError `invalid_argument`, or `query_too_broad` beyond the cap. */
-export function limitOf(parameters: Parameters, fallback: number, cap: number): number {
-	const value = single(parameters, "limit");
+export function limitOf(parameters: Parameters, fallback: number, cap: number, name = "limit"): number {
+	const value = single(parameters, name);
 	if (value === undefined) return fallback;
 	if (!/^\d+$/.test(value) || /^0+$/.test(value)) {
-		throw invalid("limit", `\`limit\` is ${quoted(value)}; it takes a whole number from 1 to ${cap}`);
+		throw invalid(name, `\`${name}\` is ${quoted(value)}; it takes a whole number from 1 to ${cap}`);
 	}
 	const limit = Number(value);
-	if (limit > cap) throw tooBroad("limit", `\`limit\` is ${clipped(value)}; the cap is ${cap}`, cap);
+	if (limit > cap) throw tooBroad(name, `\`${name}\` is ${clipped(value)}; the cap is ${cap}`, cap);
 	return limit;
 }
 
@@ -97,8 +97,16 @@ export function timeRange(parameters: Parameters, nowMs: number, capDays: number
 	return { fromNs, toNs };
 }
 
+export function momentParameter(parameters: Parameters, name: string, nowMs: number): TimeNs | undefined {
+	const value = single(parameters, name);
+	return value === undefined ? undefined : readMoment(name, value, nowMs);
+}
+
 function moment(parameters: Parameters, name: string, fallback: string, nowMs: number): TimeNs {
-	const value = single(parameters, name) ?? fallback;
+	return readMoment(name, single(parameters, name) ?? fallback, nowMs);
+}
+
+function readMoment(name: string, value: string, nowMs: number): TimeNs {
 	const time = parseMoment(value, nowMs);
 	if (time === undefined) {
 		throw invalid(name, `\`${name}\` is ${quoted(value)}; write RFC 3339, epoch milliseconds, or relative such as now-1h`);

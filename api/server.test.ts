@@ -8,6 +8,7 @@ import { test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
 import { MeshscopeError } from "../model/errors.ts";
+import type { SpanDurationsAnswer } from "./contract/traces.ts";
 import {
 	CANNED_NOW_MS,
 	cannedStatus,
@@ -110,6 +111,43 @@ test("an mTLS status that is none is refused with those that are, whatever it ho
 	assert.equal((await api.get("/api/v1/traces?mtls=")).status, 400);
 	assert.equal((await api.get("/api/v1/traces?mtls=tls&mtls=none")).status, 400);
 	assert.equal(api.reader.asked.length, 0);
+});
+
+test("durations are asked for with the filters of a search, in a bounded number of columns", async (t) => {
+	const api = await startCannedApi(t);
+	const answer = await api.get("/api/v1/traces/durations?service=a&root=true&from=1000&to=2000&columns=10");
+	assert.deepEqual(api.reader.asked.at(-1)?.args, [
+		{ service: "a", isRoot: true, attributes: [], fromNs: 1_000n * NS, toNs: 2_000n * NS, columns: 10 },
+	]);
+	const { from, columnMs, rows, cells, points } = JSON.parse(answer.text) as SpanDurationsAnswer;
+	assert.deepEqual([from, columnMs, rows.length, cells], ["1970-01-01T00:00:01.000Z", 100, 1, [[0, 0, 1, 1]]]);
+	assert.deepEqual(
+		points?.map(({ traceId }) => traceId),
+		[TRACE_ID],
+	);
+	for (const columns of ["0", "-1", "1.5", "many"])
+		assert.equal((await api.get(`/api/v1/traces/durations?columns=${columns}`)).status, 400, columns);
+	assert.match((await api.get("/api/v1/traces/durations?columns=241")).error().message, /`columns` is 241; the cap is 240/);
+	assert.equal((await api.get("/api/v1/traces/durations?limit=1")).status, 400);
+});
+
+test("what is selected is read like the filters, and a comparison with nothing selected is refused", async (t) => {
+	const api = await startCannedApi(t);
+	const path = "/api/v1/traces/differences?from=0&to=9000";
+	const found = await api.get(
+		`${path}&selectFrom=1000&selectTo=2000&selectMinDuration=1ms&selectMaxDuration=2ms&selectStatus=error&limit=3`,
+	);
+	assert.equal(found.status, 200, found.text);
+	const selection = {
+		...{ fromNs: 1_000n * NS, toNs: 2_000n * NS, minDurationNs: NS, maxDurationNs: 2n * NS },
+		status: "error",
+	};
+	assert.deepEqual(api.reader.asked.at(-1)?.args, [{ attributes: [], fromNs: 0n, toNs: 9_000n * NS, selection, limit: 3 }]);
+	const refused = await api.get(path);
+	assert.equal(refused.status, 400);
+	assert.match(refused.error().message, /nothing is selected: .*`selectFrom`/);
+	for (const wrong of ["selectFrom=yesterday", "selectMinDuration=5", "selectStatus=bad"])
+		assert.equal((await api.get(`${path}&${wrong}`)).status, 400, wrong);
 });
 
 test("an edge that is none, and a side of no edge, are refused with what is missing", async (t) => {

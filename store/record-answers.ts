@@ -1,6 +1,8 @@
 /** What is asked of spans, logs and metrics, and the answers: part of the contract of store.ts, which is what others import. */
+import type { DurationGridAnswer } from "../model/analysis/duration-grid.ts";
 import type { TraceId } from "../model/ids.ts";
 import type { DurationNs, TimeNs } from "../model/time.ts";
+import type { OperationFigures } from "../model/otlp/operation-sums.ts";
 import type { MtlsStatus } from "../model/topology/series.ts";
 import type { ToldHops } from "../model/topology/told-hops.ts";
 
@@ -19,6 +21,8 @@ export interface TraceQuery {
 	readonly minDurationNs?: DurationNs;
 	readonly maxDurationNs?: DurationNs;
 	readonly status?: StatusFilter;
+	/** Whether the span names no parent. */
+	readonly isRoot?: boolean;
 	/**
 	 * The span belongs to a hop of this mTLS status ({@link ToldHop}). An engine MAY rely on roll-ups for where to look, and so MAY
 	 * miss spans that start more than a minute before or after their hop does.
@@ -39,6 +43,22 @@ export interface TraceQuery {
 	readonly toNs: TimeNs;
 	/** Traces; 1 to 1,000. */
 	readonly limit: number;
+}
+
+/** Of spans, whatever the traces. */
+export type SpanQuery = Omit<TraceQuery, "limit">;
+
+export interface DurationQuery extends SpanQuery {
+	/** Most steps of time; 1 to 240. */
+	readonly columns: number;
+}
+
+/**
+ * Spans that meet the query, by start and duration. Of a query by edge they are hops, each once, with their latency. An engine MAY
+ * count a span twice that was sent twice.
+ */
+export interface SpanDurations extends DurationGridAnswer {
+	readonly searched: SearchedInfo;
 }
 
 export interface TraceSummary {
@@ -110,6 +130,22 @@ export interface OperationInfo {
 	/** OTLP span kind, 0 to 5. */
 	readonly kind: number;
 	readonly lastSeenMs: number;
+}
+
+export interface OperationFiguresQuery {
+	/** Exact name. */
+	readonly service: string;
+	/** A span's start, inclusive and exclusive. */
+	readonly fromNs: TimeNs;
+	readonly toNs: TimeNs;
+	/** Operations; 1 to 1,000. */
+	readonly limit: number;
+}
+
+export interface OperationFiguresResult {
+	/** Most spans first. */
+	readonly operations: readonly OperationFigures[];
+	readonly searched: SearchedInfo;
 }
 
 export interface LogQuery {

@@ -10,7 +10,9 @@ import type { MetricBatch } from "../model/metric.ts";
 import type { TimeNs } from "../model/time.ts";
 import type { CommitRef, ReplayGroup } from "./topology.ts";
 import type { GraphEdge } from "../model/topology/graph.ts";
+import type { DifferencesQuery, DifferencesResult } from "./difference-answers.ts";
 import type {
+	DurationQuery,
 	LogEntry,
 	LogQuery,
 	LogSearchResult,
@@ -20,8 +22,11 @@ import type {
 	MetricSeries,
 	MetricSeriesQuery,
 	MetricSeriesResult,
+	OperationFiguresQuery,
+	OperationFiguresResult,
 	OperationInfo,
 	ServiceInfo,
+	SpanDurations,
 	TraceQuery,
 	TraceResult,
 	TraceSearchResult,
@@ -35,10 +40,13 @@ import type {
 	GraphQuery,
 	GraphResult,
 	MtlsResult,
+	ServiceHistoryQuery,
+	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
 } from "./topology-answers.ts";
 
+export * from "./difference-answers.ts";
 export type * from "./record-answers.ts";
 export type * from "./topology-answers.ts";
 
@@ -215,10 +223,18 @@ export interface StoreReader {
 	/** MUST find spans of the trace whatever group, window or file they lie in. */
 	trace(id: TraceId, format: "protobuf" | "json", signal?: AbortSignal): Promise<TraceResult>;
 	searchTraces(query: TraceQuery, signal?: AbortSignal): Promise<TraceSearchResult>;
+	spanDurations(query: DurationQuery, signal?: AbortSignal): Promise<SpanDurations>;
+	/** An engine MAY compare a sample: at most `COMPARED_TRACES` of each side. */
+	traceDifferences(query: DifferencesQuery, signal?: AbortSignal): Promise<DifferencesResult>;
 	/** Sorted by name. Beyond 10,000 names the rest are gathered under `(overflow)`. */
 	services(): Promise<readonly ServiceInfo[]>;
 	/** Sorted by name, then kind. Beyond 1,000 names a service the rest are gathered under `(overflow)`. */
 	operations(service: string): Promise<readonly OperationInfo[]>;
+	/**
+	 * Rate, errors and duration of a service's operations, from its spans. MAY count a span twice that came in two different batches.
+	 * MUST look at the newest first and say `truncated` where it did not see all.
+	 */
+	operationFigures(query: OperationFiguresQuery, signal?: AbortSignal): Promise<OperationFiguresResult>;
 	searchLogs(query: LogQuery, signal?: AbortSignal): Promise<LogSearchResult>;
 	metricSeries(query: MetricSeriesQuery, signal?: AbortSignal): Promise<MetricSeriesResult>;
 	metricPoints(query: MetricPointQuery, signal?: AbortSignal): Promise<MetricPointResult>;
@@ -234,6 +250,11 @@ export interface StoreReader {
 	mtls(query: GraphQuery, signal?: AbortSignal): Promise<MtlsResult>;
 	/** Undefined when nothing in the range goes by the name. */
 	serviceTraffic(query: ServiceTrafficQuery, signal?: AbortSignal): Promise<ServiceTrafficResult | undefined>;
+	/**
+	 * The service step by step; undefined when nothing ever went by the name.
+	 * @throws MeshscopeError `query_too_broad` when the steps are too many to add up
+	 */
+	serviceHistory(query: ServiceHistoryQuery, signal?: AbortSignal): Promise<ServiceHistoryResult | undefined>;
 	close(): Promise<void>;
 }
 

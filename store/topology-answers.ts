@@ -5,7 +5,7 @@ import type { Graph, GraphEdge } from "../model/topology/graph.ts";
 import type { MtlsReport, UnprotectedEdge } from "../model/topology/mtls-report.ts";
 import type { MtlsCounts } from "../model/topology/mtls-status.ts";
 import type { Evidence, MtlsFinding, Outcome, Reporter } from "../model/topology/series.ts";
-import type { ServiceTraffic } from "../model/topology/service-traffic.ts";
+import type { RedTotals, ServiceTraffic } from "../model/topology/service-traffic.ts";
 
 /** A range of the topology, and at which level its nodes are told. */
 export interface GraphQuery {
@@ -159,6 +159,27 @@ export interface ServiceTrafficQuery {
 export interface ServiceTrafficResult {
 	readonly window: TopologyWindow;
 	readonly traffic: ServiceTraffic;
+}
+
+/** What is asked of a service's course over time. */
+export interface ServiceHistoryQuery extends ServiceTrafficQuery {
+	/** A whole number of 10 s; undefined lets the engine choose. */
+	readonly stepMs?: number;
+}
+
+export interface ServicePoint {
+	/** Start of the step, epoch ms. */
+	readonly timeMs: number;
+	readonly inbound: RedTotals;
+	readonly outbound: RedTotals;
+}
+
+export interface ServiceHistoryResult {
+	/** The asked range, widened to whole steps. */
+	readonly window: TopologyWindow;
+	readonly stepMs: number;
+	/** Oldest first; steps without anything are left out. */
+	readonly points: readonly ServicePoint[];
 }
 
 /** One statement about an edge: an {@link EdgeEvidence} and whose. */

@@ -239,6 +239,34 @@ test("a service's traffic is told both ways, by name and by node", () => {
 	assert.equal(queries.serviceTraffic({ service: "nobody", fromMs: NOW - HOUR, toMs: NOW }), undefined);
 });
 
+test("a service is told step by step, and the steps add up to the whole range", () => {
+	const series: CannedSeries[] = [
+		{ from: "x/a", to: "x/b" },
+		{ from: "x/b", to: "x/c" },
+		{ from: "y/a", to: "y/b", mtls: "plaintext" },
+	];
+	const times = [NOW - 50 * MINUTE, NOW - 20 * MINUTE, NOW - 20 * MINUTE, NOW - 5_000];
+	const queries = topologyQueries(topologyOf(series, times), () => NOW);
+	const range = { fromMs: NOW - HOUR, toMs: NOW };
+	for (const service of ["b", "x/b"]) {
+		const { traffic } = queries.serviceTraffic({ service, ...range })!;
+		const { points, stepMs } = queries.serviceHistory({ service, ...range, stepMs: 10 * MINUTE })!;
+		assert.equal(stepMs, 10 * MINUTE);
+		assert.equal(points.length, 3);
+		for (const way of ["inbound", "outbound"] as const)
+			assert.equal(
+				points.reduce((sum, point) => sum + point[way].requests, 0),
+				traffic[way].requests,
+			);
+		assert.ok(Math.abs(points[1]!.inbound.latencyMs!.p99 - 1) < 0.011);
+		// The last step began at 12:30 and was observed for 4 min 51 s only.
+		const { requests, requestRate } = points[2]!.inbound;
+		assert.equal(requestRate, requests / 291);
+	}
+	assert.equal(queries.serviceHistory({ service: "nobody", ...range }), undefined);
+	assert.deepEqual(queries.serviceHistory({ service: "b", fromMs: NOW - 45 * MINUTE, toMs: NOW - 30 * MINUTE })!.points, []);
+});
+
 test("answers survive being sent to another thread", () => {
 	const topology = topologyOf([{ mtls: "plaintext" }], [NOW - MINUTE], RESOLUTIONS_MS);
 	const queries = topologyQueries(topology, () => NOW);

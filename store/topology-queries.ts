@@ -18,6 +18,8 @@ import type {
 	GraphResult,
 	MtlsResult,
 	ScanQuery,
+	ServiceHistoryQuery,
+	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
 	TopologyWindow,
@@ -28,11 +30,13 @@ import { KnownSeries } from "./topology-queries/known-series.ts";
 import { hopPlaces, type Place } from "./topology-queries/hop-places.ts";
 import { meshPoints } from "./topology-queries/mesh-history.ts";
 import { beginningOf, MAX_STEP_BUCKETS, MESH_STEPS, planSteps, type StepPlan, type StepWishes } from "./topology-queries/plan.ts";
-import { type HopFilter, type HopKind, spansInHops, toldHops } from "./topology-queries/trace-hops.ts";
+import { servicePoints } from "./topology-queries/service-history.ts";
+import { type FoundHop, type HopFilter, type HopKind, spansInHops, toldHops } from "./topology-queries/trace-hops.ts";
 import { type WindowSums, WindowSumsCache } from "./topology-queries/window-sums.ts";
 import { MeshscopeError } from "../model/errors.ts";
 
 export type { Place } from "./topology-queries/hop-places.ts";
+export type { FoundHop } from "./topology-queries/trace-hops.ts";
 export { asksHops, spanKey } from "./topology-queries/trace-hops.ts";
 
 /** Traces are opened often, and reading addresses takes as long as reading a hundred of them. */
@@ -50,12 +54,13 @@ export interface TopologyQueries {
 	edge(query: EdgeQuery): EdgeResult | undefined;
 	mtls(query: GraphQuery): MtlsResult;
 	serviceTraffic(query: ServiceTrafficQuery): ServiceTrafficResult | undefined;
+	serviceHistory(query: ServiceHistoryQuery): ServiceHistoryResult | undefined;
 	/** The graph by service; the range ends where roll-ups do. */
 	edges(query: ScanQuery): readonly GraphEdge[];
 	edgeStatements(query: ScanQuery): Iterable<EdgeStatement>;
 	traceHops(spans: DecodedSpans): ToldHops;
-	/** `spanKey` of every span that belongs to a hop the filter asks for. */
-	spansInHops(spans: DecodedSpans, filter: HopFilter): ReadonlySet<string>;
+	/** By `spanKey`, every span that belongs to a hop the filter asks for. */
+	spansInHops(spans: DecodedSpans, filter: HopFilter): ReadonlyMap<string, FoundHop>;
 	/** @param isService whether any span was ever sent under the name */
 	hopPlaces(
 		query: HopKind & { readonly fromMs: number; readonly toMs: number },
@@ -184,6 +189,18 @@ export function topologyQueries(reader: TopologyReader, now: () => number): Topo
 			const sums = cache.sums(fromMs, toMs);
 			const traffic = serviceTraffic(inputOf(sums, "service"), service);
 			return traffic && { window: windowOf(sums), traffic };
+		},
+
+		serviceHistory(query) {
+			const wanted = known.seriesOfService(query.service);
+			if (wanted.size === 0) return undefined;
+			const steps = stepsOf(query);
+			const { fromMs, toMs, stepMs, resolutionMs } = steps;
+			return {
+				window: { fromMs, toMs, resolutionMs, flushedMs: reader.progress()?.flushedMs },
+				stepMs,
+				points: servicePoints(reader, known, query.service, wanted, steps),
+			};
 		},
 
 		traceHops: (spans) => toldHops(spans, known.endpoints(ADDRESSES_OF_TRACES_MS)),

@@ -13,7 +13,7 @@ import {
 	meshServicesAnswer,
 } from "./mesh.ts";
 import { metricPointAnswer, metricPointQuery, metricSeriesAnswer, metricSeriesQuery } from "./metrics.ts";
-import { operationsAnswer, servicePath, servicesAnswer } from "./services.ts";
+import { operationFiguresAnswer, operationFiguresQuery, operationsAnswer, servicePath, servicesAnswer } from "./services.ts";
 import { probeAnswer, statusAnswer } from "./status.ts";
 import {
 	edgeAnswer,
@@ -27,10 +27,21 @@ import {
 	graphQuery,
 	mtlsAnswer,
 	mtlsQuery,
+	serviceHistoryAnswer,
+	serviceHistoryQuery,
 	serviceTrafficAnswer,
 	serviceTrafficQuery,
 } from "./topology.ts";
-import { traceAnswer, tracePath, traceQuery, traceSearchAnswer } from "./traces.ts";
+import {
+	differencesAnswer,
+	differencesQuery,
+	spanDurationsAnswer,
+	spanDurationsQuery,
+	traceAnswer,
+	tracePath,
+	traceQuery,
+	traceSearchAnswer,
+} from "./traces.ts";
 import type { ErrorCode } from "../../model/errors.ts";
 
 export interface RouteContract {
@@ -75,6 +86,25 @@ export const ROUTES = {
 		answer: traceSearchAnswer,
 		errors: SEARCH_ERRORS,
 	},
+	spanDurations: {
+		path: "/api/v1/traces/durations",
+		summary: "Durations of the spans of a search",
+		description:
+			"A latency heatmap: every span that meets the filters, counted by start and duration. With `edge` they are the calls of the edge.",
+		query: spanDurationsQuery,
+		answer: spanDurationsAnswer,
+		errors: SEARCH_ERRORS,
+	},
+	traceDifferences: {
+		path: "/api/v1/traces/differences",
+		summary: "What differs between selected spans and the others",
+		description:
+			"Compares the traces of spans that meet the filters and are selected with those of the spans that are not: attributes, services, " +
+			"operations, calls and their mTLS status, response flags and codes, wherever in the trace they stand.",
+		query: differencesQuery,
+		answer: differencesAnswer,
+		errors: SEARCH_ERRORS,
+	},
 	services: {
 		path: "/api/v1/services",
 		summary: "Services",
@@ -96,6 +126,27 @@ export const ROUTES = {
 		query: serviceTrafficQuery,
 		answer: serviceTrafficAnswer,
 		errors: [...SEARCH_ERRORS, "not_found"],
+	},
+	serviceHistory: {
+		path: "/api/v1/services/{name}/history",
+		summary: "Rate, errors and duration of a service over time, in and out",
+		description:
+			"Step by step what `/api/v1/services/{name}` tells of the whole range; percentiles are of the merged histograms.",
+		pathParameters: servicePath,
+		query: serviceHistoryQuery,
+		answer: serviceHistoryAnswer,
+		errors: [...SEARCH_ERRORS, "not_found"],
+	},
+	operationFigures: {
+		path: "/api/v1/services/{name}/operations/figures",
+		summary: "Rate, errors and duration of a service's operations",
+		description:
+			"Counted from the spans of the range that are stored, newest first; `searched` says whether all were seen. " +
+			"A service without any span in it has none.",
+		pathParameters: servicePath,
+		query: operationFiguresQuery,
+		answer: operationFiguresAnswer,
+		errors: SEARCH_ERRORS,
 	},
 	graph: {
 		path: "/api/v1/graph",

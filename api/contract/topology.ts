@@ -45,14 +45,13 @@ export const edgePath = z.object({
 	id: text.meta({ description: "Edge ID from a graph of any grouping: 16 hex digits.", examples: ["6faeb2e1ed26185d"] }),
 });
 
-export const edgeQuery = z.object({
-	...range,
-	step: text.optional().meta({
-		description:
-			"Length of a step of the course over time: whole tens of seconds. Default: what gives about a hundred steps.",
-		examples: ["1m"],
-	}),
+const step = text.optional().meta({
+	description: "Length of a step of the course over time: whole tens of seconds. Default: what gives about a hundred steps.",
+	examples: ["1m"],
 });
+
+export const edgeQuery = z.object({ ...range, step });
+export const serviceHistoryQuery = z.object({ ...range, step });
 
 const window = z
 	.object({
@@ -99,7 +98,7 @@ const percent = z.number().optional().meta({
 		"Share of mutual TLS among what is known, 0 to 100. 0 and 100 are exact, never rounded; absent when nothing is known.",
 });
 
-const latency = z
+export const latency = z
 	.object({
 		p50: z.number(),
 		p90: z.number(),
@@ -397,20 +396,21 @@ export const mtlsAnswer = z
 	.meta({ id: "MtlsAnswer" });
 export type MtlsAnswer = z.infer<typeof mtlsAnswer>;
 
-const red = z
-	.object({
-		requests: z.number(),
-		errors: z.number(),
-		errorRatio: z.number(),
-		requestRate: z.number(),
-		connections: z.number(),
-		connectionErrors: z.number(),
-		bytes,
-		sampled: z.boolean(),
-		latencyMs: latency.optional(),
-		mtls: z.object({ status: mtlsStatus, percent, counts: mtlsCounts }),
-		edges: z.array(graphEdge).readonly().meta({ description: "Busiest first." }),
-	})
+const redTotals = z.object({
+	requests: z.number(),
+	errors: z.number(),
+	errorRatio: z.number(),
+	requestRate: z.number(),
+	connections: z.number(),
+	connectionErrors: z.number(),
+	bytes,
+	sampled: z.boolean(),
+	latencyMs: latency.optional(),
+	mtls: z.object({ status: mtlsStatus, percent, counts: mtlsCounts }),
+});
+
+const red = redTotals
+	.extend({ edges: z.array(graphEdge).readonly().meta({ description: "Busiest first." }) })
 	.meta({ id: "RedFigures", description: "Rate, errors, duration; `latencyMs` and `mtls` are of requests." });
 
 export const serviceTrafficAnswer = z
@@ -422,3 +422,23 @@ export const serviceTrafficAnswer = z
 	})
 	.meta({ id: "ServiceTrafficAnswer" });
 export type ServiceTrafficAnswer = z.infer<typeof serviceTrafficAnswer>;
+
+const servicePoint = z
+	.object({
+		time: moment.meta({ description: "Start of the step." }),
+		inbound: redTotals,
+		outbound: redTotals,
+	})
+	.meta({ id: "ServicePoint" });
+
+export const serviceHistoryAnswer = z
+	.object({
+		window,
+		stepMs: z.number(),
+		points: z
+			.array(servicePoint)
+			.readonly()
+			.meta({ description: "Oldest first; steps in which nothing was seen are left out." }),
+	})
+	.meta({ id: "ServiceHistoryAnswer" });
+export type ServiceHistoryAnswer = z.infer<typeof serviceHistoryAnswer>;

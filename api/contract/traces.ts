@@ -1,6 +1,17 @@
 /** `/api/v1/traces`: search, and one trace by its ID. */
 import * as z from "zod";
-import { CAPS, commonQuery, DEFAULT_LIMITS, limitParameter, searchedInfo, text, timeUnixNano, traceIdText } from "./common.ts";
+import { FEATURE_KINDS } from "../../model/analysis/trace-features.ts";
+import {
+	CAPS,
+	commonQuery,
+	DEFAULT_LIMITS,
+	limitParameter,
+	moment,
+	searchedInfo,
+	text,
+	timeUnixNano,
+	traceIdText,
+} from "./common.ts";
 import { evidence, mtlsFinding, mtlsStatus, outcome, protocol, reporter } from "./topology.ts";
 
 export const traceSummary = z
@@ -34,7 +45,7 @@ export const traceSummary = z
 	});
 export type TraceSummary = z.infer<typeof traceSummary>;
 
-export const traceQuery = z.object({
+const spanQuery = {
 	service: commonQuery.service,
 	operation: text.optional().meta({ description: "Exact span name.", examples: ["GET /checkout"] }),
 	minDuration: text.optional().meta({ description: "Shortest span duration, with its unit.", examples: ["250ms"] }),
@@ -65,10 +76,62 @@ export const traceQuery = z.object({
 			examples: ["source"],
 		}),
 	attr: commonQuery.attr,
+	root: z
+		.enum(["true", "false"])
+		.optional()
+		.meta({
+			description: "`true`: the span names no parent, so that its duration is that of the request.",
+			examples: ["true"],
+		}),
 	from: commonQuery.from,
 	to: commonQuery.to,
-	limit: limitParameter("traces", DEFAULT_LIMITS.traces, CAPS.traces),
+};
+
+export const traceQuery = z.object({ ...spanQuery, limit: limitParameter("traces", DEFAULT_LIMITS.traces, CAPS.traces) });
+
+export const spanDurationsQuery = z.object({
+	...spanQuery,
+	columns: text.optional().meta({
+		description: `Most steps of time: 1 to ${CAPS.columns}. Default ${DEFAULT_LIMITS.columns}.`,
+		examples: ["60"],
+	}),
 });
+
+export const spanDurationsAnswer = z
+	.object({
+		from: moment.meta({ description: "Start of column 0: at or before that of the range." }),
+		columnMs: z.number().meta({ description: "Width of a column, milliseconds." }),
+		columns: z.number(),
+		rows: z
+			.array(z.object({ minNs: z.number(), maxNs: z.number() }))
+			.readonly()
+			.meta({ description: "Rows of durations, lowest first, four a doubling: shortest and longest, nanoseconds." }),
+		cells: z
+			.array(z.tuple([z.number(), z.number(), z.number(), z.number()]).readonly())
+			.readonly()
+			.meta({ description: "Those that count any: column, row, spans, and those of status error among them." }),
+		spans: z.number(),
+		errors: z.number(),
+		points: z
+			.array(
+				z.object({
+					traceId: traceIdText,
+					timeUnixNano,
+					durationNs: z.number(),
+					isError: z.boolean(),
+				}),
+			)
+			.readonly()
+			.optional()
+			.meta({ description: "Every span by itself, where there are at most 1,000." }),
+		searched: searchedInfo,
+	})
+	.meta({
+		id: "SpanDurationsAnswer",
+		description:
+			"Spans by start and duration. `minDuration` and `maxDuration` of a row, and times of a column, find the spans of a cell.",
+	});
+export type SpanDurationsAnswer = z.infer<typeof spanDurationsAnswer>;
 
 export const traceSearchAnswer = z
 	.object({
@@ -77,6 +140,62 @@ export const traceSearchAnswer = z
 	})
 	.meta({ id: "TraceSearchAnswer", description: "Traces of which one span meets every filter." });
 export type TraceSearchAnswer = z.infer<typeof traceSearchAnswer>;
+
+export const differencesQuery = z.object({
+	...spanQuery,
+	selectFrom: text
+		.optional()
+		.meta({ description: "Selected spans start at or after it; written as `from`.", examples: ["now-5m"] }),
+	selectTo: text.optional().meta({ description: "Selected spans start before it.", examples: ["now"] }),
+	selectMinDuration: text.optional().meta({ description: "Selected spans last at least so long.", examples: ["250ms"] }),
+	selectMaxDuration: text.optional().meta({ description: "Selected spans last at most so long.", examples: ["2s"] }),
+	selectStatus: z
+		.enum(["unset", "ok", "error"])
+		.optional()
+		.meta({ description: "Selected spans have this status.", examples: ["error"] }),
+	limit: limitParameter("differences", DEFAULT_LIMITS.differences, CAPS.differences),
+});
+
+const comparedSide = z.object({
+	spans: z.number().meta({ description: "Spans that meet the filters." }),
+	traces: z.number().meta({ description: "Traces of theirs; about, where not all were compared." }),
+	compared: z.number().meta({ description: "Traces that were read and compared: at most 1,000." }),
+});
+
+export const traceDifference = z
+	.object({
+		kind: z.enum(FEATURE_KINDS).meta({
+			description:
+				"`attribute`: of a span or its resource. `call`, `mtls`, `flag`, `code` and `retried` are of calls as the graph counts them.",
+		}),
+		key: z.string().meta({ description: "Of an attribute its key." }),
+		value: z.string(),
+		type: z.enum(["string", "int", "double", "bool"]).optional().meta({ description: "Of an attribute's value." }),
+		service: z.string().optional().meta({ description: "Where it stands; absent for anywhere in the trace." }),
+		edge: z
+			.object({ id: z.string(), source: z.string(), target: z.string() })
+			.optional()
+			.meta({ description: "The call it is of; absent for any." }),
+		selected: z.number().meta({ description: "Selected traces with it, of those compared." }),
+		others: z.number().meta({ description: "Other traces with it, of those compared." }),
+		excess: z.number().meta({
+			description:
+				"By how much the share among selected traces at least exceeds that among the others, 0 to 1: the lower bound of Newcombe's " +
+				"interval at four standard deviations, so that few traces prove little.",
+		}),
+	})
+	.meta({ id: "TraceDifference", description: "Something that is more frequent in selected traces than in the others." });
+export type TraceDifference = z.infer<typeof traceDifference>;
+
+export const differencesAnswer = z
+	.object({
+		selected: comparedSide,
+		others: comparedSide,
+		differences: z.array(traceDifference).readonly().meta({ description: "Greatest excess first." }),
+		searched: searchedInfo,
+	})
+	.meta({ id: "TraceDifferencesAnswer", description: "What tells the traces of selected spans from the others of a search." });
+export type DifferencesAnswer = z.infer<typeof differencesAnswer>;
 
 export const tracePath = z.object({
 	traceId: text.meta({

@@ -5,21 +5,22 @@ import type { FastifyInstance } from "fastify";
 import { MeshscopeError } from "../../model/errors.ts";
 import type { TraceId } from "../../model/ids.ts";
 import { MTLS_STATUSES } from "../../model/topology/series.ts";
-import type { TraceQuery } from "../../store/store.ts";
+import type { SpanQuery, SpanSelection } from "../../store/store.ts";
 import { CAPS, DEFAULT_LIMITS } from "../contract/common.ts";
-import type { TraceSearchAnswer, WholeTraceSummary } from "../contract/traces.ts";
+import type { DifferencesAnswer, SpanDurationsAnswer, TraceSearchAnswer, WholeTraceSummary } from "../contract/traces.ts";
 import {
 	attributeFilters,
 	durationParameter,
 	edgeIdOf,
 	limitOf,
+	momentParameter,
 	oneOf,
 	type Parameters,
 	single,
 	timeRange,
 	traceIdOf,
 } from "../query.ts";
-import { addRoute, ask, type RouteContext, sendJson } from "./context.ts";
+import { addRoute, ask, momentOf, type RouteContext, sendJson } from "./context.ts";
 
 /** A client that reads slowly holds one slice more than its socket buffers. */
 const SLICE_BYTES = 256 * 1024;
@@ -29,9 +30,27 @@ const NO_HOPS: ToldHops = { hops: [], hopCount: 0, spansLeft: 0 };
 
 export function addTraceRoutes(scope: FastifyInstance, context: RouteContext): void {
 	addRoute(scope, "traces", async ({ parameters, reply }) => {
-		const query = traceQueryOf(parameters, context.now());
+		const limit = limitOf(parameters, DEFAULT_LIMITS.traces, CAPS.traces);
+		const query = { ...spanQueryOf(parameters, context.now()), limit };
 		const found = await ask(context, reply, (signal) => context.reader.searchTraces(query, signal));
 		const answer: TraceSearchAnswer = { traces: found.traces, searched: found.searched };
+		return sendJson(reply, answer);
+	});
+
+	addRoute(scope, "spanDurations", async ({ parameters, reply }) => {
+		const columns = limitOf(parameters, DEFAULT_LIMITS.columns, CAPS.columns, "columns");
+		const query = { ...spanQueryOf(parameters, context.now()), columns };
+		const { fromMs, ...found } = await ask(context, reply, (signal) => context.reader.spanDurations(query, signal));
+		const answer: SpanDurationsAnswer = { from: momentOf(fromMs), ...found };
+		return sendJson(reply, answer);
+	});
+
+	addRoute(scope, "traceDifferences", async ({ parameters, reply }) => {
+		const nowMs = context.now();
+		const limit = limitOf(parameters, DEFAULT_LIMITS.differences, CAPS.differences);
+		const query = { ...spanQueryOf(parameters, nowMs), selection: selectionOf(parameters, nowMs), limit };
+		const found = await ask(context, reply, (signal) => context.reader.traceDifferences(query, signal));
+		const answer: DifferencesAnswer = found;
 		return sendJson(reply, answer);
 	});
 
@@ -54,7 +73,7 @@ export function addTraceRoutes(scope: FastifyInstance, context: RouteContext): v
 	});
 }
 
-function traceQueryOf(parameters: Parameters, nowMs: number): TraceQuery {
+function spanQueryOf(parameters: Parameters, nowMs: number): SpanQuery {
 	const service = single(parameters, "service");
 	const operation = single(parameters, "operation");
 	const minDurationNs = durationParameter(parameters, "minDuration");
@@ -64,6 +83,7 @@ function traceQueryOf(parameters: Parameters, nowMs: number): TraceQuery {
 	const edgeText = single(parameters, "edge");
 	const edge = edgeText === undefined ? undefined : edgeIdOf(edgeText, "edge");
 	const side = oneOf(parameters, "side", ["source", "destination"]);
+	const root = oneOf(parameters, "root", ["true", "false"]);
 	if (side !== undefined && edge === undefined) {
 		throw new MeshscopeError("invalid_argument", "`side` is an end of an edge; say of which with `edge`", {
 			details: { parameter: "side" },
@@ -83,10 +103,31 @@ function traceQueryOf(parameters: Parameters, nowMs: number): TraceQuery {
 		...(mtls === undefined ? {} : { mtls }),
 		...(edge === undefined ? {} : { edge }),
 		...(side === undefined ? {} : { side }),
+		...(root === undefined ? {} : { isRoot: root === "true" }),
 		attributes: attributeFilters(parameters),
 		...timeRange(parameters, nowMs, CAPS.searchRangeDays),
-		limit: limitOf(parameters, DEFAULT_LIMITS.traces, CAPS.traces),
 	};
+}
+
+function selectionOf(parameters: Parameters, nowMs: number): SpanSelection {
+	const fromNs = momentParameter(parameters, "selectFrom", nowMs);
+	const toNs = momentParameter(parameters, "selectTo", nowMs);
+	const minDurationNs = durationParameter(parameters, "selectMinDuration");
+	const maxDurationNs = durationParameter(parameters, "selectMaxDuration");
+	const status = oneOf(parameters, "selectStatus", ["unset", "ok", "error"]);
+	const selection = {
+		...(fromNs === undefined ? {} : { fromNs }),
+		...(toNs === undefined ? {} : { toNs }),
+		...(minDurationNs === undefined ? {} : { minDurationNs }),
+		...(maxDurationNs === undefined ? {} : { maxDurationNs }),
+		...(status === undefined ? {} : { status }),
+	};
+	if (Object.keys(selection).length > 0) return selection;
+	throw new MeshscopeError(
+		"invalid_argument",
+		"nothing is selected: say which spans are to be compared with the others by `selectFrom`, `selectTo`, `selectMinDuration`, `selectMaxDuration` or `selectStatus`",
+		{ details: { parameter: "selectFrom" } },
+	);
 }
 
 /**

@@ -291,7 +291,7 @@ function finishMtls(sums: EdgeSums): EdgeMtls {
 const QUANTILES = [0.5, 0.9, 0.95, 0.99, 1] as const;
 
 /** In ms; undefined when nothing was measured. */
-function latencyFigures(histogram: LatencyHistogram | undefined, sumNs: number): LatencyFigures | undefined {
+export function latencyFigures(histogram: LatencyHistogram | undefined, sumNs: number): LatencyFigures | undefined {
 	const values = histogram && quantilesNs(histogram, QUANTILES);
 	if (histogram === undefined || values === undefined) return undefined;
 	const count = histogram.total();

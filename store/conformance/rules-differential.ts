@@ -236,6 +236,14 @@ async function answers({ reader }: Workbench, asked: Queries): Promise<unknown> 
 		const found = (await reader.searchTraces(query)).traces;
 		searches.push(found.toSorted((a, b) => (a.traceId < b.traceId ? -1 : 1)));
 	}
+	const durations = [];
+	for (const { limit: _, ...query } of asked.traces) {
+		// Of spans that arrived twice an engine may count both.
+		const { points } = await reader.spanDurations({ ...query, columns: 10 });
+		durations.push([
+			...new Set(lines((points ?? []).map(({ traceId, durationNs, isError }) => [traceId, durationNs, isError]))),
+		]);
+	}
 	const logs = [];
 	for (const query of asked.logs) {
 		const found = (await reader.searchLogs(query)).logs;
@@ -258,7 +266,7 @@ async function answers({ reader }: Workbench, asked: Queries): Promise<unknown> 
 	const operations: Record<string, unknown> = {};
 	for (const name of SERVICES)
 		operations[name] = (await reader.operations(name)).map((operation) => [operation.name, operation.kind]);
-	return { traces, searches, logs, points, services, operations };
+	return { traces, searches, durations, logs, points, services, operations };
 }
 
 /** Of spans that arrived twice a scan may give both. */

@@ -1,47 +1,65 @@
 /** Answers by looking at every record, in the plainest way the contract allows. */
 import type { TraceId } from "../../model/ids.ts";
+import { DurationGrid } from "../../model/analysis/duration-grid.ts";
+import { TraceFeatures } from "../../model/analysis/trace-features.ts";
+import { TraceSample } from "../../model/analysis/trace-sample.ts";
 import type { MetricSeriesKey } from "../../model/metric.ts";
 import { attributesFromCanonical, plainFromCanonical } from "../../model/otlp/canonical.ts";
 import { decodeTracesData } from "../../model/otlp/decode.ts";
 import { metricPointOf } from "../../model/otlp/metric-point.ts";
 import { outlineOf, spanIdentity } from "../../model/otlp/trace-summary.ts";
-import type {
-	EdgeQuery,
-	EdgeResult,
-	GraphHistoryQuery,
-	GraphHistoryResult,
-	GraphQuery,
-	GraphResult,
-	LogQuery,
-	LogSearchResult,
-	MetricPoint,
-	MetricPointQuery,
-	MetricPointResult,
-	MetricSeries,
-	MetricSeriesQuery,
-	MetricSeriesResult,
-	MetricType,
-	MtlsResult,
-	OperationInfo,
-	SearchedInfo,
-	ServiceInfo,
-	ServiceTrafficQuery,
-	ServiceTrafficResult,
-	StoreReader,
-	TraceQuery,
-	TraceResult,
-	TraceSearchResult,
-	TraceSummary,
+import {
+	COMPARED_TRACES,
+	isSelected,
+	type DifferencesQuery,
+	type DifferencesResult,
+	type DurationQuery,
+	type EdgeQuery,
+	type EdgeResult,
+	type GraphHistoryQuery,
+	type GraphHistoryResult,
+	type GraphQuery,
+	type GraphResult,
+	type LogQuery,
+	type LogSearchResult,
+	type MetricPoint,
+	type MetricPointQuery,
+	type MetricPointResult,
+	type MetricSeries,
+	type MetricSeriesQuery,
+	type MetricSeriesResult,
+	type MetricType,
+	type MtlsResult,
+	type OperationFiguresQuery,
+	type OperationFiguresResult,
+	type OperationInfo,
+	type SearchedInfo,
+	type ServiceHistoryQuery,
+	type ServiceHistoryResult,
+	type ServiceInfo,
+	type ServiceTrafficQuery,
+	type ServiceTrafficResult,
+	type SpanDurations,
+	type SpanQuery,
+	type StoreReader,
+	type TraceQuery,
+	type TraceResult,
+	type TraceSearchResult,
+	type TraceSummary,
 } from "../store.ts";
 import { bodyText, logEntry, matchesAttributes, type StoredLog, type StoredSpan, otlpData } from "./records.ts";
 import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
-import { asksHops, spanKey, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
+import { GREATEST_TRACE_HASH, traceHash } from "../block/format.ts";
+import { OperationSums } from "../../model/otlp/operation-sums.ts";
+import { asksHops, type FoundHop, spanKey, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
 import { NO_TOPOLOGY } from "../topology.ts";
 import type { MemoryState, StoredSeries } from "./state.ts";
 
 const STATUS_CODES = { unset: 0, ok: 1, error: 2 } as const;
 const TYPES: readonly MetricType[] = ["gauge", "sum", "histogram", "exponential_histogram", "summary"];
 const TEMPORALITIES = ["unspecified", "delta", "cumulative"] as const;
+
+type HopsByTrace = ReadonlyMap<string, ReadonlyMap<string, FoundHop>>;
 
 export class MemoryReader implements StoreReader {
 	private readonly state: MemoryState;
@@ -64,23 +82,53 @@ export class MemoryReader implements StoreReader {
 	async searchTraces(query: TraceQuery): Promise<TraceSearchResult> {
 		const found = new Set<string>();
 		const inHops = asksHops(query) ? this.spansInHops(query) : undefined;
-		let spansScanned = 0;
-		for (const { spans } of this.state.groups) {
-			for (const span of spans) {
-				spansScanned++;
-				const isInHop = inHops === undefined || inHops.get(span.traceId)?.has(spanKey(span)) === true;
-				if (isInHop && matchesSpan(query, span)) found.add(span.traceId);
-			}
-		}
+		const spansScanned = this.eachMatch(query, inHops, ({ traceId }) => found.add(traceId));
 		const summaries = [...this.spansByTrace(found)].map(([id, spans]) => summaryOf(id as TraceId, spans));
 		summaries.sort(
 			(a, b) => compare(BigInt(b.startTimeUnixNano), BigInt(a.startTimeUnixNano)) || (a.traceId < b.traceId ? -1 : 1),
 		);
-		const searched = this.searched(spansScanned);
-		if (inHops === undefined) return { traces: summaries.slice(0, query.limit), searched };
-		const rangeMs = Number(query.toNs - query.fromNs) / 1e6;
-		const hops = { rangeMs, skippedMs: 0, tracesChecked: inHops.size };
-		return { traces: summaries.slice(0, query.limit), searched: { ...searched, hops } };
+		return { traces: summaries.slice(0, query.limit), searched: this.searchedOf(query, spansScanned, inHops) };
+	}
+
+	async spanDurations(query: DurationQuery): Promise<SpanDurations> {
+		const inHops = asksHops(query) ? this.spansInHops(query) : undefined;
+		const grid = new DurationGrid(query, query.columns);
+		const seen = new Set<FoundHop>();
+		const spansScanned = this.eachMatch(query, inHops, (span, hop) => {
+			if (query.edge !== undefined && hop !== undefined && !isFirst(seen, hop)) return;
+			const durationNs = query.edge !== undefined && hop !== undefined ? hop.latencyNs : Number(span.endNs - span.startNs);
+			grid.add(Number(span.startNs - grid.fromNs), durationNs, span.statusCode === STATUS_CODES.error, () => span.traceId);
+		});
+		return { ...grid.answer(), searched: this.searchedOf(query, spansScanned, inHops) };
+	}
+
+	async traceDifferences(query: DifferencesQuery): Promise<DifferencesResult> {
+		const inHops = asksHops(query) ? this.spansInHops(query) : undefined;
+		const sample = new TraceSample<string>(COMPARED_TRACES, GREATEST_TRACE_HASH);
+		let order = 0;
+		const spansScanned = this.eachMatch(query, inHops, (span, hop) => {
+			const durationNs = query.edge !== undefined && hop !== undefined ? hop.latencyNs : Number(span.endNs - span.startNs);
+			const picked = isSelected(query, Number(span.startNs - query.fromNs), durationNs, span.statusCode);
+			sample.add(picked, hashOf(span.traceId), order++, () => span.traceId);
+		});
+		const { selected, others } = sample.finish();
+		const features = new TraceFeatures();
+		for (const [side, { traces }] of [
+			["selected", selected],
+			["others", others],
+		] as const) {
+			for (const [, spans] of this.spansByTrace(new Set(traces.map(({ id }) => id)))) {
+				features.begin(side);
+				for (const { span, origin } of spans) features.addSpan(span, origin.resource);
+				for (const hop of this.topology.traceHops(decodedSpans(spans)).hops) features.addHop(hop);
+			}
+		}
+		return {
+			selected: { spans: sample.spans.selected, traces: selected.of, compared: features.compared.selected },
+			others: { spans: sample.spans.others, traces: others.of, compared: features.compared.others },
+			differences: features.differences(query.limit),
+			searched: this.searchedOf(query, spansScanned, inHops),
+		};
 	}
 
 	async services(): Promise<readonly ServiceInfo[]> {
@@ -97,6 +145,20 @@ export class MemoryReader implements StoreReader {
 			...operation,
 		}));
 		return operations.sort((a, b) => compare(a.name, b.name) || a.kind - b.kind);
+	}
+
+	async operationFigures({ service, fromNs, toNs, limit }: OperationFiguresQuery): Promise<OperationFiguresResult> {
+		const gathered = new OperationSums();
+		let scanned = 0;
+		for (const { spans } of this.state.groups) {
+			for (const span of spans) {
+				scanned++;
+				if (span.origin.service !== service || span.startNs < fromNs || span.startNs >= toNs) continue;
+				const durationNs = Number(span.endNs - span.startNs);
+				gathered.add(span.name, span.kind, span.statusCode, durationNs, Number(span.startNs / 1_000_000n));
+			}
+		}
+		return { operations: gathered.figures(limit), searched: this.searched(scanned) };
 	}
 
 	async searchLogs(query: LogQuery): Promise<LogSearchResult> {
@@ -159,13 +221,41 @@ export class MemoryReader implements StoreReader {
 		return this.topology.serviceTraffic(query);
 	}
 
+	async serviceHistory(query: ServiceHistoryQuery): Promise<ServiceHistoryResult | undefined> {
+		return this.topology.serviceHistory(query);
+	}
+
 	async close(): Promise<void> {}
 
 	/** Of every trace, the spans that belong to a hop that is asked for. */
-	private spansInHops(query: TraceQuery): Map<string, ReadonlySet<string>> {
+	private spansInHops(query: SpanQuery): HopsByTrace {
 		const ids = this.state.groups.flatMap(({ spans }) => spans.map(({ traceId }) => traceId));
 		const traces = [...this.spansByTrace(new Set(ids))];
 		return new Map(traces.map(([id, spans]) => [id, this.topology.spansInHops(decodedSpans(spans), query)]));
+	}
+
+	/** Visits what matches; returns how many were looked at. */
+	private eachMatch(
+		query: SpanQuery,
+		inHops: HopsByTrace | undefined,
+		visit: (span: StoredSpan, hop: FoundHop | undefined) => void,
+	): number {
+		let scanned = 0;
+		for (const { spans } of this.state.groups) {
+			for (const span of spans) {
+				scanned++;
+				const hop = inHops?.get(span.traceId)?.get(spanKey(span));
+				if ((inHops === undefined || hop !== undefined) && matchesSpan(query, span)) visit(span, hop);
+			}
+		}
+		return scanned;
+	}
+
+	private searchedOf(query: SpanQuery, spansScanned: number, inHops: HopsByTrace | undefined): SearchedInfo {
+		const searched = this.searched(spansScanned);
+		if (inHops === undefined) return searched;
+		const rangeMs = Number(query.toNs - query.fromNs) / 1e6;
+		return { ...searched, hops: { rangeMs, skippedMs: 0, tracesChecked: inHops.size } };
 	}
 
 	/** Every span of the traces, each once, in order of arrival. */
@@ -243,7 +333,17 @@ function summaryOf(traceId: TraceId, spans: readonly StoredSpan[]): TraceSummary
 	return { traceId, ...outlineOf(spans) };
 }
 
-function matchesSpan(query: TraceQuery, span: StoredSpan): boolean {
+function hashOf(traceId: string): number {
+	const word = (at: number): number => Number.parseInt(traceId.slice(at, at + 8), 16);
+	return traceHash(word(0), word(8), word(16), word(24));
+}
+
+/** Whether it is new to the set, which then has it. */
+function isFirst<T>(seen: Set<T>, one: T): boolean {
+	return seen.size < seen.add(one).size;
+}
+
+function matchesSpan(query: SpanQuery, span: StoredSpan): boolean {
 	const durationNs = span.endNs - span.startNs;
 	return (
 		span.startNs >= query.fromNs &&
@@ -251,13 +351,14 @@ function matchesSpan(query: TraceQuery, span: StoredSpan): boolean {
 		(query.service === undefined || span.service === query.service) &&
 		(query.operation === undefined || span.name === query.operation) &&
 		(query.edge !== undefined || hasDuration(query, durationNs)) &&
+		(query.isRoot === undefined || /^0*$/.test(span.parentSpanId) === query.isRoot) &&
 		(query.status === undefined || span.statusCode === STATUS_CODES[query.status]) &&
 		matchesAttributes(query.attributes, span.span.attributes, span.origin.resource.attributes)
 	);
 }
 
 /** Of a search by edge, hops have the durations. */
-function hasDuration({ minDurationNs, maxDurationNs }: TraceQuery, durationNs: bigint): boolean {
+function hasDuration({ minDurationNs, maxDurationNs }: SpanQuery, durationNs: bigint): boolean {
 	return (
 		(minDurationNs === undefined || durationNs >= minDurationNs) &&
 		(maxDurationNs === undefined || durationNs <= maxDurationNs)

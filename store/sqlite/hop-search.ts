@@ -1,8 +1,8 @@
 /** The part of a trace search that asks for hops, by edge or mTLS status: where they can be, and which spans belong to one. */
 import type { TraceId } from "../../model/ids.ts";
 import type { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
-import type { HopsSearched, TraceQuery } from "../store.ts";
-import type { Place } from "../topology-queries.ts";
+import type { HopsSearched, SpanQuery } from "../store.ts";
+import type { FoundHop, Place } from "../topology-queries.ts";
 import { HopGatherer } from "./trace-hops.ts";
 import { traceWords } from "./trace-rows.ts";
 import type { WindowReader } from "./window-reader.ts";
@@ -13,7 +13,7 @@ class LateError extends Error {}
 export interface HopKnowledge {
 	readonly places: readonly Place[];
 	/** `spanKey` of the spans that belong to one. */
-	readonly spansIn: (spans: DecodedSpans) => ReadonlySet<string>;
+	readonly spansIn: (spans: DecodedSpans) => ReadonlyMap<string, FoundHop>;
 }
 
 export class HopSearch {
@@ -21,9 +21,9 @@ export class HopSearch {
 	private readonly places: readonly { readonly fromNs: bigint; readonly toNs: bigint; readonly services: Place["services"] }[];
 	private readonly rangeMs: number;
 	/** Of each trace that was looked at, the spans in such hops; of most there are none. */
-	private readonly known = new Map<string, ReadonlySet<string>>();
+	private readonly known = new Map<string, ReadonlyMap<string, FoundHop>>();
 
-	constructor({ fromNs, toNs }: TraceQuery, { places, spansIn }: HopKnowledge) {
+	constructor({ fromNs, toNs }: SpanQuery, { places, spansIn }: HopKnowledge) {
 		this.spansIn = spansIn;
 		this.rangeMs = Number(toNs - fromNs) / 1e6;
 		this.places = places.map(({ fromMs, toMs, services }) => ({
@@ -49,15 +49,15 @@ export class HopSearch {
 	}
 
 	/**
-	 * Whether the span is in such a hop. False without an answer once it is late.
+	 * Such a hop that the span is in. Undefined without an answer once it is late.
 	 * @param visitAll calls back for every window
 	 */
-	matches(
+	find(
 		traceId: string,
 		spanKey: string,
 		isLate: () => boolean,
 		visitAll: (visit: (window: WindowReader) => void) => void,
-	): boolean {
+	): FoundHop | undefined {
 		let spans = this.known.get(traceId);
 		if (spans === undefined) {
 			const gatherer = new HopGatherer(traceWords(traceId as TraceId), () => {
@@ -66,13 +66,13 @@ export class HopSearch {
 			try {
 				visitAll((window) => gatherer.add(window));
 			} catch (error) {
-				if (error instanceof LateError) return false;
+				if (error instanceof LateError) return undefined;
 				throw error;
 			}
 			spans = this.spansIn(gatherer.spans);
 			this.known.set(traceId, spans);
 		}
-		return spans.has(spanKey);
+		return spans.get(spanKey);
 	}
 
 	searched(): HopsSearched {

@@ -5,6 +5,9 @@
 import { Worker } from "node:worker_threads";
 import { type ErrorCode, MeshscopeError } from "../../model/errors.ts";
 import type {
+	DifferencesQuery,
+	DifferencesResult,
+	DurationQuery,
 	EdgeQuery,
 	EdgeResult,
 	GraphHistoryQuery,
@@ -18,10 +21,15 @@ import type {
 	MetricSeriesQuery,
 	MetricSeriesResult,
 	MtlsResult,
+	OperationFiguresQuery,
+	OperationFiguresResult,
 	OperationInfo,
 	ServiceInfo,
+	ServiceHistoryQuery,
+	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
+	SpanDurations,
 	StoreReader,
 	TraceQuery,
 	TraceResult,
@@ -80,8 +88,13 @@ export function openReaderPool(options: ReaderPoolOptions): StoreReader {
 		trace: (id: TraceId, format: "protobuf" | "json", signal?: AbortSignal) =>
 			pool.run<TraceResult>("trace", [id, format], signal),
 		searchTraces: (query: TraceQuery, signal?: AbortSignal) => pool.run<TraceSearchResult>("searchTraces", [query], signal),
+		spanDurations: (query: DurationQuery, signal?: AbortSignal) => pool.run<SpanDurations>("spanDurations", [query], signal),
+		traceDifferences: (query: DifferencesQuery, signal?: AbortSignal) =>
+			pool.run<DifferencesResult>("traceDifferences", [query], signal),
 		services: () => pool.run<readonly ServiceInfo[]>("services", []),
 		operations: (service: string) => pool.run<readonly OperationInfo[]>("operations", [service]),
+		operationFigures: (query: OperationFiguresQuery, signal?: AbortSignal) =>
+			pool.run<OperationFiguresResult>("operationFigures", [query], signal),
 		searchLogs: (query: LogQuery, signal?: AbortSignal) => pool.run<LogSearchResult>("searchLogs", [query], signal),
 		metricSeries: (query: MetricSeriesQuery, signal?: AbortSignal) =>
 			pool.run<MetricSeriesResult>("metricSeries", [query], signal),
@@ -94,6 +107,8 @@ export function openReaderPool(options: ReaderPoolOptions): StoreReader {
 		mtls: (query: GraphQuery, signal?: AbortSignal) => pool.run<MtlsResult>("mtls", [query], signal),
 		serviceTraffic: (query: ServiceTrafficQuery, signal?: AbortSignal) =>
 			pool.run<ServiceTrafficResult | undefined>("serviceTraffic", [query], signal),
+		serviceHistory: (query: ServiceHistoryQuery, signal?: AbortSignal) =>
+			pool.run<ServiceHistoryResult | undefined>("serviceHistory", [query], signal),
 		close: () => pool.close(),
 	};
 }

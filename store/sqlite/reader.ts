@@ -3,10 +3,14 @@
  * inside; the pool runs several of these in threads of their own.
  */
 import { MeshscopeError } from "../../model/errors.ts";
+import { DurationGrid } from "../../model/analysis/duration-grid.ts";
 import type { TraceId } from "../../model/ids.ts";
 import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
 import { DamagedRollupError } from "../../model/topology/rollup-layout.ts";
 import type {
+	DifferencesQuery,
+	DifferencesResult,
+	DurationQuery,
 	EdgeQuery,
 	EdgeResult,
 	GraphHistoryQuery,
@@ -20,10 +24,16 @@ import type {
 	MetricSeriesQuery,
 	MetricSeriesResult,
 	MtlsResult,
+	OperationFiguresQuery,
+	OperationFiguresResult,
 	OperationInfo,
 	ServiceInfo,
+	ServiceHistoryQuery,
+	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
+	SpanDurations,
+	SpanQuery,
 	StoreReader,
 	TraceQuery,
 	TraceResult,
@@ -36,10 +46,15 @@ import type { HopKnowledge } from "./hop-search.ts";
 import { openTopologyReader } from "./topology/reader.ts";
 import { searchLogs } from "./logs.ts";
 import { metricPoints, metricSeries } from "./metrics.ts";
+import { operationFigures } from "./operation-figures.ts";
+import { traceDifferences } from "./trace-differences.ts";
 import { searchTraces } from "./trace-search.ts";
-import { TraceAssembler, traceWords } from "./trace-rows.ts";
+import { scanMatchingSpans } from "./span-scan.ts";
+import { TraceAssembler, traceIdAt, traceWords } from "./trace-rows.ts";
 import { WindowSet } from "./window-set.ts";
 
+/** Status code of a span. */
+const ERROR = 2;
 const REMOVAL_CHECK_MS = 500;
 
 export interface SqliteReaderOptions {
@@ -85,6 +100,31 @@ class SqliteReader implements StoreReader {
 		return searchTraces(this.windows, query, this.deadline(), () => this.now(), this.hopsOf(query));
 	}
 
+	async spanDurations(query: DurationQuery): Promise<SpanDurations> {
+		const grid = new DurationGrid(query, query.columns);
+		const deadlineMs = this.deadline();
+		const known = this.hopsOf(query);
+		const seen = new Set<object>();
+		const options = { windows: this.windows, query, originNs: grid.fromNs, known, isLate: () => this.now() > deadlineMs };
+		const searched = scanMatchingSpans(options, ({ block, row, sinceNs, durationNs, hop }) => {
+			const isOfEdge = hop !== undefined && query.edge !== undefined;
+			if (isOfEdge) {
+				if (seen.has(hop)) return;
+				seen.add(hop);
+			}
+			const isError = block.head().classes.status[block.classOfRow(row)] === ERROR;
+			const traceId = (): string => traceIdAt(block, block.traceOfRow(row));
+			grid.add(sinceNs, isOfEdge ? hop.latencyNs : durationNs, isError, traceId);
+		});
+		return { ...grid.answer(), searched };
+	}
+
+	async traceDifferences(query: DifferencesQuery): Promise<DifferencesResult> {
+		const deadlineMs = this.deadline();
+		const options = { windows: this.windows, query, known: this.hopsOf(query), isLate: () => this.now() > deadlineMs };
+		return traceDifferences(options, (spans) => this.fromTopology((topology) => topology.traceHops(spans)));
+	}
+
 	async services(): Promise<readonly ServiceInfo[]> {
 		return this.windows
 			.catalogDatabase()
@@ -101,6 +141,10 @@ class SqliteReader implements StoreReader {
 				"SELECT name, kind, last_seen_ms AS lastSeenMs FROM operations WHERE service = ? ORDER BY name, kind",
 			)
 			.all(service);
+	}
+
+	async operationFigures(query: OperationFiguresQuery): Promise<OperationFiguresResult> {
+		return operationFigures(this.windows, query, this.deadline(), () => this.now());
 	}
 
 	async searchLogs(query: LogQuery): Promise<LogSearchResult> {
@@ -135,6 +179,10 @@ class SqliteReader implements StoreReader {
 		return this.topology.serviceTraffic(query);
 	}
 
+	async serviceHistory(query: ServiceHistoryQuery): Promise<ServiceHistoryResult | undefined> {
+		return this.topology.serviceHistory(query);
+	}
+
 	async close(): Promise<void> {
 		clearInterval(this.removals);
 		this.windows.close();
@@ -142,7 +190,7 @@ class SqliteReader implements StoreReader {
 	}
 
 	/** Undefined for a search that asks for no hops. */
-	private hopsOf(query: TraceQuery): HopKnowledge | undefined {
+	private hopsOf(query: SpanQuery): HopKnowledge | undefined {
 		if (!asksHops(query)) return undefined;
 		const { mtls, edge, fromNs, toNs } = query;
 		const names = this.windows.catalogDatabase().prepare<[], string>("SELECT name FROM services").pluck().all();

@@ -6,6 +6,7 @@ import { parseDims } from "../../model/topology/dims.ts";
 import { edgeId } from "../../model/topology/edge-id.ts";
 import { type Endpoint, type GroupBy, GROUPINGS, nodeId } from "../../model/topology/endpoint.ts";
 import { type EndpointBook, endpointBook } from "../../model/topology/endpoint-book.ts";
+import { isNamed } from "../../model/topology/service-traffic.ts";
 import type { AddressSighting, SeriesDims } from "../../model/topology/series.ts";
 import type { TopologyReader } from "../topology.ts";
 
@@ -82,6 +83,17 @@ export class KnownSeries {
 		}
 		this.pairIndex = { book, known: series.size, pairs };
 		return pairs;
+	}
+
+	/** Every series of an edge that a service, by its name or its node's id, is an end of. */
+	seriesOfService(name: string): ReadonlySet<number> {
+		const book = this.endpoints();
+		const found = new Set<number>();
+		for (const id of this.reader.series().keys()) {
+			const { source, target } = this.dims(id)!;
+			if (isNamed(book.resolve(source), name) || isNamed(book.resolve(target), name)) found.add(id);
+		}
+		return found;
 	}
 
 	/** At which grouping this is the id of an edge; undefined when no series makes such an edge. */

@@ -72,14 +72,20 @@ export function asksHops({ mtls, edge }: HopKind): boolean {
 	return mtls !== undefined || edge !== undefined;
 }
 
+/** One object a hop. */
+export interface FoundHop {
+	/** At the side that was asked for, else at the caller where it reported. */
+	readonly latencyNs: number;
+}
+
 /**
- * {@link spanKey} of every span that belongs to a hop the filter asks for.
+ * By {@link spanKey}, every span that belongs to a hop the filter asks for.
  *
  * @param bookOf called where an edge is asked for
  */
-export function spansInHops(spans: DecodedSpans, filter: HopFilter, bookOf: () => EndpointBook): ReadonlySet<string> {
+export function spansInHops(spans: DecodedSpans, filter: HopFilter, bookOf: () => EndpointBook): ReadonlyMap<string, FoundHop> {
 	const { mtls, edge } = filter;
-	const keys = new Set<string>();
+	const found = new Map<string, FoundHop>();
 	const byShape = new Map<HopShape, boolean>();
 	for (const hop of spans.hops()) {
 		if (mtls !== undefined && hop.shape.mtls.status !== mtls) continue;
@@ -88,12 +94,13 @@ export function spansInHops(spans: DecodedSpans, filter: HopFilter, bookOf: () =
 			if (isOfEdge === undefined) byShape.set(hop.shape, (isOfEdge = isHopOfEdge(hop.shape, edge, bookOf())));
 			if (!isOfEdge || !hasLatency(hop, filter)) continue;
 		}
+		const told = { latencyNs: Math.max(0, latencyOf(hop, filter)) };
 		for (const row of [hop.sourceRow, hop.destinationRow, hop.sourceAppRow, hop.destinationAppRow, hop.waypointRow]) {
 			const ref = spans.refOf(row);
-			if (ref !== undefined) keys.add(spanKey(ref));
+			if (ref !== undefined && !found.has(spanKey(ref))) found.set(spanKey(ref), told);
 		}
 	}
-	return keys;
+	return found;
 }
 
 function isHopOfEdge({ source, target, protocol }: HopShape, edge: string, book: EndpointBook): boolean {
@@ -104,12 +111,15 @@ function isHopOfEdge({ source, target, protocol }: HopShape, edge: string, book:
 	);
 }
 
-/** Without a side, that of the caller where it reported. */
-function hasLatency(hop: Hop, { side, minDurationNs, maxDurationNs }: HopFilter): boolean {
+/** -1 where nobody measured it. */
+function latencyOf({ sourceLatencyNs, destinationLatencyNs }: Hop, { side }: HopFilter): number {
+	return side === "destination" || (side === undefined && sourceLatencyNs < 0) ? destinationLatencyNs : sourceLatencyNs;
+}
+
+function hasLatency(hop: Hop, filter: HopFilter): boolean {
+	const { side, minDurationNs, maxDurationNs } = filter;
 	if (side === undefined && minDurationNs === undefined && maxDurationNs === undefined) return true;
-	const { sourceLatencyNs, destinationLatencyNs } = hop;
-	const latencyNs =
-		side === "destination" || (side === undefined && sourceLatencyNs < 0) ? destinationLatencyNs : sourceLatencyNs;
+	const latencyNs = latencyOf(hop, filter);
 	if (latencyNs < 0) return false;
 	// Of several tries the latency is a difference of floating-point milliseconds.
 	const ns = BigInt(Math.round(latencyNs));

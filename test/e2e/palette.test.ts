@@ -34,7 +34,7 @@ test("keys alone lead to a page, a service, an edge, a namespace, the traces of 
 	const edge = server.graph.edges.find(({ source, target }) => source === "shop/frontend" && target === "shop/cart")!;
 	for (const [text, first, path, search] of [
 		["change", /^Changes/, "/changes", ""],
-		["cart", /^shop\/cart/, "/", "?node=shop%2Fcart"],
+		["cart", /^shop\/cart/, "/service/shop%2Fcart", ""],
 		["frontend cart", /^shop\/frontend → shop\/cart/, "/", `?edge=${edge.id}`],
 		["pay", /^pay/, "/", "?find=namespace+%3D+%22pay%22"],
 		["traces cart", /^Traces of cart/, "/traces", "?service=cart"],

@@ -73,7 +73,10 @@ test("a span's details hold attributes, events, links, resource, status and logs
 	await detail.getByText("Resource (2)").click();
 	await detail.getByText("k8s.namespace.name").waitFor();
 	await waitForAddress((url) => url.searchParams.get("span") === span.spanId);
-	assert.equal(await detail.getByRole("link").getAttribute("href"), `/trace/${hexId(5, 32)}?span=${hexId(80, 16)}`);
+	assert.equal(
+		await detail.locator(".events").getByRole("link").getAttribute("href"),
+		`/trace/${hexId(5, 32)}?span=${hexId(80, 16)}`,
+	);
 
 	await page.reload();
 	await detail.waitFor();

@@ -34,12 +34,17 @@ const PAGES: readonly PageOfFrame[] = [
 	{ path: "/setup", label: "Setup", key: "u" },
 ];
 
-const IS_MAC = /Mac|iP(hone|ad)/.test(navigator.userAgent);
+const PALETTE_KEY = /Mac|iP(hone|ad)/.test(navigator.userAgent) ? "⌘K" : "Ctrl K";
 
 const AUDIT_PAGES: Readonly<Record<string, ComponentProps<typeof LoadedPage>>> = {
 	"/mtls": { title: "mTLS", load: async () => (await import("./audit-pages.ts")).MtlsView },
 	"/changes": { title: "Changes", load: async () => (await import("./audit-pages.ts")).ChangesView },
 	"/mesh": { title: "Mesh", load: async () => (await import("./audit-pages.ts")).MeshView },
+};
+
+const SERVICE_PAGE: ComponentProps<typeof LoadedPage> = {
+	title: "Service",
+	load: async () => (await import("./service-pages.ts")).ServiceView,
 };
 
 export function App(): ReactNode {
@@ -88,12 +93,12 @@ export function App(): ReactNode {
 				<button
 					type="button"
 					className="quiet palette-button"
-					aria-label="Go to or do"
+					aria-label={`${PALETTE_KEY}: go to or do`}
 					aria-keyshortcuts="Control+K Meta+K"
 					title="Go to or do (Ctrl-K or ⌘K)"
 					onClick={openPalette}
 				>
-					<kbd>{IS_MAC ? "⌘K" : "Ctrl K"}</kbd>
+					<kbd>{PALETTE_KEY}</kbd>
 				</button>
 				<ErrorBoundary at={path} fallback={<span className="arrival" />}>
 					<Arrival />
@@ -115,7 +120,7 @@ export function App(): ReactNode {
 }
 
 function isCurrent(page: string, path: string): boolean {
-	return path === page || (page === "/traces" && path.startsWith("/trace/"));
+	return path === page || (page === "/traces" && path.startsWith("/trace/")) || (page === "/" && path.startsWith("/service/"));
 }
 
 function Page({ path }: { readonly path: string }): ReactNode {
@@ -125,6 +130,7 @@ function Page({ path }: { readonly path: string }): ReactNode {
 	if (audit !== undefined) return <LoadedPage key={path} {...audit} />;
 	if (path === "/status") return <StatusView />;
 	if (path === "/setup") return <SetupView />;
+	if (path.startsWith("/service/")) return <LoadedPage key={path} {...SERVICE_PAGE} />;
 	if (path.startsWith("/trace/")) {
 		const traceId = decode(path.slice("/trace/".length));
 		return <TraceView key={traceId} traceId={traceId} />;

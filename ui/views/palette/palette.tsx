@@ -7,7 +7,7 @@ import type { KeyboardEvent, ReactNode } from "react";
 import { formatCount, shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
 import { pageActions } from "../../base/page-actions.ts";
-import { hrefWith, navigate, useLocation } from "../../base/router.ts";
+import { navigate, serviceHref, useLocation } from "../../base/router.ts";
 import { useTheme } from "../../base/theme.ts";
 import { meshEntries, pageEntries, traceEntries } from "../../data/palette-entries.ts";
 import type { PageOfFrame } from "../../data/palette-entries.ts";
@@ -180,14 +180,13 @@ function useEntries(
 	const entries = useMemo(() => {
 		const range = { from: params.get("from") ?? undefined, to: params.get("to") ?? undefined };
 		const names = services.data?.services.map(({ name }) => name) ?? [];
-		const serviceHref = ({ id }: { readonly id: string }): string => hrefWith("/", new URLSearchParams({ node: id }), range);
 		return [
 			...pageEntries(pages),
 			...frameActions({ path, params, theme, openHelp }),
 			...pageActions().map(({ key, label, run }): PaletteEntry => ({
 				...{ key: `action ${key}`, kind: "action", label, texts: [label.toLowerCase()], target: { run } },
 			})),
-			...meshEntries(graph.data, names, range, serviceHref),
+			...meshEntries(graph.data, names, range, ({ id }) => serviceHref(id, range)),
 		];
 	}, [path, params, theme, pages, openHelp, graph.data, services.data]);
 	return { entries, problem: (graph.error ?? services.error)?.message };

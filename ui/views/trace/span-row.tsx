@@ -3,7 +3,7 @@ import { memo } from "react";
 import type { ReactNode } from "react";
 import { formatDuration, fromStart, serviceLabel, shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
-import type { PathPiece } from "../../layout/critical-path.ts";
+import type { PathPiece } from "../../layout/trace/critical-path.ts";
 import { barOf } from "../../layout/timeline.ts";
 import type { Viewport } from "../../layout/timeline.ts";
 import {

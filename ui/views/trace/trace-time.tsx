@@ -4,9 +4,9 @@ import type { ReactNode } from "react";
 import { formatDuration, serviceLabel } from "../../base/format.ts";
 import { Link } from "../../base/link.tsx";
 import { hrefWith, useLocation } from "../../base/router.ts";
-import { criticalPath } from "../../layout/critical-path.ts";
-import { timeSpent } from "../../layout/time-spent.ts";
-import type { TimeSpent } from "../../layout/time-spent.ts";
+import { criticalPath } from "../../layout/trace/critical-path.ts";
+import { timeSpent } from "../../layout/trace/time-spent.ts";
+import type { TimeSpent } from "../../layout/trace/time-spent.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
 import { Name } from "../cells.tsx";
 import { nameColumn } from "../columns.tsx";
@@ -25,7 +25,7 @@ export function TraceTime({ waterfall, traceId }: TraceTimeProps): ReactNode {
 		hrefWith(path, params, { tab: undefined, path: "on", span: waterfall.spans[row.row]!.spanId }),
 	);
 	return (
-		<div className="trace-time">
+		<div className="trace-part">
 			<DataTable
 				name="time"
 				title="Where the time went"

@@ -7,7 +7,7 @@ import type { KeyboardEvent, MouseEvent, ReactNode, RefObject } from "react";
 import type { LogEntry } from "../../../api/contract/logs.ts";
 import { countOf, formatDuration } from "../../base/format.ts";
 import { hrefWith, navigate, useLocation } from "../../base/router.ts";
-import { criticalPath, piecesByRow } from "../../layout/critical-path.ts";
+import { criticalPath, piecesByRow } from "../../layout/trace/critical-path.ts";
 import { focusOn, pan, ticks, wholeTrace, zoom } from "../../layout/timeline.ts";
 import type { Viewport } from "../../layout/timeline.ts";
 import { collapsibleRows, findRow, hasChildren, positionOf, visibleRows } from "../../layout/waterfall.ts";

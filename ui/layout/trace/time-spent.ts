@@ -1,6 +1,7 @@
 /** The time of a trace by service and operation: what each waited for itself, and what of it the trace's end waited for. */
+import { selfTimes } from "./call-tree.ts";
 import type { CriticalPath } from "./critical-path.ts";
-import type { Waterfall } from "./waterfall.ts";
+import type { Waterfall } from "../waterfall.ts";
 
 export interface TimeSpent {
 	readonly service: string;
@@ -38,21 +39,4 @@ export function timeSpent(waterfall: Waterfall, { ownNs }: CriticalPath): readon
 		if (ownNs[row]! > ownNs[sum.row]!) sum.row = row;
 	}
 	return [...byName.values()].sort((a, b) => b.pathNs - a.pathNs || b.selfNs - a.selfNs);
-}
-
-/** Of each row: its length less the time in which a child ran; children are clipped to their parent. */
-export function selfTimes({ count, parent, offsetNs, lengthNs }: Waterfall): Float64Array {
-	const selfNs = lengthNs.slice();
-	const coveredUntilNs = offsetNs.slice();
-	// Siblings stand in order of start, so that what they cover together is one sweep.
-	for (let row = 0; row < count; row++) {
-		const above = parent[row]!;
-		if (above < 0) continue;
-		const from = Math.max(offsetNs[row]!, coveredUntilNs[above]!);
-		const to = Math.min(offsetNs[row]! + lengthNs[row]!, offsetNs[above]! + lengthNs[above]!);
-		if (to <= from) continue;
-		selfNs[above]! -= to - from;
-		coveredUntilNs[above] = to;
-	}
-	return selfNs;
 }

@@ -6,7 +6,7 @@
  * instant of the trace falls to one span, or to none where none ran, so the pieces add up to the trace's duration exactly.
  * Each span is visited once; its children are sorted only where the path goes through it.
  */
-import type { Waterfall } from "./waterfall.ts";
+import type { Waterfall } from "../waterfall.ts";
 
 /** Stands for a piece during which no span of the trace ran. */
 export const NO_ROW = -1;

@@ -1,0 +1,110 @@
+/**
+ * Every span of a range that a query asks for, newest windows and blocks first, from columns alone: for answers that count spans
+ * instead of telling traces. A span that was stored twice is visited twice.
+ */
+import type { SearchedInfo, SpanQuery } from "../store.ts";
+import type { FoundHop } from "../topology-queries.ts";
+import type { BlockReader } from "../block/reader.ts";
+import { type HopKnowledge, HopSearch } from "./hop-search.ts";
+import { SpanMatch } from "./span-match.ts";
+import { spanKeyAt, traceIdAt } from "./trace-rows.ts";
+import type { WindowReader } from "./window-reader.ts";
+import { reaches, type WindowEntry, type WindowSet } from "./window-set.ts";
+
+/** A row that matches. `sinceNs` is its start after `originNs`, as a number; `hop` that of a search by hops. */
+export interface VisitedSpan {
+	readonly block: BlockReader;
+	readonly row: number;
+	readonly sinceNs: number;
+	readonly durationNs: number;
+	readonly hop: FoundHop | undefined;
+}
+
+export interface ScanOptions {
+	readonly windows: WindowSet;
+	readonly query: SpanQuery;
+	readonly originNs: bigint;
+	readonly known: HopKnowledge | undefined;
+	readonly isLate: () => boolean;
+}
+
+export function scanMatchingSpans(options: ScanOptions, visit: (span: VisitedSpan) => void): SearchedInfo {
+	const { windows, query, originNs, known, isLate } = options;
+	const match = new SpanMatch({ ...query, limit: 1 }, true);
+	const hops = known === undefined ? undefined : new HopSearch(query, known);
+	const all = windowsInRange(windows.list(), query);
+	const damaged = new Set<string>();
+	const searched = { windows: 0, blocks: 0, blocksSkipped: 0, spansScanned: 0, truncated: false };
+
+	const scanBlock = (window: WindowReader, block: BlockReader): boolean => {
+		const { baseNs, wideRows, classes } = block.head();
+		const blockSinceNs = Number(baseNs - originNs);
+		return match.eachRow(block, (row, offset, durationNs) => {
+			if (searched.truncated) return;
+			const wide = wideRows.get(row);
+			const sinceNs = wide === undefined ? blockSinceNs + offset : Number(wide.time0 - originNs);
+			let hop: FoundHop | undefined;
+			if (hops !== undefined) {
+				const startNs = wide?.time0 ?? baseNs + BigInt(offset);
+				if (!hops.canBegin(startNs, classes.at(block.classOfRow(row)).service)) return;
+				const id = traceIdAt(block, block.traceOfRow(row));
+				const visitAll = (look: (window: WindowReader) => void): void =>
+					visitWindows(windows, window, all, damaged, look);
+				hop = hops.find(id, spanKeyAt(block, row), isLate, visitAll);
+				if (isLate()) searched.truncated = true;
+				if (hop === undefined || searched.truncated) return;
+			}
+			visit({ block, row, sinceNs, durationNs, hop });
+		});
+	};
+
+	const scanWindow = (window: WindowReader): void => {
+		for (const stored of window.blocks("traces").toSorted((a, b) => (a.maxTimeNs > b.maxTimeNs ? -1 : 1))) {
+			searched.blocks++;
+			const canHold = match.canHold(stored) && hops?.canHold(stored.minTimeNs, stored.maxTimeNs, stored.services) !== false;
+			if (!canHold) {
+				searched.blocksSkipped++;
+				continue;
+			}
+			if (isLate()) searched.truncated = true;
+			if (searched.truncated) return;
+			const block = window.block(stored.id);
+			if (scanBlock(window, block)) searched.spansScanned += block.head().rows;
+			else searched.blocksSkipped++;
+			// Columns of a range of many blocks would fill the memory before the query ends.
+			windows.cache.trim();
+		}
+	};
+
+	for (const entry of all.toSorted((a, b) => (a.maxTimeNs > b.maxTimeNs ? -1 : 1))) {
+		for (const name of windows.visit([entry], scanWindow)) damaged.add(name);
+		searched.windows++;
+		if (searched.truncated) break;
+	}
+	return {
+		...searched,
+		damagedWindows: [...damaged],
+		...(hops === undefined ? {} : { hops: hops.searched() }),
+	};
+}
+
+/** Those that can hold records of the range. */
+export function windowsInRange(
+	windows: readonly WindowEntry[],
+	{ fromNs, toNs }: { readonly fromNs: bigint; readonly toNs: bigint },
+): readonly WindowEntry[] {
+	return windows.filter((entry) => entry.state !== "sealed" || (entry.minTimeNs < toNs && reaches(entry.maxTimeNs, fromNs)));
+}
+
+/** The window at hand, and then the others. */
+function visitWindows(
+	windows: WindowSet,
+	current: WindowReader,
+	all: readonly WindowEntry[],
+	damaged: Set<string>,
+	visit: (window: WindowReader) => void,
+): void {
+	visit(current);
+	const others = all.filter((entry) => entry.name !== current.name);
+	for (const name of windows.visit(others, visit)) damaged.add(name);
+}

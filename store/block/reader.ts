@@ -187,6 +187,10 @@ export class BlockReader {
 		return this.idsPart().parentId(row);
 	}
 
+	hasParent(row: number): boolean {
+		return this.idsPart().hasParent(row);
+	}
+
 	/** Ids of every row, two words each; all zero for none. */
 	ids(): { readonly spans: Uint32Array; readonly parents: Uint32Array } {
 		return this.idsPart().all();

@@ -14,8 +14,17 @@ import { cannedSeries, graphOf } from "../model/topology/canned-series.ts";
 import type { GraphEdge } from "../model/topology/graph.ts";
 import { endpointBook } from "../model/topology/endpoint-book.ts";
 import { mtlsReport } from "../model/topology/mtls-report.ts";
-import { serviceTraffic } from "../model/topology/service-traffic.ts";
-import type { EdgePoint, EdgeResult, LogEntry, MetricSeries, SearchedInfo, StoreReader, TraceSummary } from "../store/store.ts";
+import { serviceTotals, serviceTraffic } from "../model/topology/service-traffic.ts";
+import type {
+	EdgePoint,
+	EdgeResult,
+	LogEntry,
+	MeshPoint,
+	MetricSeries,
+	SearchedInfo,
+	StoreReader,
+	TraceSummary,
+} from "../store/store.ts";
 import type { LogFields } from "./plugins/request-log.ts";
 import { type ApiOptions, type RunningApi, startApi } from "./server.ts";
 
@@ -149,6 +158,17 @@ const topologyWindow = {
 	...{ resolutionMs: 10_000, flushedMs: CANNED_NOW_MS - 1_000 },
 };
 
+const [tcpEdge, httpEdge] = (["tcp", "http"] as const).map((name) => graph.edges.find(({ protocol }) => protocol === name)!);
+const meshPoint: MeshPoint = {
+	timeMs: CANNED_NOW_MS - 60_000,
+	requests: httpEdge!.requests,
+	errors: httpEdge!.errors,
+	connections: tcpEdge!.connections,
+	connectionErrors: tcpEdge!.errors,
+	requestMtls: httpEdge!.mtls.counts,
+	connectionMtls: tcpEdge!.mtls.counts,
+};
+
 function edgeResult(edge: GraphEdge): EdgeResult {
 	const { requests, connections, errors, requestRate, errorRatio, bytes, latencyMs, mtls } = edge;
 	const point: EdgePoint = {
@@ -230,6 +250,18 @@ export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader
 		services: async () => [{ name: "gateway", firstSeenMs: CANNED_NOW_MS - 3_600_000, lastSeenMs: CANNED_NOW_MS }],
 		operations: async (service) =>
 			service === "gateway" ? [{ name: "GET /checkout", kind: 2, lastSeenMs: CANNED_NOW_MS }] : [],
+		operationFigures: async ({ service }) => ({
+			operations:
+				service === "gateway"
+					? [
+							{
+								...{ name: "GET /checkout", kind: 2, spans: 60, errors: 3, lastSeenMs: CANNED_NOW_MS },
+								latencyMs: { p50: 10, p90: 20, p95: 30, p99: 40, max: 50, mean: 12, count: 60 },
+							},
+						]
+					: [],
+			searched,
+		}),
 		searchLogs: async () => ({ logs: [logEntry], searched }),
 		metricSeries: async () => ({ series: [series], damagedWindows: [DAMAGED_WINDOW] }),
 		metricPoints: async () => ({
@@ -248,6 +280,12 @@ export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader
 			damagedWindows: [],
 		}),
 		graph: async () => ({ window: topologyWindow, seconds: 60, graph }),
+		graphHistory: async () => ({
+			window: topologyWindow,
+			stepMs: 60_000,
+			beginsMs: CANNED_NOW_MS - 86_400_000,
+			points: [meshPoint],
+		}),
 		edge: async ({ id }) => {
 			const edge = graph.edges.find((candidate) => candidate.id === id);
 			return edge && edgeResult(edge);
@@ -267,6 +305,11 @@ export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader
 		serviceTraffic: async ({ service }) => {
 			const traffic = serviceTraffic(topologyInput, service);
 			return traffic && { window: topologyWindow, traffic };
+		},
+		serviceHistory: async ({ service }) => {
+			const totals = serviceTotals(topologyInput, service);
+			if (totals === undefined) return undefined;
+			return { window: topologyWindow, stepMs: 60_000, points: [{ timeMs: CANNED_NOW_MS - 60_000, ...totals }] };
 		},
 		close: async () => undefined,
 		...overrides,

@@ -20,11 +20,17 @@ const REQUESTS: Readonly<Record<RouteName, readonly string[]>> = {
 	services: ["/api/v1/services"],
 	operations: ["/api/v1/services/gateway/operations"],
 	serviceTraffic: ["/api/v1/services/checkout", "/api/v1/services/shop%2Fcheckout?from=now-2h&to=now"],
+	serviceHistory: ["/api/v1/services/checkout/history", "/api/v1/services/shop%2Fcheckout/history?from=now-2h&to=now&step=1m"],
+	operationFigures: [
+		"/api/v1/services/gateway/operations/figures",
+		"/api/v1/services/gateway/operations/figures?from=now-2h&to=now&limit=5",
+	],
 	graph: ["/api/v1/graph", "/api/v1/graph?groupBy=namespace&from=now-7d&to=now"],
 	graphDiff: [
 		"/api/v1/graph/diff",
 		"/api/v1/graph/diff?from=now-1h&to=now&baselineFrom=now-25h&baselineTo=now-24h&groupBy=workload",
 	],
+	graphHistory: ["/api/v1/graph/history", "/api/v1/graph/history?from=now-7d&to=now&step=1h"],
 	edge: graph.edges.map(({ id }) => `/api/v1/edges/${id}?from=now-1h&to=now&step=1m`),
 	mtls: ["/api/v1/mtls", "/api/v1/mtls?from=now-1d&to=now&groupBy=workload"],
 	logs: [

@@ -2,6 +2,7 @@
 import type { DefineCommand } from "./command.ts";
 import { collect } from "./command.ts";
 import { EXIT_OK } from "./context.ts";
+import { startOverWithAllocator, thisProgram } from "./serve/allocator.ts";
 import { kebabNames } from "./settings/flag-names.ts";
 import { OPTIONS } from "./settings/options.ts";
 import { helpOf } from "./settings/reference.ts";
@@ -30,6 +31,7 @@ export const define: DefineCommand = (command, context, finish) => {
 		.usage("[options]")
 		.addHelpText("after", HELP);
 	command.action(async (leftover: readonly string[], values: Readonly<Record<string, unknown>>) => {
+		if (values["printSettings"] !== true) startOverWithAllocator(thisProgram(), context.env);
 		const { loadSettings } = await import("./settings.ts");
 		const loaded = loadSettings({ flags: kebabNames(values), leftover, env: context.env, readFile: context.readFile });
 		if (values["printSettings"] === true) {

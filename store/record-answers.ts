@@ -2,6 +2,7 @@
 import type { DurationGridAnswer } from "../model/analysis/duration-grid.ts";
 import type { TraceId } from "../model/ids.ts";
 import type { DurationNs, TimeNs } from "../model/time.ts";
+import type { OperationFigures } from "../model/otlp/operation-sums.ts";
 import type { MtlsStatus } from "../model/topology/series.ts";
 import type { ToldHops } from "../model/topology/told-hops.ts";
 
@@ -129,6 +130,22 @@ export interface OperationInfo {
 	/** OTLP span kind, 0 to 5. */
 	readonly kind: number;
 	readonly lastSeenMs: number;
+}
+
+export interface OperationFiguresQuery {
+	/** Exact name. */
+	readonly service: string;
+	/** A span's start, inclusive and exclusive. */
+	readonly fromNs: TimeNs;
+	readonly toNs: TimeNs;
+	/** Operations; 1 to 1,000. */
+	readonly limit: number;
+}
+
+export interface OperationFiguresResult {
+	/** Most spans first. */
+	readonly operations: readonly OperationFigures[];
+	readonly searched: SearchedInfo;
 }
 
 export interface LogQuery {

@@ -22,6 +22,8 @@ import type {
 	MetricSeries,
 	MetricSeriesQuery,
 	MetricSeriesResult,
+	OperationFiguresQuery,
+	OperationFiguresResult,
 	OperationInfo,
 	ServiceInfo,
 	SpanDurations,
@@ -33,9 +35,13 @@ import type {
 	EdgeQuery,
 	EdgeResult,
 	EdgeStatement,
+	GraphHistoryQuery,
+	GraphHistoryResult,
 	GraphQuery,
 	GraphResult,
 	MtlsResult,
+	ServiceHistoryQuery,
+	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
 } from "./topology-answers.ts";
@@ -224,11 +230,18 @@ export interface StoreReader {
 	services(): Promise<readonly ServiceInfo[]>;
 	/** Sorted by name, then kind. Beyond 1,000 names a service the rest are gathered under `(overflow)`. */
 	operations(service: string): Promise<readonly OperationInfo[]>;
+	/**
+	 * Rate, errors and duration of a service's operations, from its spans. MAY count a span twice that came in two different batches.
+	 * MUST look at the newest first and say `truncated` where it did not see all.
+	 */
+	operationFigures(query: OperationFiguresQuery, signal?: AbortSignal): Promise<OperationFiguresResult>;
 	searchLogs(query: LogQuery, signal?: AbortSignal): Promise<LogSearchResult>;
 	metricSeries(query: MetricSeriesQuery, signal?: AbortSignal): Promise<MetricSeriesResult>;
 	metricPoints(query: MetricPointQuery, signal?: AbortSignal): Promise<MetricPointResult>;
 	/** MUST count every observation that was flushed in the range, each once; of a store without topology the graph is empty. */
 	graph(query: GraphQuery, signal?: AbortSignal): Promise<GraphResult>;
+	/** The whole mesh step by step. @throws MeshscopeError `query_too_broad` when the steps are too many to add up */
+	graphHistory(query: GraphHistoryQuery, signal?: AbortSignal): Promise<GraphHistoryResult>;
 	/**
 	 * Undefined when no series ever made an edge of this id.
 	 * @throws MeshscopeError `query_too_broad` when the steps are too many to add up
@@ -237,6 +250,11 @@ export interface StoreReader {
 	mtls(query: GraphQuery, signal?: AbortSignal): Promise<MtlsResult>;
 	/** Undefined when nothing in the range goes by the name. */
 	serviceTraffic(query: ServiceTrafficQuery, signal?: AbortSignal): Promise<ServiceTrafficResult | undefined>;
+	/**
+	 * The service step by step; undefined when nothing ever went by the name.
+	 * @throws MeshscopeError `query_too_broad` when the steps are too many to add up
+	 */
+	serviceHistory(query: ServiceHistoryQuery, signal?: AbortSignal): Promise<ServiceHistoryResult | undefined>;
 	close(): Promise<void>;
 }
 

@@ -5,7 +5,7 @@ import type { Graph, GraphEdge } from "../model/topology/graph.ts";
 import type { MtlsReport, UnprotectedEdge } from "../model/topology/mtls-report.ts";
 import type { MtlsCounts } from "../model/topology/mtls-status.ts";
 import type { Evidence, MtlsFinding, Outcome, Reporter } from "../model/topology/series.ts";
-import type { ServiceTraffic } from "../model/topology/service-traffic.ts";
+import type { RedTotals, ServiceTraffic } from "../model/topology/service-traffic.ts";
 
 /** A range of the topology, and at which level its nodes are told. */
 export interface GraphQuery {
@@ -52,6 +52,37 @@ export interface EdgePoint {
 	readonly bytes: { readonly sent: number; readonly received: number };
 	readonly latencyMs: LatencyFigures | undefined;
 	readonly mtlsCounts: MtlsCounts;
+}
+
+/** What is asked of the whole mesh's course over time. */
+export interface GraphHistoryQuery {
+	readonly fromMs: number;
+	readonly toMs: number;
+	/** A whole number of 10 s; undefined lets the engine choose. */
+	readonly stepMs?: number;
+}
+
+/** All edges of a step added up; units are never mixed. */
+export interface MeshPoint {
+	/** Start of the step, epoch ms. */
+	readonly timeMs: number;
+	readonly requests: number;
+	/** Of requests. */
+	readonly errors: number;
+	readonly connections: number;
+	readonly connectionErrors: number;
+	readonly requestMtls: MtlsCounts;
+	readonly connectionMtls: MtlsCounts;
+}
+
+export interface GraphHistoryResult {
+	/** The asked range, widened to whole steps. */
+	readonly window: TopologyWindow;
+	readonly stepMs: number;
+	/** When the oldest thing that is kept began, epoch ms; undefined when there is nothing. */
+	readonly beginsMs: number | undefined;
+	/** Oldest first; steps without anything are left out. */
+	readonly points: readonly MeshPoint[];
 }
 
 export interface TraceSample {
@@ -128,6 +159,27 @@ export interface ServiceTrafficQuery {
 export interface ServiceTrafficResult {
 	readonly window: TopologyWindow;
 	readonly traffic: ServiceTraffic;
+}
+
+/** What is asked of a service's course over time. */
+export interface ServiceHistoryQuery extends ServiceTrafficQuery {
+	/** A whole number of 10 s; undefined lets the engine choose. */
+	readonly stepMs?: number;
+}
+
+export interface ServicePoint {
+	/** Start of the step, epoch ms. */
+	readonly timeMs: number;
+	readonly inbound: RedTotals;
+	readonly outbound: RedTotals;
+}
+
+export interface ServiceHistoryResult {
+	/** The asked range, widened to whole steps. */
+	readonly window: TopologyWindow;
+	readonly stepMs: number;
+	/** Oldest first; steps without anything are left out. */
+	readonly points: readonly ServicePoint[];
 }
 
 /** One statement about an edge: an {@link EdgeEvidence} and whose. */

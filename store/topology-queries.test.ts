@@ -6,7 +6,7 @@ import { histogramIndex } from "../model/topology/histogram.ts";
 import { emptySums, type MtlsStatus, type ResolutionMs, RESOLUTIONS_MS, type SeriesSums } from "../model/topology/series.ts";
 import { CannedTopology } from "./topology-queries/canned-topology.ts";
 import { timeNs } from "../model/time.ts";
-import { planSteps, planWindow } from "./topology-queries/plan.ts";
+import { beginningOf, MESH_STEPS, planSteps, planWindow } from "./topology-queries/plan.ts";
 import { topologyQueries } from "./topology-queries.ts";
 
 const MINUTE = 60_000;
@@ -158,6 +158,57 @@ test("an edge is told by its id at every grouping, step by step, with traces and
 	assert.equal(queries.edge({ id, fromMs: NOW - 10 * DAY, toMs: NOW - 9 * DAY })?.edge, undefined);
 });
 
+test("the whole mesh's steps add up to its graph, units apart, and say when anything began", () => {
+	const topology = topologyOf(
+		[
+			{ from: "x/a", to: "y/b", mtls: "mutual_tls" },
+			// The same requests, from another witness: counted once.
+			{ from: "x/a", to: "y/b", evidence: "log", reporter: "source", sampled: true },
+			{ from: "y/b", to: "y/c", outcome: "server_error", mtls: "plaintext" },
+			{ from: "y/b", to: "y/db", protocol: "tcp", mtls: "unknown" },
+		],
+		[NOW - 3 * DAY, NOW - 50 * MINUTE, NOW - 20 * MINUTE, NOW - 20 * MINUTE],
+	);
+	const queries = topologyQueries(topology, () => NOW);
+	const hour = { fromMs: NOW - HOUR, toMs: NOW };
+	const { window, stepMs, beginsMs, points } = queries.graphHistory(hour);
+	assert.deepEqual([stepMs, window.resolutionMs, window.flushedMs], [MINUTE, MINUTE, NOW - 20 * MINUTE]);
+	assert.ok(window.fromMs <= hour.fromMs && window.toMs >= hour.toMs);
+	assert.equal(beginsMs, Math.floor((NOW - 3 * DAY) / 10_000) * 10_000);
+	assert.deepEqual(
+		points.map(({ timeMs, requestMtls, connectionMtls, ...counts }) => [
+			...[timeMs, requestMtls.mutual_tls, requestMtls.plaintext, connectionMtls.unknown, counts],
+		]),
+		[1, 2].map((count, i) => [
+			Math.floor((NOW - [50, 20][i]! * MINUTE) / MINUTE) * MINUTE,
+			...[count, count, count],
+			{ requests: 2 * count, errors: count, connections: count, connectionErrors: 0 },
+		]),
+	);
+	const { edges } = queries.graph({ ...hour, groupBy: "service" }).graph;
+	const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0);
+	assert.equal(sum(points.map(({ requests }) => requests)), sum(edges.map(({ requests }) => requests)));
+	assert.deepEqual(queries.graphHistory({ fromMs: NOW - 9 * DAY, toMs: NOW - 8 * DAY }).points, []);
+	assert.throws(() => queries.graphHistory({ fromMs: NOW - 7 * DAY, toMs: NOW, stepMs: 10_000 }), { code: "query_too_broad" });
+	assert.equal(topologyQueries(new CannedTopology(), () => NOW).graphHistory(hour).beginsMs, undefined);
+});
+
+test("an hour of the mesh is told by minutes, a day by tens of them, a week by hours, a month by days", () => {
+	const lengths = [HOUR, DAY, 26 * HOUR, 7 * DAY, 30 * DAY, 90 * DAY].map(
+		(rangeMs) => planSteps(NOW - rangeMs, NOW, undefined, () => 0, MESH_STEPS)?.stepMs,
+	);
+	assert.deepEqual(lengths, [MINUTE, 10 * MINUTE, HOUR, HOUR, 6 * HOUR, DAY]);
+});
+
+test("what is kept began where the finest width tells that still has it", () => {
+	const begun = NOW - 100 * DAY;
+	const keptFor = (limits: Readonly<Record<number, number>>) =>
+		beginningOf((width) => Math.max(Math.floor(begun / width) * width, NOW - (limits[width] ?? Infinity)));
+	assert.equal(keptFor({}), Math.floor(begun / 10_000) * 10_000);
+	assert.equal(keptFor({ 10_000: DAY, [MINUTE]: 2 * DAY }), Math.floor(begun / HOUR) * HOUR);
+	assert.equal(keptFor({ 10_000: DAY, [MINUTE]: 2 * DAY, [HOUR]: 30 * DAY }), Math.floor(begun / DAY) * DAY);
+});
+
 test("plaintext comes with sample traces", () => {
 	const topology = topologyOf([{ mtls: "plaintext" }, { mtls: "mutual_tls", to: "c" }], [NOW - MINUTE]);
 	for (const series of [1, 2])
@@ -186,6 +237,34 @@ test("a service's traffic is told both ways, by name and by node", () => {
 		assert.ok(Math.abs(traffic.outbound.latencyMs!.p95 - 1) < 0.011);
 	}
 	assert.equal(queries.serviceTraffic({ service: "nobody", fromMs: NOW - HOUR, toMs: NOW }), undefined);
+});
+
+test("a service is told step by step, and the steps add up to the whole range", () => {
+	const series: CannedSeries[] = [
+		{ from: "x/a", to: "x/b" },
+		{ from: "x/b", to: "x/c" },
+		{ from: "y/a", to: "y/b", mtls: "plaintext" },
+	];
+	const times = [NOW - 50 * MINUTE, NOW - 20 * MINUTE, NOW - 20 * MINUTE, NOW - 5_000];
+	const queries = topologyQueries(topologyOf(series, times), () => NOW);
+	const range = { fromMs: NOW - HOUR, toMs: NOW };
+	for (const service of ["b", "x/b"]) {
+		const { traffic } = queries.serviceTraffic({ service, ...range })!;
+		const { points, stepMs } = queries.serviceHistory({ service, ...range, stepMs: 10 * MINUTE })!;
+		assert.equal(stepMs, 10 * MINUTE);
+		assert.equal(points.length, 3);
+		for (const way of ["inbound", "outbound"] as const)
+			assert.equal(
+				points.reduce((sum, point) => sum + point[way].requests, 0),
+				traffic[way].requests,
+			);
+		assert.ok(Math.abs(points[1]!.inbound.latencyMs!.p99 - 1) < 0.011);
+		// The last step began at 12:30 and was observed for 4 min 51 s only.
+		const { requests, requestRate } = points[2]!.inbound;
+		assert.equal(requestRate, requests / 291);
+	}
+	assert.equal(queries.serviceHistory({ service: "nobody", ...range }), undefined);
+	assert.deepEqual(queries.serviceHistory({ service: "b", fromMs: NOW - 45 * MINUTE, toMs: NOW - 30 * MINUTE })!.points, []);
 });
 
 test("answers survive being sent to another thread", () => {

@@ -6,15 +6,20 @@ import { type Graph, type GraphEdge, type GraphInput, resolveGraph } from "../mo
 import type { ToldHops } from "../model/topology/told-hops.ts";
 import type { DecodedSpans } from "../model/topology/hops/decoded-spans.ts";
 import { mtlsReport } from "../model/topology/mtls-report.ts";
+import type { ResolutionMs } from "../model/topology/series.ts";
 import { serviceTraffic } from "../model/topology/service-traffic.ts";
 import type {
 	EdgeQuery,
 	EdgeResult,
 	EdgeStatement,
+	GraphHistoryQuery,
+	GraphHistoryResult,
 	GraphQuery,
 	GraphResult,
 	MtlsResult,
 	ScanQuery,
+	ServiceHistoryQuery,
+	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
 	TopologyWindow,
@@ -23,7 +28,9 @@ import type { TopologyReader } from "./topology.ts";
 import { edgePoints, evidenceRows, exemplarAnswer, latencyBuckets } from "./topology-queries/edge-detail.ts";
 import { KnownSeries } from "./topology-queries/known-series.ts";
 import { hopPlaces, type Place } from "./topology-queries/hop-places.ts";
-import { MAX_STEP_BUCKETS, planSteps } from "./topology-queries/plan.ts";
+import { meshPoints } from "./topology-queries/mesh-history.ts";
+import { beginningOf, MAX_STEP_BUCKETS, MESH_STEPS, planSteps, type StepPlan, type StepWishes } from "./topology-queries/plan.ts";
+import { servicePoints } from "./topology-queries/service-history.ts";
 import { type FoundHop, type HopFilter, type HopKind, spansInHops, toldHops } from "./topology-queries/trace-hops.ts";
 import { type WindowSums, WindowSumsCache } from "./topology-queries/window-sums.ts";
 import { MeshscopeError } from "../model/errors.ts";
@@ -43,9 +50,11 @@ const MAX_SAMPLED_EDGES = 300;
 
 export interface TopologyQueries {
 	graph(query: GraphQuery): GraphResult;
+	graphHistory(query: GraphHistoryQuery): GraphHistoryResult;
 	edge(query: EdgeQuery): EdgeResult | undefined;
 	mtls(query: GraphQuery): MtlsResult;
 	serviceTraffic(query: ServiceTrafficQuery): ServiceTrafficResult | undefined;
+	serviceHistory(query: ServiceHistoryQuery): ServiceHistoryResult | undefined;
 	/** The graph by service; the range ends where roll-ups do. */
 	edges(query: ScanQuery): readonly GraphEdge[];
 	edgeStatements(query: ScanQuery): Iterable<EdgeStatement>;
@@ -77,6 +86,16 @@ export function topologyQueries(reader: TopologyReader, now: () => number): Topo
 		certificates: reader.certificates(sums.plan.fromMs, sums.plan.toMs),
 		seconds: sums.seconds,
 	});
+	const oldest = (resolutionMs: ResolutionMs): number | undefined => reader.oldest(resolutionMs);
+	const stepsOf = (query: { fromMs: number; toMs: number; stepMs?: number | undefined }, wanted?: StepWishes): StepPlan => {
+		const steps = planSteps(query.fromMs, query.toMs, query.stepMs, oldest, wanted);
+		if (steps !== undefined) return steps;
+		throw new MeshscopeError(
+			"query_too_broad",
+			`the steps are made of more than ${MAX_STEP_BUCKETS} buckets; lengthen \`step\` to whole hours or days, or shorten the range`,
+			{ details: { parameter: "step", cap: MAX_STEP_BUCKETS } },
+		);
+	};
 	const resolved = ({ fromMs, toMs, groupBy }: GraphQuery): { sums: WindowSums; input: GraphInput; graph: Graph } => {
 		const sums = cache.sums(fromMs, toMs);
 		const input = inputOf(sums, groupBy);
@@ -110,17 +129,21 @@ export function topologyQueries(reader: TopologyReader, now: () => number): Topo
 			return { window: windowOf(sums), seconds: sums.seconds, graph };
 		},
 
+		graphHistory(query) {
+			const steps = stepsOf(query, MESH_STEPS);
+			const { fromMs, toMs, stepMs, resolutionMs } = steps;
+			return {
+				window: { fromMs, toMs, resolutionMs, flushedMs: reader.progress()?.flushedMs },
+				stepMs,
+				beginsMs: beginningOf(oldest),
+				points: meshPoints(reader, known, steps),
+			};
+		},
+
 		edge({ id, fromMs, toMs, stepMs }) {
 			const groupBy = known.groupingOf(id);
 			if (groupBy === undefined) return undefined;
-			const steps = planSteps(fromMs, toMs, stepMs, (resolutionMs) => reader.oldest(resolutionMs));
-			if (steps === undefined) {
-				throw new MeshscopeError(
-					"query_too_broad",
-					`the steps are made of more than ${MAX_STEP_BUCKETS} buckets; lengthen \`step\` to whole hours or days, or shorten the range`,
-					{ details: { parameter: "step", cap: MAX_STEP_BUCKETS } },
-				);
-			}
+			const steps = stepsOf({ fromMs, toMs, stepMs });
 			const wanted = known.seriesOfEdge(id, groupBy);
 			const sums = cache.sums(fromMs, toMs, wanted);
 			const input = inputOf(sums, groupBy);
@@ -166,6 +189,18 @@ export function topologyQueries(reader: TopologyReader, now: () => number): Topo
 			const sums = cache.sums(fromMs, toMs);
 			const traffic = serviceTraffic(inputOf(sums, "service"), service);
 			return traffic && { window: windowOf(sums), traffic };
+		},
+
+		serviceHistory(query) {
+			const wanted = known.seriesOfService(query.service);
+			if (wanted.size === 0) return undefined;
+			const steps = stepsOf(query);
+			const { fromMs, toMs, stepMs, resolutionMs } = steps;
+			return {
+				window: { fromMs, toMs, resolutionMs, flushedMs: reader.progress()?.flushedMs },
+				stepMs,
+				points: servicePoints(reader, known, query.service, wanted, steps),
+			};
 		},
 
 		traceHops: (spans) => toldHops(spans, known.endpoints(ADDRESSES_OF_TRACES_MS)),

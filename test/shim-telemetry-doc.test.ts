@@ -29,7 +29,7 @@ const FULL: Partial<HttpHop> = {
 const HOPS = [
 	httpHop(FULL),
 	httpHop({ ...FULL, isGrpc: true, path: "/a.B/C", grpcStatus: 14 }),
-	httpHop({ ...FULL, tls: noTls("unknown", "handshake_failed") }),
+	httpHop({ ...FULL, tls: noTls("unknown", "wrong_identity"), failedHandshakes: 1 }),
 ];
 
 test("every attribute of spans and resources is in the document", () => {

@@ -109,6 +109,7 @@ export const CAPS = {
 	differences: 200,
 	logs: 1_000,
 	series: 10_000,
+	operations: 1_000,
 	/** Raw points read for one `/metrics/query`, over all series. */
 	points: 100_000,
 	steps: 11_000,
@@ -120,7 +121,7 @@ export const CAPS = {
 	graphRangeDays: 92,
 } as const;
 
-export const DEFAULT_LIMITS = { traces: 20, columns: 120, differences: 30, logs: 100, series: 100 } as const;
+export const DEFAULT_LIMITS = { traces: 20, columns: 120, differences: 30, logs: 100, series: 100, operations: 100 } as const;
 
 export function limitParameter(what: string, fallback: number, cap: number): z.ZodOptional<z.ZodString> {
 	return z

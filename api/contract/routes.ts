@@ -13,7 +13,7 @@ import {
 	meshServicesAnswer,
 } from "./mesh.ts";
 import { metricPointAnswer, metricPointQuery, metricSeriesAnswer, metricSeriesQuery } from "./metrics.ts";
-import { operationsAnswer, servicePath, servicesAnswer } from "./services.ts";
+import { operationFiguresAnswer, operationFiguresQuery, operationsAnswer, servicePath, servicesAnswer } from "./services.ts";
 import { probeAnswer, statusAnswer } from "./status.ts";
 import {
 	edgeAnswer,
@@ -22,9 +22,13 @@ import {
 	graphAnswer,
 	graphDiffAnswer,
 	graphDiffQuery,
+	graphHistoryAnswer,
+	graphHistoryQuery,
 	graphQuery,
 	mtlsAnswer,
 	mtlsQuery,
+	serviceHistoryAnswer,
+	serviceHistoryQuery,
 	serviceTrafficAnswer,
 	serviceTrafficQuery,
 } from "./topology.ts";
@@ -123,6 +127,27 @@ export const ROUTES = {
 		answer: serviceTrafficAnswer,
 		errors: [...SEARCH_ERRORS, "not_found"],
 	},
+	serviceHistory: {
+		path: "/api/v1/services/{name}/history",
+		summary: "Rate, errors and duration of a service over time, in and out",
+		description:
+			"Step by step what `/api/v1/services/{name}` tells of the whole range; percentiles are of the merged histograms.",
+		pathParameters: servicePath,
+		query: serviceHistoryQuery,
+		answer: serviceHistoryAnswer,
+		errors: [...SEARCH_ERRORS, "not_found"],
+	},
+	operationFigures: {
+		path: "/api/v1/services/{name}/operations/figures",
+		summary: "Rate, errors and duration of a service's operations",
+		description:
+			"Counted from the spans of the range that are stored, newest first; `searched` says whether all were seen. " +
+			"A service without any span in it has none.",
+		pathParameters: servicePath,
+		query: operationFiguresQuery,
+		answer: operationFiguresAnswer,
+		errors: SEARCH_ERRORS,
+	},
 	graph: {
 		path: "/api/v1/graph",
 		summary: "The service graph of a window",
@@ -139,6 +164,15 @@ export const ROUTES = {
 		description: "Edges that came, went, or changed in rate, errors, p95 or mTLS beyond what chance explains.",
 		query: graphDiffQuery,
 		answer: graphDiffAnswer,
+		errors: SEARCH_ERRORS,
+	},
+	graphHistory: {
+		path: "/api/v1/graph/history",
+		summary: "The whole mesh over time",
+		description:
+			"Requests, errors and mTLS of all edges added up, step by step: what a longer range looked like, and where in it to look closer.",
+		query: graphHistoryQuery,
+		answer: graphHistoryAnswer,
 		errors: SEARCH_ERRORS,
 	},
 	edge: {

@@ -1,6 +1,7 @@
 /** `/api/v1/services`: the names that traces, logs and metrics came under. */
 import * as z from "zod";
-import { epochMs, text } from "./common.ts";
+import { CAPS, commonQuery, DEFAULT_LIMITS, epochMs, limitParameter, moment, searchedInfo, text } from "./common.ts";
+import { latency } from "./topology.ts";
 
 export const serviceInfo = z
 	.object({ name: z.string(), firstSeenMs: epochMs, lastSeenMs: epochMs })
@@ -39,3 +40,33 @@ export const operationsAnswer = z
 	})
 	.meta({ id: "OperationsAnswer" });
 export type OperationsAnswer = z.infer<typeof operationsAnswer>;
+
+export const operationFiguresQuery = z.object({
+	from: commonQuery.from,
+	to: commonQuery.to,
+	limit: limitParameter("operations", DEFAULT_LIMITS.operations, CAPS.operations),
+});
+
+export const operationFiguresAnswer = z
+	.object({
+		from: moment,
+		to: moment,
+		operations: z
+			.array(
+				z.object({
+					name: z.string(),
+					kind: operationInfo.shape.kind,
+					spans: z.number().meta({ description: "Stored ones: fewer than requests where senders sample." }),
+					errors: z.number().meta({ description: "Spans with status error." }),
+					errorRatio: z.number(),
+					rate: z.number().meta({ description: "Spans a second." }),
+					latencyMs: latency,
+					lastSeen: moment,
+				}),
+			)
+			.readonly()
+			.meta({ description: "By name and kind, most spans first." }),
+		searched: searchedInfo,
+	})
+	.meta({ id: "OperationFiguresAnswer" });
+export type OperationFiguresAnswer = z.infer<typeof operationFiguresAnswer>;

@@ -31,18 +31,27 @@ export const graphDiffQuery = z.object({
 	groupBy,
 });
 
+export const graphHistoryQuery = z.object({
+	...range,
+	step: text.optional().meta({
+		description:
+			"Length of a step: whole tens of seconds. Default: minutes for an hour, ten minutes for a day, hours for a week, at most " +
+			"180 steps up to half a year.",
+		examples: ["10m"],
+	}),
+});
+
 export const edgePath = z.object({
 	id: text.meta({ description: "Edge ID from a graph of any grouping: 16 hex digits.", examples: ["6faeb2e1ed26185d"] }),
 });
 
-export const edgeQuery = z.object({
-	...range,
-	step: text.optional().meta({
-		description:
-			"Length of a step of the course over time: whole tens of seconds. Default: what gives about a hundred steps.",
-		examples: ["1m"],
-	}),
+const step = text.optional().meta({
+	description: "Length of a step of the course over time: whole tens of seconds. Default: what gives about a hundred steps.",
+	examples: ["1m"],
 });
+
+export const edgeQuery = z.object({ ...range, step });
+export const serviceHistoryQuery = z.object({ ...range, step });
 
 const window = z
 	.object({
@@ -89,7 +98,7 @@ const percent = z.number().optional().meta({
 		"Share of mutual TLS among what is known, 0 to 100. 0 and 100 are exact, never rounded; absent when nothing is known.",
 });
 
-const latency = z
+export const latency = z
 	.object({
 		p50: z.number(),
 		p90: z.number(),
@@ -189,6 +198,36 @@ export const graphAnswer = z
 	.object({ window, nodes: z.array(graphNode).readonly(), edges: z.array(graphEdge).readonly() })
 	.meta({ id: "GraphAnswer" });
 export type GraphAnswer = z.infer<typeof graphAnswer>;
+
+const meshPoint = z
+	.object({
+		time: moment.meta({ description: "Start of the step." }),
+		requests: z.number(),
+		errors: z
+			.number()
+			.meta({ description: "Requests that ended in a server error or without a response, as their callers felt them." }),
+		connections: z.number(),
+		connectionErrors: z.number(),
+		requestMtls: mtlsCounts,
+		connectionMtls: mtlsCounts,
+	})
+	.meta({ id: "MeshPoint", description: "All edges of a step added up." });
+export type MeshPointAnswer = z.infer<typeof meshPoint>;
+
+export const graphHistoryAnswer = z
+	.object({
+		window,
+		stepMs: z.number(),
+		begins: moment.optional().meta({
+			description: "When the oldest thing that is kept began, in or before the range; absent when there is nothing.",
+		}),
+		points: z
+			.array(meshPoint)
+			.readonly()
+			.meta({ description: "Oldest first; steps in which nothing was seen are left out." }),
+	})
+	.meta({ id: "GraphHistoryAnswer" });
+export type GraphHistoryAnswer = z.infer<typeof graphHistoryAnswer>;
 
 const edgeNumbers = z
 	.object({
@@ -357,20 +396,21 @@ export const mtlsAnswer = z
 	.meta({ id: "MtlsAnswer" });
 export type MtlsAnswer = z.infer<typeof mtlsAnswer>;
 
-const red = z
-	.object({
-		requests: z.number(),
-		errors: z.number(),
-		errorRatio: z.number(),
-		requestRate: z.number(),
-		connections: z.number(),
-		connectionErrors: z.number(),
-		bytes,
-		sampled: z.boolean(),
-		latencyMs: latency.optional(),
-		mtls: z.object({ status: mtlsStatus, percent, counts: mtlsCounts }),
-		edges: z.array(graphEdge).readonly().meta({ description: "Busiest first." }),
-	})
+const redTotals = z.object({
+	requests: z.number(),
+	errors: z.number(),
+	errorRatio: z.number(),
+	requestRate: z.number(),
+	connections: z.number(),
+	connectionErrors: z.number(),
+	bytes,
+	sampled: z.boolean(),
+	latencyMs: latency.optional(),
+	mtls: z.object({ status: mtlsStatus, percent, counts: mtlsCounts }),
+});
+
+const red = redTotals
+	.extend({ edges: z.array(graphEdge).readonly().meta({ description: "Busiest first." }) })
 	.meta({ id: "RedFigures", description: "Rate, errors, duration; `latencyMs` and `mtls` are of requests." });
 
 export const serviceTrafficAnswer = z
@@ -382,3 +422,23 @@ export const serviceTrafficAnswer = z
 	})
 	.meta({ id: "ServiceTrafficAnswer" });
 export type ServiceTrafficAnswer = z.infer<typeof serviceTrafficAnswer>;
+
+const servicePoint = z
+	.object({
+		time: moment.meta({ description: "Start of the step." }),
+		inbound: redTotals,
+		outbound: redTotals,
+	})
+	.meta({ id: "ServicePoint" });
+
+export const serviceHistoryAnswer = z
+	.object({
+		window,
+		stepMs: z.number(),
+		points: z
+			.array(servicePoint)
+			.readonly()
+			.meta({ description: "Oldest first; steps in which nothing was seen are left out." }),
+	})
+	.meta({ id: "ServiceHistoryAnswer" });
+export type ServiceHistoryAnswer = z.infer<typeof serviceHistoryAnswer>;

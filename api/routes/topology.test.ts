@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { graphHistoryAnswer, type MeshPointAnswer } from "../contract/topology.ts";
 import { CANNED_NOW_MS, graph, startCannedApi } from "../canned-server.ts";
 
 const HOUR = 3_600_000;
@@ -72,6 +73,21 @@ test("a step is whole tens of seconds", async (t) => {
 	await api.get(`/api/v1/edges/${HTTP_EDGE.id}?step=1m`);
 	const [query] = api.reader.asked.at(-1)!.args;
 	assert.equal((query as { stepMs: number }).stepMs, 60_000);
+	assert.equal((await api.get("/api/v1/graph/history?step=15s")).error().code, "invalid_argument");
+});
+
+test("the whole mesh is told step by step, units apart, and since when anything is kept", async (t) => {
+	const api = await startCannedApi(t);
+	const answer = graphHistoryAnswer.parse((await api.get("/api/v1/graph/history?from=now-1d&step=10m")).json());
+	assert.deepEqual(api.reader.asked.at(-1)!.args, [
+		{ fromMs: CANNED_NOW_MS - 24 * HOUR, toMs: CANNED_NOW_MS, stepMs: 600_000 },
+	]);
+	assert.equal(answer.begins, "2025-12-31T12:00:00.000Z");
+	const [{ requestMtls, connectionMtls, ...point }] = answer.points as [MeshPointAnswer];
+	assert.deepEqual(point, {
+		...{ time: "2026-01-01T11:59:00.000Z", requests: 4, errors: 1, connections: 2, connectionErrors: 0 },
+	});
+	assert.deepEqual([requestMtls.mutual_tls, requestMtls.plaintext, connectionMtls.plaintext], [3, 1, 2]);
 });
 
 test("a window beyond the cap, an unknown grouping and an unknown parameter are refused by name", async (t) => {

@@ -13,7 +13,9 @@ import {
 	type GraphAnswer,
 	type GraphDiffAnswer,
 	type GraphEdgeAnswer,
+	type GraphHistoryAnswer,
 	type MtlsAnswer,
+	type ServiceHistoryAnswer,
 	type ServiceTrafficAnswer,
 } from "../contract/topology.ts";
 import { durationParameter, edgeIdOf, oneOf, type Parameters, timeRange } from "../query.ts";
@@ -47,6 +49,21 @@ export function addTopologyRoutes(scope: FastifyInstance, context: RouteContext)
 			window: windowAnswer(current.window),
 			baseline: windowAnswer(baseline.window),
 			changes: [...diffGraphs(baseline, current)],
+		};
+		return sendJson(reply, answer);
+	});
+
+	addRoute(scope, "graphHistory", async ({ parameters, reply }) => {
+		const { fromMs, toMs } = rangeOf(parameters, context.now());
+		const stepMs = stepMsOf(parameters);
+		const found = await ask(context, reply, (signal) =>
+			reader.graphHistory({ fromMs, toMs, ...(stepMs === undefined ? {} : { stepMs }) }, signal),
+		);
+		const answer: GraphHistoryAnswer = {
+			window: windowAnswer(found.window),
+			stepMs: found.stepMs,
+			begins: found.beginsMs === undefined ? undefined : momentOf(found.beginsMs),
+			points: found.points.map(({ timeMs, ...point }) => ({ time: momentOf(timeMs), ...point })),
 		};
 		return sendJson(reply, answer);
 	});
@@ -104,12 +121,7 @@ export function addTopologyRoutes(scope: FastifyInstance, context: RouteContext)
 		const found = await ask(context, reply, (signal) =>
 			reader.serviceTraffic({ service, ...rangeOf(parameters, context.now()) }, signal),
 		);
-		if (found === undefined) {
-			throw new MeshscopeError(
-				"not_found",
-				`nothing in the range calls or is called ${JSON.stringify(service.slice(0, 100))}; /api/v1/graph lists who is`,
-			);
-		}
+		if (found === undefined) throw noSuchService(service);
 		const { nodes, inbound, outbound } = found.traffic;
 		const answer: ServiceTrafficAnswer = {
 			window: windowAnswer(found.window),
@@ -119,6 +131,29 @@ export function addTopologyRoutes(scope: FastifyInstance, context: RouteContext)
 		};
 		return sendJson(reply, answer);
 	});
+
+	addRoute(scope, "serviceHistory", async ({ parameters, path, reply }) => {
+		const service = path["name"] ?? "";
+		const { fromMs, toMs } = rangeOf(parameters, context.now());
+		const stepMs = stepMsOf(parameters);
+		const found = await ask(context, reply, (signal) =>
+			reader.serviceHistory({ service, fromMs, toMs, ...(stepMs === undefined ? {} : { stepMs }) }, signal),
+		);
+		if (found === undefined) throw noSuchService(service);
+		const answer: ServiceHistoryAnswer = {
+			window: windowAnswer(found.window),
+			stepMs: found.stepMs,
+			points: found.points.map(({ timeMs, inbound, outbound }) => ({ time: momentOf(timeMs), inbound, outbound })),
+		};
+		return sendJson(reply, answer);
+	});
+}
+
+function noSuchService(service: string): MeshscopeError {
+	return new MeshscopeError(
+		"not_found",
+		`nothing in the range calls or is called ${JSON.stringify(service.slice(0, 100))}; /api/v1/graph lists who is`,
+	);
 }
 
 function rangeOf(parameters: Parameters, nowMs: number): { readonly fromMs: number; readonly toMs: number } {

@@ -282,6 +282,19 @@ test("closing waits for what was accepted to be written, and not for a thread th
 	assert.equal(lost.feed.stats().restarts, 0);
 });
 
+test("a thread that is told to end while it starts is not asked to read, and its end is no loss", async () => {
+	const b = bench();
+	b.commit();
+	const closed = b.feed.close();
+	b.threads[0]!.say({ kind: "ready", cursor: undefined });
+	b.readAll();
+	assert.deepEqual(b.sent(), ["close"]);
+	b.threads[0]!.die();
+	await closed;
+	assert.deepEqual(b.log, []);
+	assert.equal(b.feed.stats().restarts, 0);
+});
+
 test("a feed that is closed between two threads starts no other", async (t: TestContext) => {
 	t.mock.timers.enable({ apis: ["setTimeout"] });
 	const b = bench();

@@ -16,7 +16,7 @@ import type { FromTopology, StageStats, ToTopology, TopologyStats } from "./mess
 import { PendingGroups } from "./pending-groups.ts";
 import type { RecordExtractor } from "./record-extractor.ts";
 import type { RecordRows } from "./record-rows.ts";
-import type { StageGroup } from "./stage.ts";
+import type { StageGroup } from "./stage-options.ts";
 
 /** The topology thread, as far as the feed knows it. */
 export interface TopologyThread {
@@ -170,6 +170,8 @@ export class TopologyFeed implements CommittedGroups {
 			case "ready":
 				this.sent = message.cursor;
 				if (message.cursor !== undefined) this.options.store.release(message.cursor);
+				// Told to end before it was ready, it has its word already: nothing more is read for it, and its end is no loss.
+				if (this.mode === "closing") break;
 				this.mode = "replaying";
 				this.options.onWork();
 				break;

@@ -1,6 +1,6 @@
 /** What the writer thread and the topology thread say to each other. Rows are transferred, never copied. */
 import type { CommitRef } from "../../store/topology.ts";
-import type { StageDrops, StageGroup } from "./stage.ts";
+import type { StageDrops, StageGroup } from "./stage-options.ts";
 
 export interface TopologyWorkerData {
 	readonly directory: string;

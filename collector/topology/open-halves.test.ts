@@ -4,7 +4,7 @@ import type { TestContext } from "node:test";
 import { EPOCH_MS, factsOf, mutual } from "../../model/topology/hops/hop-kit.ts";
 import { NUMBER, NUMBERS_A_ROW, WORD, WORDS_A_ROW } from "./record-rows.ts";
 import { rowsOf, StageBench } from "./stage-bench.ts";
-import { DEFAULT_STAGE_LIMITS, type StageGroup } from "./stage.ts";
+import { DEFAULT_STAGE_LIMITS, type StageGroup } from "./stage-options.ts";
 
 const HALVES = 1_300_000;
 const HALVES_A_GROUP = 50_000;

@@ -8,7 +8,8 @@ import { addRollups } from "../../model/topology/rollup-reader.ts";
 import type { CommitRef, CommittedTraces, SeriesRow, TopologyFlush, TopologyWriter } from "../../store/topology.ts";
 import { isAfter } from "../../store/topology.ts";
 import { NUMBER, NUMBERS_A_ROW, type Profile, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
-import { DEFAULT_STAGE_LIMITS, type StageGroup, type StageLimits, TopologyStage } from "./stage.ts";
+import { DEFAULT_STAGE_LIMITS, type StageGroup, type StageLimits } from "./stage-options.ts";
+import { TopologyStage } from "./stage.ts";
 
 export interface TestSpan {
 	readonly trace: number;

@@ -7,97 +7,22 @@
  * clocks: topology-worker.ts runs it.
  */
 import type { LogFacts, SpanFacts } from "../../model/topology/facts.ts";
-import type { SeriesTotals } from "../../model/topology/rollup.ts";
-import type { SeriesDims } from "../../model/topology/series.ts";
 import type { TraceId } from "../../model/ids.ts";
 import type { Hop } from "../../model/topology/hop.ts";
 import { HopShapes } from "../../model/topology/hops/hop-shape.ts";
 import { HopFinder } from "../../model/topology/hops/trace-hops.ts";
 import { MeshscopeError } from "../../model/errors.ts";
-import type { CommitRef, CommittedTraces, TopologyFlush, TopologyLoad, TopologyWriter } from "../../store/topology.ts";
+import type { CommitRef, TopologyFlush } from "../../store/topology.ts";
 import { FactsTable } from "./facts-table.ts";
 import { HopWriter } from "./hop-writer.ts";
 import { Ledger } from "./ledger.ts";
 import { LogWriter } from "./log-writer.ts";
-import { NUMBER, NUMBERS_A_ROW, type Profile, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
-import { SeriesRegistry, type SeriesLimits } from "./series-registry.ts";
+import { NUMBER, NUMBERS_A_ROW, type RecordRows, WORD, WORDS_A_ROW } from "./record-rows.ts";
+import { SeenTraces, wordsOfId } from "./seen-traces.ts";
+import { SeriesRegistry } from "./series-registry.ts";
+import type { MetricSource, StageDrops, StageGroup, StageOptions } from "./stage-options.ts";
 import { decodeStageState, StageStateWriter } from "./stage-state.ts";
-import { TraceFilter } from "./trace-filter.ts";
 import { TraceTable } from "./trace-table.ts";
-
-export interface StageGroup {
-	readonly ref: CommitRef;
-	readonly arrivedMs: number;
-	readonly spans: RecordRows | undefined;
-	readonly logs: RecordRows | undefined;
-	/** As `WriteGroup.topologyMetrics`. */
-	readonly metrics: Uint8Array;
-}
-
-export interface StageLimits extends SeriesLimits {
-	/** How long a half waits for its other half. Envoy sends after 5 s at most, Linkerd after 10. */
-	readonly maturityMs: number;
-	/** Spans kept; beyond it halves are stated before their time. */
-	readonly maxRows: number;
-	/** Spans beyond which complete traces go, the oldest first. */
-	readonly maxCompleteRows: number;
-	/** How long a complete trace stays, in case more of it comes. */
-	readonly holdMs: number;
-	readonly maxRowsPerTrace: number;
-	/**
-	 * Time a flush may take to read traces from the store of which more came after they had gone. Long, since ingest rather waits than
-	 * that calls are counted twice; the last flush has a supervisor waiting for it, and leaves to the next start what it cannot do.
-	 */
-	readonly maxReloadMs: number;
-	readonly maxLastReloadMs: number;
-}
-
-export const DEFAULT_STAGE_LIMITS: StageLimits = {
-	maturityMs: 30_000,
-	maxRows: 500_000,
-	maxCompleteRows: 120_000,
-	holdMs: 60_000,
-	maxRowsPerTrace: 100_000,
-	maxReloadMs: 20_000,
-	maxLastReloadMs: 3_000,
-	maxEndpoints: 10_000,
-	maxSeries: 40_000,
-};
-
-/** Turns committed metric points into observations; keeps what it must know of each series between two points. */
-export interface MetricSource {
-	/** @param sumsOf where the observations of a series at a time are added up */
-	observe(metrics: Uint8Array, arrivedMs: number, sumsOf: (dims: SeriesDims, timeMs: number) => SeriesTotals): void;
-	takeChanged(): TopologyFlush["counters"];
-}
-
-export interface StageOptions {
-	readonly store: TopologyWriter;
-	readonly committed: CommittedTraces;
-	/** Rows of a `TracesData` message; profiles numbered from FIRST_OWN_PROFILE. */
-	readonly rowsOf: (tracesData: Uint8Array<ArrayBuffer>) => RecordRows | undefined;
-	readonly spanFacts: (profile: Profile) => SpanFacts;
-	readonly logFacts: (profile: Profile) => LogFacts | undefined;
-	readonly metrics: (load: TopologyLoad["counters"]) => MetricSource;
-	readonly limits: StageLimits;
-	/** A clock that only goes forward, ms. */
-	readonly monotonicMs: () => number;
-	readonly log: (level: "info" | "warn" | "error", message: string) => void;
-}
-
-/** What was left out, and why; counted since the start. */
-export interface StageDrops {
-	/** Spans more than a week before or a day after their arrival. */
-	implausibleTime: number;
-	/** Spans of a trace that has too many. */
-	traceTooLarge: number;
-	/** Halves stated before their time, for want of room. */
-	statedEarly: number;
-	/** Traces that got more spans than could be joined with what had gone to the store. */
-	notRejoined: number;
-	/** Series beyond the cap on names. */
-	overflowed: number;
-}
 
 const FLAG = { dirty: 1, hasStated: 2, mustReload: 4 } as const;
 const PAST_MS = 7 * 86_400_000;
@@ -108,8 +33,6 @@ const MAX_FACTS = 1 << 13;
 const MAKE_ROOM = 0.25;
 /** Read from the store at once: what lies together is read together, and what one read holds is bounded. */
 const TRACES_A_READ = 8_192;
-/** Traces of the past that a start notes as seen. */
-const MAX_REMEMBERED = 1 << 20;
 const MATURITY_STEP_MS = 1_000;
 
 export class TopologyStage {
@@ -119,7 +42,7 @@ export class TopologyStage {
 	flushed: CommitRef | undefined;
 	private readonly options: StageOptions;
 	private readonly table = new TraceTable();
-	private readonly filter = new TraceFilter();
+	private readonly seen: SeenTraces;
 	private readonly shapes = new HopShapes();
 	private readonly finder = new HopFinder(this.shapes);
 	private readonly facts: FactsTable<SpanFacts>;
@@ -135,11 +58,6 @@ export class TopologyStage {
 	/** Traces by the second in which a half of theirs becomes mature. Entries may be out of date. */
 	private readonly maturing = new Map<number, number[]>();
 	private watermarkMs: number;
-	/**
-	 * Traces in which a half waited when the last run ended, and the watermark they were stated under; until they are read again they
-	 * are not in the table.
-	 */
-	private readonly unread: Map<TraceId, number>;
 	private lastArrivedMs = 0;
 	private unwritten: TopologyFlush | undefined;
 
@@ -158,14 +76,8 @@ export class TopologyStage {
 		this.metrics = options.metrics(loaded.counters);
 		const { watermarkMs, waiting } = decodeStageState(loaded.state);
 		this.watermarkMs = watermarkMs;
-		this.unread = new Map(waiting);
 		this.accepted = this.flushed = loaded.cursor;
-		if (loaded.cursor !== undefined)
-			for (const hash of options.committed.recentTraceHashes(MAX_REMEMBERED, loaded.cursor)) this.filter.add(hash);
-		for (const id of waiting.keys()) {
-			const [w0, w1, w2, w3] = wordsOfId(id);
-			this.filter.add(options.committed.hash(w0!, w1!, w2!, w3!));
-		}
+		this.seen = new SeenTraces(options.committed, loaded.cursor, waiting);
 	}
 
 	get rows(): number {
@@ -178,7 +90,7 @@ export class TopologyStage {
 
 	/** Whether anything waits that only time will settle. */
 	get isWaiting(): boolean {
-		return this.maturing.size > 0 || this.unread.size > 0 || this.unwritten !== undefined;
+		return this.maturing.size > 0 || this.seen.waiting > 0 || this.unwritten !== undefined;
 	}
 
 	accept(group: StageGroup): void {
@@ -267,9 +179,7 @@ export class TopologyStage {
 		let trace = this.table.find(rows.words, at);
 		if (trace < 0) {
 			trace = this.table.add(rows.words, at);
-			const { words } = rows;
-			const hash = this.options.committed.hash(words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!);
-			if (this.filter.has(hash)) this.table.flags[trace] = FLAG.mustReload;
+			if (this.seen.has(rows.words, at)) this.table.flags[trace] = FLAG.mustReload;
 		}
 		this.table.touch(trace, nowMs);
 		return trace;
@@ -300,11 +210,8 @@ export class TopologyStage {
 
 	/** The watermark under which the trace's hops were stated. */
 	private statedUnder(trace: number): number {
-		if (this.unread.size === 0) return this.watermarkMs;
-		const id = this.traceIdOf(trace);
-		const statedMs = this.unread.get(id);
-		this.unread.delete(id);
-		return statedMs ?? this.watermarkMs;
+		if (this.seen.waiting === 0) return this.watermarkMs;
+		return this.seen.takeWaiting(this.traceIdOf(trace)) ?? this.watermarkMs;
 	}
 
 	private eachHop(trace: number, onlyStated: boolean, watermarkMs: number, visit: (hop: Hop) => void): number {
@@ -419,15 +326,12 @@ export class TopologyStage {
 	 * there are more.
 	 */
 	readWaiting(): boolean {
-		const wanted: TraceId[] = [];
-		for (const id of this.unread.keys()) {
-			if (wanted.length === TRACES_A_READ) break;
-			// More of it came first: it is joined with what the store has like any trace that comes back.
-			if (this.table.find(wordsOfId(id), 0) < 0) wanted.push(id);
-		}
+		// More of one came first: it is joined with what the store has like any trace that comes back.
+		const isHere = (id: TraceId): boolean => this.table.find(wordsOfId(id), 0) >= 0;
+		const wanted = this.seen.waitingIds(TRACES_A_READ, isHere);
 		this.addStored(wanted);
 		// Its window was removed, and what it would still have said with it.
-		for (const id of wanted) if (this.table.find(wordsOfId(id), 0) < 0) this.unread.delete(id);
+		for (const id of wanted) if (!isHere(id)) this.seen.takeWaiting(id);
 		return wanted.length === TRACES_A_READ;
 	}
 
@@ -435,7 +339,7 @@ export class TopologyStage {
 	private state(): Uint8Array {
 		const { table } = this;
 		const state = new StageStateWriter(this.watermarkMs);
-		for (const [id, statedMs] of this.unread) state.addId(id, statedMs);
+		this.seen.addWaiting(state);
 		for (const traces of this.maturing.values()) {
 			for (const trace of traces) {
 				if (table.nextMaturityMs[trace]! === Infinity || table.rowsOf(trace) === 0) continue;
@@ -453,8 +357,7 @@ export class TopologyStage {
 			const isRoomy = table.rows <= Math.min(maxCompleteRows, maxRows * (1 - MAKE_ROOM));
 			if (isRoomy && table.touchedMs[trace]! > clockMs - holdMs) break;
 			if (table.nextMaturityMs[trace]! !== Infinity || (table.flags[trace]! & FLAG.dirty) !== 0) continue;
-			const [w0, w1, w2, w3] = wordsOf(table, trace);
-			this.filter.add(this.options.committed.hash(w0, w1, w2, w3));
+			this.seen.add(...wordsOf(table, trace));
 			table.remove(trace);
 		}
 	}
@@ -485,10 +388,4 @@ function isPlausible(timeMs: number, arrivedMs: number): boolean {
 
 function wordsOf(table: TraceTable, trace: number): [number, number, number, number] {
 	return [table.traceWord(trace, 0), table.traceWord(trace, 1), table.traceWord(trace, 2), table.traceWord(trace, 3)];
-}
-
-function wordsOfId(id: string): Uint32Array {
-	const words = new Uint32Array(4);
-	for (let i = 0; i < 4; i++) words[i] = Number.parseInt(id.slice(i * 8, i * 8 + 8), 16);
-	return words;
 }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { type CommitRef, TopologyLostError, type TopologyWriter } from "../../store/topology.ts";
 import type { FromTopology, StageStats } from "./messages.ts";
-import type { StageGroup, TopologyStage } from "./stage.ts";
+import type { StageGroup } from "./stage-options.ts";
+import type { TopologyStage } from "./stage.ts";
 import { TopologyLoop } from "./topology-loop.ts";
 
 /** A stage that notes what it is asked; flushes as told. */

@@ -3,7 +3,8 @@
  */
 import { TopologyLostError, type TopologyWriter } from "../../store/topology.ts";
 import type { FromTopology, ToTopology } from "./messages.ts";
-import type { StageGroup, TopologyStage } from "./stage.ts";
+import type { StageGroup } from "./stage-options.ts";
+import type { TopologyStage } from "./stage.ts";
 
 export interface LoopOptions {
 	readonly stage: TopologyStage;

@@ -18,7 +18,8 @@ import type { FromTopology, ToTopology, TopologyWorkerData } from "./messages.ts
 import { MetricStage } from "./metric-stage.ts";
 import type { RecordRows } from "./record-rows.ts";
 import { factsOfProfile, spanExtractor } from "./span-profile.ts";
-import { DEFAULT_STAGE_LIMITS, type MetricSource, TopologyStage } from "./stage.ts";
+import { DEFAULT_STAGE_LIMITS, type MetricSource } from "./stage-options.ts";
+import { TopologyStage } from "./stage.ts";
 import { TopologyLoop } from "./topology-loop.ts";
 
 /** Decompressed parts of blocks, for traces that are read again. */
@@ -102,7 +103,10 @@ const loop = new TopologyLoop({
 	close() {
 		store.close();
 		committed.close();
-		port.close();
 	},
 });
-port.on("message", (message: ToTopology) => loop.receive(message));
+port.on("message", (message: ToTopology) => {
+	loop.receive(message);
+	// Not before the last word is said: what is posted to a closed port may be lost.
+	if (message.kind === "close") port.close();
+});

@@ -243,12 +243,12 @@ export function finishEdge(sums: EdgeSums, groupBy: GroupBy, seconds: number): G
 					}
 				: undefined,
 		reporter: mostOf(sums.reporters) ?? "both",
-		evidence: Object.fromEntries(sorted(sums.evidence)),
+		evidence: mostFirst(sums.evidence),
 		basis: { counts: mostOf(sums.basis.counts), latency: mostOf(sums.basis.latency), mtls: mostOf(sums.basis.mtls) },
 		sampled: sums.sampled,
 		outcomes: { ...outcomes },
-		codes: Object.fromEntries(sorted(sums.codes)),
-		flags: Object.fromEntries(sorted(sums.flags)),
+		codes: mostFirst(sums.codes),
+		flags: mostFirst(sums.flags),
 		attempts:
 			sums.triedRequests > 0
 				? { requests: sums.triedRequests, tries: sums.tries, retries: Math.max(0, sums.tries - sums.triedRequests) }
@@ -291,12 +291,20 @@ function finishMtls(sums: EdgeSums): EdgeMtls {
 const QUANTILES = [0.5, 0.9, 0.95, 0.99, 1] as const;
 
 /** In ms; undefined when nothing was measured. */
-function latencyFigures(histogram: LatencyHistogram | undefined, sumNs: number): LatencyFigures | undefined {
+export function latencyFigures(histogram: LatencyHistogram | undefined, sumNs: number): LatencyFigures | undefined {
 	const values = histogram && quantilesNs(histogram, QUANTILES);
 	if (histogram === undefined || values === undefined) return undefined;
 	const count = histogram.total();
-	const [p50, p90, p95, p99, max] = values.map((ns) => ns / 1e6) as [number, number, number, number, number];
-	return { p50, p90, p95, p99, max, mean: count > 0 ? sumNs / count / 1e6 : 0, count };
+	const [p50, p90, p95, p99, max] = values as readonly [number, number, number, number, number];
+	return {
+		p50: p50 / 1e6,
+		p90: p90 / 1e6,
+		p95: p95 / 1e6,
+		p99: p99 / 1e6,
+		max: max / 1e6,
+		mean: count > 0 ? sumNs / count / 1e6 : 0,
+		count,
+	};
 }
 
 /** The caller's, unless it knows of less than half as many requests. */
@@ -307,13 +315,25 @@ function latencySide(source: number, destination: number): "source" | "destinati
 
 /** Of two equal ones the first by name, so that the order of series decides nothing. */
 function mostOf<K extends string>(counts: ReadonlyMap<K, number>): K | undefined {
-	const [most] = [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
-	return most?.[0];
+	let most: K | undefined;
+	let mostCount = 0;
+	for (const [key, count] of counts) {
+		if (most !== undefined && (count < mostCount || (count === mostCount && key > most))) continue;
+		most = key;
+		mostCount = count;
+	}
+	return most;
 }
 
 /** Most first, so that a person reads what matters first. */
-function sorted(counts: ReadonlyMap<string, number>): [string, number][] {
-	return [...counts].filter(([, count]) => count > 0).sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+function mostFirst(counts: ReadonlyMap<string, number>): Record<string, number> {
+	// Of most edges there is one, or none.
+	if (counts.size <= 1) {
+		const only: Record<string, number> = {};
+		for (const [key, count] of counts) if (count > 0) only[key] = count;
+		return only;
+	}
+	return Object.fromEntries([...counts].filter(([, count]) => count > 0).sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)));
 }
 
 function someOf(outcomes: Readonly<Record<Outcome, number>>): Partial<Record<Outcome, number>> {

@@ -14,6 +14,8 @@ import type { EndpointBook } from "./endpoint-book.ts";
 import { statusesOf, noMtlsCounts, verificationRank } from "./mtls-status.ts";
 import type { CertificateSighting, Outcome } from "./series.ts";
 import {
+	addCounted,
+	addStatuses,
 	type CountDecision,
 	countDecision,
 	latencyWitness,
@@ -59,6 +61,8 @@ export interface GraphInput {
 	/** Length of the window. */
 	readonly seconds: number;
 }
+
+const HEADER_RANK = verificationRank("header");
 
 interface Cell {
 	readonly source: Endpoint;
@@ -202,22 +206,20 @@ function addParts(edge: EdgeSums, voices: readonly Voice[], { counting, failing,
 	addDisagreement(edge, voices, counting);
 }
 
-function addCounts(edge: EdgeSums, { voice, neverArrived }: CountDecision): void {
+function addCounts(edge: EdgeSums, decision: CountDecision): void {
+	const { voice, neverArrived } = decision;
 	if (voice.sampled) edge.sampled = true;
+	addCounted(decision, edge);
 	for (const { dims, totals } of voice.series) {
 		if (!(totals.count > SOMETHING)) continue;
-		edge.count += totals.count;
 		edge.observed += totals.observed;
 		addTo(edge.basis.counts, voice.witness, totals.count);
-		edge.outcomes[dims.outcome] += totals.count;
 		addTo(edge.reporters, dims.reporter, totals.count);
 		for (const [code, count] of totals.codes) addTo(edge.codes, code, count);
 		for (const [flag, count] of totals.flags) addTo(edge.flags, flag, count);
 	}
 	for (const { series, count, flags } of neverArrived) {
-		edge.count += count;
 		edge.observed += count;
-		edge.outcomes[series.dims.outcome] += count;
 		for (const [flag, flagged] of flags) addTo(edge.flags, flag, flagged);
 		// Of a series of which only some requests never arrived, nobody knows with which code.
 		if (count >= series.totals.count) for (const [code, coded] of series.totals.codes) addTo(edge.codes, code, coded);
@@ -274,21 +276,14 @@ function addLatency(edge: EdgeSums, voices: readonly Voice[], counting: CountDec
 
 function addMtls(edge: EdgeSums, voices: readonly Voice[], counted: number): void {
 	const decision = mtlsDecision(voices, counted);
-	if (decision === undefined) {
-		edge.mtlsCounts.unknown += counted;
-		return;
-	}
+	addStatuses(decision, counted, edge);
+	if (decision === undefined) return;
 	const { voice, peers } = decision;
-	let told = 0;
 	for (const { dims, totals } of voice.series) {
 		if (!(totals.count > SOMETHING)) continue;
-		told += totals.count;
 		addTo(edge.basis.mtls, voice.witness, totals.count);
-		edge.mtlsCounts[dims.mtls.status] += totals.count;
 		if (dims.mtls.status === "mutual_tls") edge.relyOn(dims.mtls.verifiedBy);
 	}
-	// What the voice did not see is not known.
-	if (told < counted * (1 - 1e-9)) edge.mtlsCounts.unknown += counted - told;
 	for (const peer of peers) {
 		const counts = noMtlsCounts();
 		for (const { dims, totals } of peer.series) if (totals.count > SOMETHING) counts[dims.mtls.status] += totals.count;
@@ -299,19 +294,27 @@ function addMtls(edge: EdgeSums, voices: readonly Voice[], counted: number): voi
 
 /** A name from a forwarded header counts only while no certificate or configuration gives one. */
 function addIdentities(edge: EdgeSums, voices: readonly Voice[]): void {
-	const series = voices.flatMap((voice) => voice.series).filter(({ totals }) => totals.count > SOMETHING);
-	const header = verificationRank("header");
-	const isTrusted = ({ dims: { mtls } }: WindowSeries): boolean => verificationRank(mtls.verifiedBy) < header;
-	for (const [name, into] of [
-		["sourcePrincipal", edge.sourcePrincipals],
-		["destinationPrincipal", edge.destinationPrincipals],
-		["tlsVersion", edge.tlsVersions],
-		["cipher", edge.ciphers],
-	] as const) {
-		const telling = series.filter(({ dims }) => dims.mtls[name] !== "");
-		const trusted = telling.filter(isTrusted);
-		for (const { dims } of trusted.length > 0 ? trusted : telling) into.add(dims.mtls[name]);
-	}
+	addTold(edge.sourcePrincipals, voices, "sourcePrincipal");
+	addTold(edge.destinationPrincipals, voices, "destinationPrincipal");
+	addTold(edge.tlsVersions, voices, "tlsVersion");
+	addTold(edge.ciphers, voices, "cipher");
+}
+
+type ToldName = "sourcePrincipal" | "destinationPrincipal" | "tlsVersion" | "cipher";
+
+function addTold(into: Set<string>, voices: readonly Voice[], name: ToldName): void {
+	let hasTrusted = false;
+	for (const { series } of voices) for (const one of series) hasTrusted ||= tells(one, name) && isTrusted(one);
+	for (const { series } of voices)
+		for (const one of series) if (tells(one, name) && (!hasTrusted || isTrusted(one))) into.add(one.dims.mtls[name]);
+}
+
+function tells({ dims, totals }: WindowSeries, name: ToldName): boolean {
+	return dims.mtls[name] !== "" && totals.count > SOMETHING;
+}
+
+function isTrusted({ dims }: WindowSeries): boolean {
+	return verificationRank(dims.mtls.verifiedBy) < HEADER_RANK;
 }
 
 /** Of hops both ends' word is in the series; of metrics and logs each end has its own, and what one has too many the other lacks. */

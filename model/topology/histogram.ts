@@ -95,6 +95,9 @@ export function addBuckets(into: Map<number, number>, from: BucketCounts, factor
 	});
 }
 
+/** One for all that are empty: most histograms of a query begin so, and a typed array is dear to make. */
+const NO_COUNTS = new Float64Array(0);
+
 /** Buckets of an array that single observations widen: eight octaves. Latencies that lie further apart are few, or somebody's attack. */
 const MAX_WIDENED = 256;
 
@@ -105,7 +108,7 @@ const MAX_WIDENED = 256;
 export class LatencyHistogram implements BucketCounts {
 	/** Bucket of `counts[0]`. */
 	first = 0;
-	counts = new Float64Array(0);
+	counts: Float64Array<ArrayBuffer> = NO_COUNTS;
 	private far: Map<number, number> | undefined;
 
 	/** One observation, or one less. */
@@ -168,11 +171,15 @@ export class LatencyHistogram implements BucketCounts {
 		if (from.counts.length > 0) this.addCounts(from.first, from.counts);
 	}
 
-	/** Adds counts of as many buckets, beginning with `first`; copies them. */
-	addCounts(first: number, counts: Float64Array<ArrayBuffer>): void {
+	/** Adds counts of as many buckets, beginning with `first`; copies them, where there are none yet with `copy`. */
+	addCounts(
+		first: number,
+		counts: Float64Array<ArrayBuffer>,
+		copy: (counts: Float64Array<ArrayBuffer>) => Float64Array<ArrayBuffer> = (own) => own.slice(),
+	): void {
 		if (this.counts.length === 0 && this.far === undefined) {
 			this.first = first;
-			this.counts = counts.slice();
+			this.counts = copy(counts);
 			return;
 		}
 		this.reserve(first, first + counts.length - 1);

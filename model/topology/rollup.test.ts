@@ -153,6 +153,21 @@ test("series that are not wanted are skipped", () => {
 	);
 });
 
+test("counts are the same with and without histograms", () => {
+	fc.assert(
+		fc.property(fc.array(observation), (observations) => {
+			const into = new Map<number, SeriesTotals>();
+			addRollups(into, [encodeRollup(sumsOf(observations))], undefined, "counts");
+			const expected = sumsOf(observations);
+			for (const sums of expected.values()) {
+				sums.sourceLatency.clear();
+				sums.destinationLatency.clear();
+			}
+			assert.deepEqual(plain(into), plain(expected));
+		}),
+	);
+});
+
 test("damaged bytes are told, never read beyond and never looped on", () => {
 	fc.assert(
 		fc.property(fc.array(observation, { minLength: 1 }), fc.nat(), fc.nat(255), (observations, place, value) => {

@@ -4,7 +4,8 @@ import { EdgeSums, finishEdge } from "./edge-sums.ts";
 import { type Endpoint, nodeId, UNKNOWN } from "./endpoint.ts";
 import { type GraphInput, resolveSums } from "./graph.ts";
 
-export interface RedFigures {
+/** What all edges of one direction come to. */
+export interface RedTotals {
 	readonly requests: number;
 	readonly errors: number;
 	readonly errorRatio: number;
@@ -17,6 +18,9 @@ export interface RedFigures {
 	readonly latencyMs: LatencyFigures | undefined;
 	/** Of requests. */
 	readonly mtls: Pick<EdgeMtls, "status" | "percent" | "counts">;
+}
+
+export interface RedFigures extends RedTotals {
 	readonly edges: readonly GraphEdge[];
 }
 
@@ -29,10 +33,7 @@ export interface ServiceTraffic {
 
 /** @param name of the service, or a node's id. Undefined when nothing in the window goes by it. */
 export function serviceTraffic(input: GraphInput, name: string): ServiceTraffic | undefined {
-	const edges = [...resolveSums(input)];
-	const isNamed = (endpoint: Endpoint): boolean => endpoint.service === name || nodeId(endpoint, "service") === name;
-	const inbound = edges.filter(({ target }) => isNamed(target));
-	const outbound = edges.filter(({ source }) => isNamed(source));
+	const { inbound, outbound } = edgesOf(input, name);
 	const nodes = new Set([
 		...inbound.map(({ target }) => nodeId(target, "service")),
 		...outbound.map(({ source }) => nodeId(source, "service")),
@@ -41,7 +42,42 @@ export function serviceTraffic(input: GraphInput, name: string): ServiceTraffic 
 	return { nodes: [...nodes].sort(), inbound: redOf(inbound, input), outbound: redOf(outbound, input) };
 }
 
-function redOf(edges: readonly EdgeSums[], { groupBy, seconds }: GraphInput): RedFigures {
+/** Both directions without their edges, which is what a step of the course over time needs. */
+export function serviceTotals(
+	input: GraphInput,
+	name: string,
+): { readonly inbound: RedTotals; readonly outbound: RedTotals } | undefined {
+	const { inbound, outbound } = edgesOf(input, name);
+	if (inbound.length + outbound.length === 0) return undefined;
+	return { inbound: totalsOf(inbound, input), outbound: totalsOf(outbound, input) };
+}
+
+/** Whether an end, as the book resolves it, is meant by a service's name or by a node's id. */
+export function isNamed(endpoint: Endpoint, name: string): boolean {
+	return endpoint.service === name || nodeId(endpoint, "service") === name;
+}
+
+function edgesOf(
+	input: GraphInput,
+	name: string,
+): { readonly inbound: readonly EdgeSums[]; readonly outbound: readonly EdgeSums[] } {
+	const edges = [...resolveSums(input)];
+	return {
+		inbound: edges.filter(({ target }) => isNamed(target, name)),
+		outbound: edges.filter(({ source }) => isNamed(source, name)),
+	};
+}
+
+function redOf(edges: readonly EdgeSums[], input: GraphInput): RedFigures {
+	return {
+		...totalsOf(edges, input),
+		edges: edges
+			.map((edge) => finishEdge(edge, input.groupBy, input.seconds))
+			.sort((a, b) => b.requests - a.requests || b.connections - a.connections || (a.id < b.id ? -1 : 1)),
+	};
+}
+
+function totalsOf(edges: readonly EdgeSums[], { groupBy, seconds }: GraphInput): RedTotals {
 	const requests = new EdgeSums("", UNKNOWN, UNKNOWN, "unknown", "requests");
 	const connections = new EdgeSums("", UNKNOWN, UNKNOWN, "tcp", "connections");
 	for (const edge of edges) (edge.unit === "requests" ? requests : connections).add(edge);
@@ -59,8 +95,5 @@ function redOf(edges: readonly EdgeSums[], { groupBy, seconds }: GraphInput): Re
 		sampled: sums.sampled || others.sampled,
 		latencyMs: sums.latencyMs,
 		mtls: { status, percent, counts },
-		edges: edges
-			.map((edge) => finishEdge(edge, groupBy, seconds))
-			.sort((a, b) => b.requests - a.requests || b.connections - a.connections || (a.id < b.id ? -1 : 1)),
 	};
 }

@@ -6,7 +6,7 @@
  * once (hops/), whatever rule it came by, so there the counts are added up.
  */
 import type { SeriesTotals } from "./rollup.ts";
-import type { Evidence, Reporter, SeriesDims } from "./series.ts";
+import type { Evidence, MtlsStatus, Outcome, Reporter, SeriesDims } from "./series.ts";
 import { DEFINITE_STATUSES, noMtlsCounts, verificationRank } from "./mtls-status.ts";
 
 /** A series with its sums over the window that is asked about. */
@@ -146,6 +146,10 @@ export interface MtlsDecision {
  * @param counted requests of the edge
  */
 export function mtlsDecision(voices: readonly Voice[], counted: number): MtlsDecision | undefined {
+	const [first] = voices;
+	// Of most edges there is one voice.
+	if (first !== undefined && voices.length === 1)
+		return knowledgeOf(first).known > SOMETHING ? { voice: first, peers: [] } : undefined;
 	const knowing = voices.map((voice) => ({ voice, ...knowledgeOf(voice) })).filter(({ known }) => known > SOMETHING);
 	if (knowing.length === 0) return undefined;
 	const [best] = knowing
@@ -166,4 +170,35 @@ function knowledgeOf(voice: Voice): { readonly known: number; readonly rank: num
 	}
 	const known = DEFINITE_STATUSES.reduce((sum, status) => sum + counts[status], 0);
 	return { known, rank: byRank.indexOf(Math.max(...byRank)) };
+}
+
+/** What an edge counts, by outcome and by mTLS status. */
+export interface Tally {
+	count: number;
+	readonly outcomes: Record<Outcome, number>;
+	readonly mtlsCounts: Record<MtlsStatus, number>;
+}
+
+/** Adds what the believed voice counted, and what never arrived beside it. */
+export function addCounted({ voice, neverArrived }: CountDecision, tally: Tally): void {
+	for (const { dims, totals } of voice.series) {
+		if (!(totals.count > SOMETHING)) continue;
+		tally.count += totals.count;
+		tally.outcomes[dims.outcome] += totals.count;
+	}
+	for (const { series, count } of neverArrived) {
+		tally.count += count;
+		tally.outcomes[series.dims.outcome] += count;
+	}
+}
+
+/** Adds the statuses of those `counted`; what the deciding voice did not see is not known. */
+export function addStatuses(decision: MtlsDecision | undefined, counted: number, { mtlsCounts }: Tally): void {
+	let told = 0;
+	for (const { dims, totals } of decision?.voice.series ?? []) {
+		if (!(totals.count > SOMETHING)) continue;
+		told += totals.count;
+		mtlsCounts[dims.mtls.status] += totals.count;
+	}
+	if (told < counted * (1 - 1e-9)) mtlsCounts.unknown += counted - told;
 }

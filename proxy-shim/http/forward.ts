@@ -227,7 +227,10 @@ export function forward(down: Downstream, record: HopRecord, plan: ForwardPlan, 
 	}
 
 	function onFailure(failure: UpstreamFailure): void {
-		if (record.start.direction === "outbound" && failure.tlsReason !== "") record.tls = unknownTls(failure.tlsReason);
+		if (record.start.direction === "outbound" && failure.tlsReason !== "") {
+			record.tls = unknownTls(failure.tlsReason);
+			record.failedHandshakes++;
+		}
 		if (committed) {
 			breakOff(failure.reason === "protocol" ? "UPE" : "UC");
 			return;

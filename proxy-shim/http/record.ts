@@ -53,6 +53,7 @@ export class HopRecord {
 	responseMessages = 0;
 	route = "";
 	retries = 0;
+	failedHandshakes = 0;
 	fellBack = false;
 	faultInjected = false;
 	upstreamServiceTimeMs = -1;
@@ -101,6 +102,7 @@ export class HopRecord {
 			startTimeUnixNano: this.startTimeUnixNano,
 			durationNs: Math.max(0, Math.round((this.#clock.nowMs() - this.startMs) * 1e6)),
 			tls: this.tls,
+			failedHandshakes: this.failedHandshakes,
 			mtlsMode: this.mtlsMode,
 			responseFlags: this.#flags.join(","),
 			authzPolicy: this.authzPolicy,

@@ -49,6 +49,7 @@ export function carryTcp(socket: Socket, exchange: TcpExchange, parts: TcpParts,
 	const tried = new Set<Host>();
 	let tls: HopTls = direction === "inbound" ? exchange.connection.tls : unknownTls("");
 	let peer = exchange.peer;
+	let failedHandshakes = 0;
 	let giveUp: (() => void) | undefined;
 	let told = false;
 	sink.tcpOpened(direction);
@@ -66,6 +67,7 @@ export function carryTcp(socket: Socket, exchange: TcpExchange, parts: TcpParts,
 			startTimeUnixNano,
 			durationNs: Math.max(0, Math.round((clock.nowMs() - startMs) * 1e6)),
 			tls,
+			failedHandshakes,
 			mtlsMode: exchange.mtlsMode,
 			responseFlags: flags,
 			authzPolicy: exchange.authzPolicy,
@@ -119,7 +121,10 @@ export function carryTcp(socket: Socket, exchange: TcpExchange, parts: TcpParts,
 			if (connection === undefined) {
 				to.poolLimits.endConnection();
 				started.end({ kind: "local", reason: failure?.reason ?? "connect_failure" });
-				if (direction === "outbound" && failure !== undefined) tls = unknownTls(failure.tlsReason);
+				if (direction === "outbound" && failure !== undefined) {
+					tls = unknownTls(failure.tlsReason);
+					if (failure.tlsReason !== "") failedHandshakes++;
+				}
 				if (socket.destroyed) tell("DC", { toUpstream: 0, toDownstream: 0, closedBy: "downstream" });
 				else if (tried.size < MAX_CONNECT_ATTEMPTS) attempt(to, failure);
 				else refuse("UF");

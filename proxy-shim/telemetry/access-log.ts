@@ -96,6 +96,7 @@ function lineOf(hop: HttpHop | TcpHop): Readonly<Record<string, string | number 
 	add("source_principal", tls.clientPrincipal);
 	add("destination_principal", tls.serverPrincipal);
 	add("no_tls_reason", tls.noTlsReason);
+	if (hop.failedHandshakes > 0) add("failed_handshakes", hop.failedHandshakes);
 	add("authz_policy", hop.authzPolicy);
 	add("authz_decision", hop.authzDecision);
 	add("trace_id", trace.traceId);

@@ -59,6 +59,8 @@ interface HopCommon {
 	readonly startTimeUnixNano: bigint;
 	readonly durationNs: number;
 	readonly tls: HopTls;
+	/** Tries that ended because TLS with the upstream did not come about, whether or not a later one healed it. */
+	readonly failedHandshakes: number;
 	/** The policy for this port, beside what was observed. */
 	readonly mtlsMode: MtlsMode;
 	/** Envoy's letters (`UF`, `UO`, `NR`, `URX`, `UT`, `DC`, `UH`, `RL`, `FI`, `DI`, `UAEX`), comma-separated; empty for none. */

@@ -4,7 +4,7 @@
  */
 import { grpcStatusName } from "../../model/grpc-status.ts";
 import { isServerFault } from "./grpc-code.ts";
-import type { HopTls, HttpHop } from "./hop.ts";
+import type { HttpHop } from "./hop.ts";
 
 export type AttributeValue = string | number | boolean;
 export type Attribute = readonly [key: string, value: AttributeValue];
@@ -50,12 +50,15 @@ export function isErrorSpan(hop: HttpHop): boolean {
 /** Empty where it did not fail. */
 function errorType(hop: HttpHop): string {
 	if (!isErrorSpan(hop)) return "";
-	if (hop.tls.noTlsReason === HANDSHAKE_FAILED) return HANDSHAKE_FAILED;
+	if (endedByHandshake(hop)) return "handshake_failed";
 	if (hop.isGrpc && hop.grpcStatus !== undefined) return grpcStatusName(hop.grpcStatus);
 	return hop.status === 0 ? hop.responseFlags || "cancelled" : String(hop.status);
 }
 
-export const HANDSHAKE_FAILED = "handshake_failed";
+/** The last try was one of them: no connection came of it. */
+function endedByHandshake({ failedHandshakes, tls }: HttpHop): boolean {
+	return failedHandshakes > 0 && tls.status === "unknown" && tls.noTlsReason !== "";
+}
 
 export function repeatedAttributes(hop: HttpHop): Attribute[] {
 	const into: Attribute[] = [];
@@ -74,7 +77,7 @@ export function repeatedAttributes(hop: HttpHop): Attribute[] {
 	add("error.type", errorType(hop));
 	add("service.peer.name", hop.peer.service);
 	if (hop.peer.service !== "") add("service.peer.namespace", hop.peer.namespace);
-	addTls(into, add, hop.tls);
+	addTls(into, add, hop);
 	add("meshscope.direction", hop.direction);
 	add("meshscope.mtls.mode", hop.mtlsMode);
 	add("meshscope.response_flags", hop.responseFlags);
@@ -110,9 +113,11 @@ function addGrpc(into: Attribute[], hop: HttpHop): void {
 	into.push(["rpc.status_code", grpcStatusName(hop.grpcStatus)], ["rpc.grpc.status_code", hop.grpcStatus]);
 }
 
-function addTls(into: Attribute[], add: Add, tls: HopTls): void {
+function addTls(into: Attribute[], add: Add, hop: HttpHop): void {
+	const { tls } = hop;
 	if (tls.version !== "") into.push(["tls.established", true]);
-	else if (tls.noTlsReason === HANDSHAKE_FAILED) into.push(["tls.established", false]);
+	else if (endedByHandshake(hop)) into.push(["tls.established", false]);
+	add("meshscope.tls.failed_handshakes", hop.failedHandshakes);
 	add("tls.protocol.version", tls.version);
 	add("tls.cipher", tls.cipher);
 	add("tls.client.subject", tls.clientSubject);

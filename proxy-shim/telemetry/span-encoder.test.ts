@@ -43,7 +43,8 @@ function bySdk(hop: HttpHop): OtlpData {
 	const query = hop.path.includes("?") ? hop.path.slice(hop.path.indexOf("?") + 1) : "";
 	const host = /^(.*?)(?::(\d+))?$/.exec(hop.authority)!;
 	const { tls } = hop;
-	const handshake = tls.version !== "" ? true : tls.noTlsReason === "handshake_failed" ? false : undefined;
+	const hasNone = hop.failedHandshakes > 0 && tls.status === "unknown" && tls.noTlsReason !== "";
+	const handshake = tls.version !== "" ? true : hasNone ? false : undefined;
 	const grpc = ["OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT"];
 	const codeIsFault = hop.grpcStatus !== undefined && (isClient ? hop.grpcStatus !== 0 : hop.grpcStatus === 2);
 	const isError =
@@ -73,6 +74,7 @@ function bySdk(hop: HttpHop): OtlpData {
 		"service.peer.name": hop.peer.service,
 		"service.peer.namespace": hop.peer.service === "" ? undefined : hop.peer.namespace,
 		"tls.established": handshake,
+		"meshscope.tls.failed_handshakes": hop.failedHandshakes || undefined,
 		"tls.protocol.version": tls.version,
 		"tls.cipher": tls.cipher,
 		"tls.client.subject": tls.clientSubject,
@@ -197,7 +199,7 @@ const tls: fc.Arbitrary<HopTls> = fc.oneof(
 	fc.constant(mutualTls("shop", "cart")),
 	fc.constant(mutualTls("shop", "cart", { status: "tls", clientPrincipal: "", clientSubject: "", clientNotAfterMs: 0 })),
 	fc.constant(noTls("plaintext", "permissive_plaintext")),
-	fc.constant(noTls("unknown", "handshake_failed")),
+	fc.constant(noTls("unknown", "wrong_identity")),
 	fc.constant(noTls("unknown", "")),
 );
 
@@ -220,6 +222,7 @@ const hop: fc.Arbitrary<HttpHop> = fc
 		requestBytes: fc.oneof(fc.constantFrom(0, 127, 128), fc.maxSafeNat()),
 		responseBytes: fc.maxSafeNat(),
 		retries: fc.constantFrom(0, 0, 2, 300),
+		failedHandshakes: fc.constantFrom(0, 0, 1, 3),
 		flags: fc.constantFrom("", "UF", "UF,URX"),
 		time: fc.constantFrom(-1, 0, 3, 1.5, 0.0625),
 		route: fc.constantFrom("default", "", "canary"),
@@ -248,6 +251,7 @@ const hop: fc.Arbitrary<HttpHop> = fc
 			requestBytes: r.requestBytes,
 			responseBytes: r.responseBytes,
 			retries: r.retries,
+			failedHandshakes: r.failedHandshakes,
 			responseFlags: r.flags,
 			upstreamServiceTimeMs: r.time,
 			route: r.route,

@@ -66,6 +66,7 @@ function isSameEdge(a: HttpHop, b: HttpHop): boolean {
 		a.isGrpc === b.isGrpc &&
 		a.fellBack === b.fellBack &&
 		a.faultInjected === b.faultInjected &&
+		a.failedHandshakes === b.failedHandshakes &&
 		a.method === b.method &&
 		a.upstreamCluster === b.upstreamCluster &&
 		a.authority === b.authority &&

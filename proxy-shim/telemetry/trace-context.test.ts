@@ -63,7 +63,7 @@ test("an invalid traceparent begins a new trace, and its tracestate goes with it
 		`00-${TRACE}-${PARENT}-01,00-${TRACE}-${PARENT}-01`,
 	]) {
 		const { traceId, parentSpanId, traceState } = start({ traceparent: header, tracestate: "a=1" });
-		assert.deepEqual([traceId, parentSpanId, traceState], ["1".repeat(32), "", ""], header);
+		assert.deepEqual([traceId, parentSpanId, traceState], ["1".repeat(32), "", "ot=th:0"], header);
 	}
 });
 
@@ -165,6 +165,7 @@ test("a share of new traces is sampled by their own ids, and says how many each 
 	assert.ok(Math.abs(sampled - 5_000) < 500, String(sampled));
 	assert.equal(createRootSampler(0).isSampled("f".repeat(32)), false);
 	assert.equal(createRootSampler(1e-9).isSampled("f".repeat(32)), true);
+	assert.equal(createRootSampler(1).traceState, "ot=th:0", "of a share of 1 none is missing, and that is said");
 	const kept = readTraceContext(() => undefined, { ...ids, traceId: () => "f".repeat(32) }, sampler);
 	assert.deepEqual([kept.sampled, kept.traceState], [true, "ot=th:c"]);
 	assert.deepEqual([start({}, 0.25).sampled, start({}, 0.25).traceState], [false, ""]);

@@ -6,7 +6,7 @@
  */
 import type { HopTrace } from "./hop.ts";
 import type { IdSource } from "./trace-ids.ts";
-import { readTraceState, withOwnMember } from "./trace-state.ts";
+import { ALL_SAMPLED, readTraceState, withOwnMember } from "./trace-state.ts";
 
 /** The trace of a hop, and what of it is told onwards. */
 export interface HopTraceStart extends HopTrace {
@@ -22,7 +22,7 @@ export interface HopTraceStart extends HopTrace {
 /** Decides of traces that begin here. */
 export interface RootSampler {
 	isSampled(traceId: string): boolean;
-	/** `ot=th:…`, by which a backend scales counts; empty where all or none are sampled. */
+	/** `ot=th:…`, by which a backend scales counts and knows that none is missing; empty where none is sampled. */
 	readonly traceState: string;
 }
 
@@ -60,7 +60,7 @@ export function readTraceContext(
 			spanId: ids.spanId(),
 			parentSpanId: b3.spanId,
 			sampled: isSampled,
-			traceState: "",
+			traceState: isSampled && b3.sampled === undefined ? sampler.traceState : "",
 			requestId,
 			flags: isSampled ? SAMPLED : 0,
 			b3: form,
@@ -201,7 +201,8 @@ function readRequestId(header: string | undefined): string | undefined {
 	return /^[!#-+\--[\]-~]+$/.test(header) ? header : undefined;
 }
 
-const ALWAYS_ON: RootSampler = { isSampled: () => true, traceState: "" };
+/** A threshold of 0 says that every trace is there; without it a backend must take them for a sample. */
+const ALWAYS_ON: RootSampler = { isSampled: () => true, traceState: ALL_SAMPLED };
 const RANDOM_BITS = 2 ** 56;
 
 /**

@@ -3,7 +3,7 @@
  * `meshscope_peer_verified`, `meshscope_counted_by`, who counts this exchange for the graph, and `meshscope_source_address` of a caller
  * that has no name, by which spans and metrics mean the same one (docs/formats/shim-telemetry.md).
  */
-import { isPublicAddress } from "../../model/topology/sources/address.ts";
+import { canonicalAddress, isLoopback, isPublicAddress } from "../../model/topology/sources/address.ts";
 import { identityEndpoint } from "../../model/topology/sources/identity.ts";
 import { PUBLIC_ADDRESS } from "../../model/topology/sources/keys.ts";
 import type { HttpHop, TcpHop } from "./hop.ts";
@@ -13,16 +13,22 @@ const UNKNOWN = "unknown";
 const MAX_CHARACTERS = 256;
 
 /**
- * `metric`: this series. `source`: the caller's proxy, which said so in the trace context over a connection whose certificate was
- * verified, and which knows a request and its retries for one.
+ * `metric`: this series. `source`: the caller's proxy, which knows a request and its retries for one. It said so in the trace context;
+ * it is believed where its certificate was verified, and on the machine's own loopback, where no address tells callers apart and
+ * whoever would lie reaches the app without the proxy. Others in plaintext count here, so that nobody hides by a header; their
+ * address is learnt from spans.
  */
 export type CountedBy = "metric" | "source";
 
 export function countedBy(hop: HttpHop | TcpHop): CountedBy {
 	if (hop.direction === "outbound" || hop.kind === "tcp") return "metric";
-	const { trace, tls } = hop;
-	const isVerified = tls.peerVerified && tls.status === "mutual_tls";
-	return isVerified && isFromProxy(trace.traceState, trace.parentSpanId) ? "source" : "metric";
+	if (!isFromProxy(hop.trace.traceState, hop.trace.parentSpanId)) return "metric";
+	return isBelieved(hop) ? "source" : "metric";
+}
+
+function isBelieved({ tls, peer }: HttpHop): boolean {
+	if (tls.status === "mutual_tls") return tls.peerVerified;
+	return tls.status === "plaintext" && isLoopback(canonicalAddress(peer.address));
 }
 
 interface End {

@@ -171,7 +171,7 @@ test("series are bounded: what comes beyond is gathered and said to be, and idle
 test("TCP counts connections and bytes by role, failed handshakes are counted at the source", () => {
 	const metrics = counting();
 	metrics.tcp(tcpHop());
-	metrics.http(httpHop({ tls: noTls("unknown", "handshake_failed"), status: 503 }));
+	metrics.http(httpHop({ tls: noTls("unknown", "wrong_identity"), failedHandshakes: 1, status: 503 }));
 	const valueOf = (name: string): unknown => familyOf(metrics, name).samples[0]?.value;
 	assert.deepEqual(
 		["opened_total", "closed_total"].map((name) => valueOf(`istio_tcp_connections_${name}`)),

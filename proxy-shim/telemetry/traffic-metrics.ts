@@ -5,7 +5,6 @@
 import type { Workload } from "../../model/mesh/proxy-config.ts";
 import type { HopTls, HttpHop, TcpHop } from "./hop.ts";
 import { Histogram, LabelSet, type MetricFamily, type Sample } from "./metric-family.ts";
-import { HANDSHAKE_FAILED } from "./span-attributes.ts";
 import { countedBy, type CountedBy, trafficLabels } from "./traffic-labels.ts";
 
 /** Istio's scale in ms, finer where services of a mesh are. */
@@ -103,7 +102,7 @@ export class TrafficMetrics {
 		series.responseBytes.record(hop.responseBytes);
 		series.requestMessages += hop.requestMessages;
 		series.responseMessages += hop.responseMessages;
-		if (hop.direction === "outbound" && hop.tls.noTlsReason === HANDSHAKE_FAILED) series.failedHandshakes++;
+		series.failedHandshakes += hop.failedHandshakes;
 	}
 
 	tcp(hop: TcpHop): void {
@@ -120,7 +119,7 @@ export class TrafficMetrics {
 		// In Istio's words what went to the server was received, and what came from it was sent, whoever reports.
 		series.receivedBytes += hop.bytesSent;
 		series.sentBytes += hop.bytesReceived;
-		if (hop.direction === "outbound" && hop.tls.noTlsReason === HANDSHAKE_FAILED) series.failedHandshakes++;
+		series.failedHandshakes += hop.failedHandshakes;
 	}
 
 	series(): Iterable<TrafficSeries> {

@@ -1,5 +1,6 @@
 /** Trace search: every filter by itself, together, and with what people and attackers write. */
 import assert from "node:assert/strict";
+import type { OtlpSpan } from "../../model/otlp/types.ts";
 import { durationNs } from "../../model/time.ts";
 import type { AttributeFilter } from "../store.ts";
 import type { Rule } from "./kit.ts";
@@ -13,6 +14,10 @@ function attr(key: string, value: string, type: AttributeFilter["type"] = "text"
 
 async function sorted(bench: Workbench, query: Parameters<Workbench["found"]>[0]): Promise<number[]> {
 	return (await bench.found(query)).sort((a, b) => a - b);
+}
+
+function lasting(started: OtlpSpan, durationMs: number): OtlpSpan {
+	return { ...started, endTimeUnixNano: String(BigInt(started.startTimeUnixNano!) + BigInt(durationMs) * 1_000_000n) };
 }
 
 /** Texts that mean something to a regex, to SQL, to LIKE, to JSON or to a shell. */
@@ -210,6 +215,35 @@ export const SEARCH_RULES: readonly Rule[] = [
 			assert.deepEqual(await sorted(bench, attr("service.name", "a")), [1, 2, 3]);
 			const both = [...attr("zone", "us").attributes, ...attr("zone", "eu").attributes];
 			assert.deepEqual(await sorted(bench, { attributes: both }), [2]);
+		},
+	},
+	{
+		title: "operations are counted by name and kind, with failures and durations, within the range and of one service",
+		async run(bench) {
+			const spans = Array.from({ length: 100 }, (_, i) =>
+				lasting(span(i + 1, 1, { name: "GET /", startMs: i, ...(i < 5 ? { status: { code: 2 } } : {}) }), i + 1),
+			);
+			bench.append({ traces: [from("cart", spans), from("other", [span(300, 1, { name: "GET /" })])] });
+			bench.append({ traces: [from("cart", [span(301, 1, { name: "GET /", kind: 3, startMs: 10 })])] });
+			bench.append({ traces: [from("cart", [span(302, 1, { name: "late", startMs: 5_000 })])] });
+			const query = { service: "cart", fromNs: at(T0), toNs: at(T0 + 1_000_000_000n), limit: 10 };
+			for (const isMerged of [false, true]) {
+				if (isMerged) bench.maintain();
+				const { operations, searched } = await bench.reader.operationFigures(query);
+				assert.equal(searched.truncated, false);
+				assert.deepEqual(
+					operations.map(({ name, kind, spans: count, errors }) => ({ name, kind, count, errors })),
+					[
+						{ name: "GET /", kind: 2, count: 100, errors: 5 },
+						{ name: "GET /", kind: 3, count: 1, errors: 0 },
+					],
+				);
+				const [{ latencyMs, lastSeenMs }] = operations as [(typeof operations)[number]];
+				assert.ok(Math.abs(latencyMs.p95 - 95) < 1.1 && Math.abs(latencyMs.mean - 50.5) < 0.01);
+				assert.equal(lastSeenMs, NOW_MS + 99);
+				assert.equal((await bench.reader.operationFigures({ ...query, limit: 1 })).operations.length, 1);
+			}
+			assert.deepEqual((await bench.reader.operationFigures({ ...query, service: "nobody" })).operations, []);
 		},
 	},
 	{

@@ -16,6 +16,8 @@ import {
 	type DurationQuery,
 	type EdgeQuery,
 	type EdgeResult,
+	type GraphHistoryQuery,
+	type GraphHistoryResult,
 	type GraphQuery,
 	type GraphResult,
 	type LogQuery,
@@ -28,8 +30,12 @@ import {
 	type MetricSeriesResult,
 	type MetricType,
 	type MtlsResult,
+	type OperationFiguresQuery,
+	type OperationFiguresResult,
 	type OperationInfo,
 	type SearchedInfo,
+	type ServiceHistoryQuery,
+	type ServiceHistoryResult,
 	type ServiceInfo,
 	type ServiceTrafficQuery,
 	type ServiceTrafficResult,
@@ -44,6 +50,7 @@ import {
 import { bodyText, logEntry, matchesAttributes, type StoredLog, type StoredSpan, otlpData } from "./records.ts";
 import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
 import { GREATEST_TRACE_HASH, traceHash } from "../block/format.ts";
+import { OperationSums } from "../../model/otlp/operation-sums.ts";
 import { asksHops, type FoundHop, spanKey, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
 import { NO_TOPOLOGY } from "../topology.ts";
 import type { MemoryState, StoredSeries } from "./state.ts";
@@ -140,6 +147,20 @@ export class MemoryReader implements StoreReader {
 		return operations.sort((a, b) => compare(a.name, b.name) || a.kind - b.kind);
 	}
 
+	async operationFigures({ service, fromNs, toNs, limit }: OperationFiguresQuery): Promise<OperationFiguresResult> {
+		const gathered = new OperationSums();
+		let scanned = 0;
+		for (const { spans } of this.state.groups) {
+			for (const span of spans) {
+				scanned++;
+				if (span.origin.service !== service || span.startNs < fromNs || span.startNs >= toNs) continue;
+				const durationNs = Number(span.endNs - span.startNs);
+				gathered.add(span.name, span.kind, span.statusCode, durationNs, Number(span.startNs / 1_000_000n));
+			}
+		}
+		return { operations: gathered.figures(limit), searched: this.searched(scanned) };
+	}
+
 	async searchLogs(query: LogQuery): Promise<LogSearchResult> {
 		const found: StoredLog[] = [];
 		let scanned = 0;
@@ -184,6 +205,10 @@ export class MemoryReader implements StoreReader {
 		return this.topology.graph(query);
 	}
 
+	async graphHistory(query: GraphHistoryQuery): Promise<GraphHistoryResult> {
+		return this.topology.graphHistory(query);
+	}
+
 	async edge(query: EdgeQuery): Promise<EdgeResult | undefined> {
 		return this.topology.edge(query);
 	}
@@ -194,6 +219,10 @@ export class MemoryReader implements StoreReader {
 
 	async serviceTraffic(query: ServiceTrafficQuery): Promise<ServiceTrafficResult | undefined> {
 		return this.topology.serviceTraffic(query);
+	}
+
+	async serviceHistory(query: ServiceHistoryQuery): Promise<ServiceHistoryResult | undefined> {
+		return this.topology.serviceHistory(query);
 	}
 
 	async close(): Promise<void> {}

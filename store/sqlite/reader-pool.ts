@@ -10,6 +10,8 @@ import type {
 	DurationQuery,
 	EdgeQuery,
 	EdgeResult,
+	GraphHistoryQuery,
+	GraphHistoryResult,
 	GraphQuery,
 	GraphResult,
 	LogQuery,
@@ -19,8 +21,12 @@ import type {
 	MetricSeriesQuery,
 	MetricSeriesResult,
 	MtlsResult,
+	OperationFiguresQuery,
+	OperationFiguresResult,
 	OperationInfo,
 	ServiceInfo,
+	ServiceHistoryQuery,
+	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
 	SpanDurations,
@@ -87,16 +93,22 @@ export function openReaderPool(options: ReaderPoolOptions): StoreReader {
 			pool.run<DifferencesResult>("traceDifferences", [query], signal),
 		services: () => pool.run<readonly ServiceInfo[]>("services", []),
 		operations: (service: string) => pool.run<readonly OperationInfo[]>("operations", [service]),
+		operationFigures: (query: OperationFiguresQuery, signal?: AbortSignal) =>
+			pool.run<OperationFiguresResult>("operationFigures", [query], signal),
 		searchLogs: (query: LogQuery, signal?: AbortSignal) => pool.run<LogSearchResult>("searchLogs", [query], signal),
 		metricSeries: (query: MetricSeriesQuery, signal?: AbortSignal) =>
 			pool.run<MetricSeriesResult>("metricSeries", [query], signal),
 		metricPoints: (query: MetricPointQuery, signal?: AbortSignal) =>
 			pool.run<MetricPointResult>("metricPoints", [query], signal),
 		graph: (query: GraphQuery, signal?: AbortSignal) => pool.run<GraphResult>("graph", [query], signal),
+		graphHistory: (query: GraphHistoryQuery, signal?: AbortSignal) =>
+			pool.run<GraphHistoryResult>("graphHistory", [query], signal),
 		edge: (query: EdgeQuery, signal?: AbortSignal) => pool.run<EdgeResult | undefined>("edge", [query], signal),
 		mtls: (query: GraphQuery, signal?: AbortSignal) => pool.run<MtlsResult>("mtls", [query], signal),
 		serviceTraffic: (query: ServiceTrafficQuery, signal?: AbortSignal) =>
 			pool.run<ServiceTrafficResult | undefined>("serviceTraffic", [query], signal),
+		serviceHistory: (query: ServiceHistoryQuery, signal?: AbortSignal) =>
+			pool.run<ServiceHistoryResult | undefined>("serviceHistory", [query], signal),
 		close: () => pool.close(),
 	};
 }

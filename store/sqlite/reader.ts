@@ -13,6 +13,8 @@ import type {
 	DurationQuery,
 	EdgeQuery,
 	EdgeResult,
+	GraphHistoryQuery,
+	GraphHistoryResult,
 	GraphQuery,
 	GraphResult,
 	LogQuery,
@@ -22,8 +24,12 @@ import type {
 	MetricSeriesQuery,
 	MetricSeriesResult,
 	MtlsResult,
+	OperationFiguresQuery,
+	OperationFiguresResult,
 	OperationInfo,
 	ServiceInfo,
+	ServiceHistoryQuery,
+	ServiceHistoryResult,
 	ServiceTrafficQuery,
 	ServiceTrafficResult,
 	SpanDurations,
@@ -40,6 +46,7 @@ import type { HopKnowledge } from "./hop-search.ts";
 import { openTopologyReader } from "./topology/reader.ts";
 import { searchLogs } from "./logs.ts";
 import { metricPoints, metricSeries } from "./metrics.ts";
+import { operationFigures } from "./operation-figures.ts";
 import { traceDifferences } from "./trace-differences.ts";
 import { searchTraces } from "./trace-search.ts";
 import { scanMatchingSpans } from "./span-scan.ts";
@@ -142,6 +149,10 @@ class SqliteReader implements StoreReader {
 			.all(service);
 	}
 
+	async operationFigures(query: OperationFiguresQuery): Promise<OperationFiguresResult> {
+		return operationFigures(this.windows, query, this.deadline(), () => this.now());
+	}
+
 	async searchLogs(query: LogQuery): Promise<LogSearchResult> {
 		return searchLogs(this.windows, query, this.deadline(), () => this.now());
 	}
@@ -158,6 +169,10 @@ class SqliteReader implements StoreReader {
 		return this.topology.graph(query);
 	}
 
+	async graphHistory(query: GraphHistoryQuery): Promise<GraphHistoryResult> {
+		return this.topology.graphHistory(query);
+	}
+
 	async edge(query: EdgeQuery): Promise<EdgeResult | undefined> {
 		return this.topology.edge(query);
 	}
@@ -168,6 +183,10 @@ class SqliteReader implements StoreReader {
 
 	async serviceTraffic(query: ServiceTrafficQuery): Promise<ServiceTrafficResult | undefined> {
 		return this.topology.serviceTraffic(query);
+	}
+
+	async serviceHistory(query: ServiceHistoryQuery): Promise<ServiceHistoryResult | undefined> {
+		return this.topology.serviceHistory(query);
 	}
 
 	async close(): Promise<void> {

@@ -4,13 +4,13 @@ import type { EndpointBook } from "../../model/topology/endpoint-book.ts";
 import { type GraphEdge, resolveGraph, type WindowSeries } from "../../model/topology/graph.ts";
 import { bucketBoundsNs, histogramIndex, type LatencyHistogram, quantilesNs } from "../../model/topology/histogram.ts";
 import type { SeriesTotals } from "../../model/topology/rollup.ts";
-import { addRollups } from "../../model/topology/rollup-reader.ts";
 import type { Exemplar } from "../../model/topology/series.ts";
 import { SOMETHING, witnessOf } from "../../model/topology/voices.ts";
 import type { EdgeEvidence, EdgeLatencyBucket, EdgePoint } from "../store.ts";
 import type { TopologyReader } from "../topology.ts";
 import type { KnownSeries } from "./known-series.ts";
 import type { StepPlan } from "./plan.ts";
+import { eachStep } from "./steps.ts";
 import { withDims } from "./window-sums.ts";
 
 /** Buckets of the histogram that are shown as one: 2^(4/32), 9 % wide. */
@@ -26,9 +26,7 @@ export function edgePoints(
 ): readonly EdgePoint[] {
 	const points: EdgePoint[] = [];
 	const book = known.endpoints();
-	let totals = new Map<number, SeriesTotals>();
-	let stepStart = plan.fromMs;
-	const finish = (): void => {
+	eachStep(reader, plan, edge.series, (totals, stepStart) => {
 		const { edges } = resolveGraph({
 			series: withDims(totals, known),
 			groupBy: edge.groupBy,
@@ -38,16 +36,7 @@ export function edgePoints(
 		});
 		const found = edges.find(({ id }) => id === edge.id);
 		if (found !== undefined) points.push(pointOf(found, stepStart));
-		totals = new Map();
-	};
-	for (const { bucketMs, data } of reader.rollups(plan.resolutionMs, plan.fromMs, plan.toMs)) {
-		if (bucketMs >= stepStart + plan.stepMs) {
-			if (totals.size > 0) finish();
-			stepStart = plan.fromMs + Math.floor((bucketMs - plan.fromMs) / plan.stepMs) * plan.stepMs;
-		}
-		addRollups(totals, data, edge.series);
-	}
-	if (totals.size > 0) finish();
+	});
 	return points;
 }
 

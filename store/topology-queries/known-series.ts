@@ -6,6 +6,7 @@ import { parseDims } from "../../model/topology/dims.ts";
 import { edgeId } from "../../model/topology/edge-id.ts";
 import { type Endpoint, type GroupBy, GROUPINGS, nodeId } from "../../model/topology/endpoint.ts";
 import { type EndpointBook, endpointBook } from "../../model/topology/endpoint-book.ts";
+import { isNamed } from "../../model/topology/service-traffic.ts";
 import type { AddressSighting, SeriesDims } from "../../model/topology/series.ts";
 import type { TopologyReader } from "../topology.ts";
 
@@ -19,6 +20,10 @@ export class KnownSeries {
 	private addresses: { readonly readMs: number; readonly sightings: ReadonlyMap<string, AddressSighting> } | undefined;
 	private book: { readonly known: number; readonly addressesMs: number; readonly book: EndpointBook } | undefined;
 	private index: { readonly book: EndpointBook; readonly edges: ReadonlyMap<string, GroupBy> } | undefined;
+
+	private pairIndex:
+		| { readonly book: EndpointBook; readonly known: number; readonly pairs: ReadonlyMap<number, number> }
+		| undefined;
 
 	constructor(reader: TopologyReader, now: () => number) {
 		this.reader = reader;
@@ -60,6 +65,35 @@ export class KnownSeries {
 			yield dims.source;
 			yield dims.target;
 		}
+	}
+
+	/** Number of the pair of services and protocol that a series speaks of: equal for all that are one edge by service. */
+	pairs(): ReadonlyMap<number, number> {
+		const book = this.endpoints();
+		const series = this.reader.series();
+		if (this.pairIndex?.book === book && this.pairIndex.known === series.size) return this.pairIndex.pairs;
+		const numbers = new Map<string, number>();
+		const pairs = new Map<number, number>();
+		for (const id of series.keys()) {
+			const { source, target, protocol, unit } = this.dims(id)!;
+			const key = `${nodeId(book.resolve(source), "service")}\n${nodeId(book.resolve(target), "service")}\n${protocol}\n${unit}`;
+			const number = numbers.get(key) ?? numbers.size;
+			numbers.set(key, number);
+			pairs.set(id, number);
+		}
+		this.pairIndex = { book, known: series.size, pairs };
+		return pairs;
+	}
+
+	/** Every series of an edge that a service, by its name or its node's id, is an end of. */
+	seriesOfService(name: string): ReadonlySet<number> {
+		const book = this.endpoints();
+		const found = new Set<number>();
+		for (const id of this.reader.series().keys()) {
+			const { source, target } = this.dims(id)!;
+			if (isNamed(book.resolve(source), name) || isNamed(book.resolve(target), name)) found.add(id);
+		}
+		return found;
 	}
 
 	/** At which grouping this is the id of an edge; undefined when no series makes such an edge. */

@@ -50,6 +50,17 @@ function kept(wanted: ResolutionMs, fromMs: number, oldest: Oldest): ResolutionM
 	return found ?? DAY_MS;
 }
 
+/** When the oldest thing that is kept began, as finely as a bucket tells that still has it. */
+export function beginningOf(oldest: Oldest): number | undefined {
+	let beginning: { readonly startMs: number; readonly endMs: number } | undefined;
+	for (const width of RESOLUTIONS_MS.toReversed()) {
+		const startMs = oldest(width);
+		if (startMs !== undefined && (beginning === undefined || startMs < beginning.endMs))
+			beginning = { startMs: Math.max(startMs, beginning?.startMs ?? startMs), endMs: startMs + width };
+	}
+	return beginning?.startMs;
+}
+
 /** Whole buckets of each width inside, and of the next finer one at both ends. */
 function piecesOf(fromMs: number, toMs: number, level: number): readonly Piece[] {
 	const resolutionMs = RESOLUTIONS_MS[level]!;
@@ -76,17 +87,38 @@ export interface StepPlan {
 
 /** Steps that people read, and the machine can make of whole buckets. */
 const STEPS_MS = [10_000, MINUTE_MS, 5 * MINUTE_MS, 10 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS, DAY_MS, 7 * DAY_MS];
-const WANTED_STEPS = 120;
-const WANTED_BUCKETS = 400;
-/** Most buckets that are read for the steps of one edge. */
+const WANTED: StepWishes = { lengthsMs: STEPS_MS, steps: 120, buckets: 400 };
+/** Most buckets that are read for the steps of one edge, or of the mesh. */
 export const MAX_STEP_BUCKETS = 1_500;
+/**
+ * Of the whole mesh: an hour by the minute, a day by ten minutes, a week by the hour. An engine keeps ten minutes that are past as one
+ * sum, so that each step reads little more than one row.
+ */
+export const MESH_STEPS: StepWishes = {
+	lengthsMs: STEPS_MS.filter((step) => step !== 5 * MINUTE_MS),
+	steps: 180,
+	buckets: MAX_STEP_BUCKETS,
+};
+
+/** What a step that nobody asked for is picked by: the first length that makes no more steps and needs no more buckets. */
+export interface StepWishes {
+	readonly lengthsMs: readonly number[];
+	readonly steps: number;
+	readonly buckets: number;
+}
 
 /** @param askedMs a whole number of 10 s; undefined picks one. Undefined when it would take more than {@link MAX_STEP_BUCKETS}. */
-export function planSteps(fromMs: number, toMs: number, askedMs: number | undefined, oldest: Oldest): StepPlan | undefined {
+export function planSteps(
+	fromMs: number,
+	toMs: number,
+	askedMs: number | undefined,
+	oldest: Oldest,
+	wanted = WANTED,
+): StepPlan | undefined {
 	const rangeMs = toMs - fromMs;
 	const stepMs =
 		askedMs ??
-		STEPS_MS.find((step) => rangeMs / step <= WANTED_STEPS && rangeMs / widthOf(step) <= WANTED_BUCKETS) ??
+		wanted.lengthsMs.find((step) => rangeMs / step <= wanted.steps && rangeMs / widthOf(step) <= wanted.buckets) ??
 		STEPS_MS.at(-1)!;
 	const resolutionMs = kept(widthOf(stepMs), fromMs, oldest);
 	if (rangeMs / resolutionMs > MAX_STEP_BUCKETS) return undefined;

@@ -1,8 +1,12 @@
 /** Two windows of a mesh with something of everything that the audit pages tell, for the API's canned server. */
-import { CANNED_NOW_MS, TRACE_ID } from "../../api/canned-server.ts";
+import { CANNED_NOW_MS, searched, TRACE_ID } from "../../api/canned-server.ts";
 import { cannedSeries, endpointNamed, graphOf } from "../../model/topology/canned-series.ts";
 import type { CannedSeries } from "../../model/topology/canned-series.ts";
 import { endpointBook } from "../../model/topology/endpoint-book.ts";
+import type { OperationFigures } from "../../model/otlp/operation-sums.ts";
+import { type RedTotals, serviceTotals, serviceTraffic } from "../../model/topology/service-traffic.ts";
+import { noMtlsCounts } from "../../model/topology/mtls-status.ts";
+import { evidenceRows } from "../../store/topology-queries/edge-detail.ts";
 import { mtlsReport } from "../../model/topology/mtls-report.ts";
 import type { CertificateSighting } from "../../model/topology/series.ts";
 import type { StoreReader, TopologyWindow } from "../../store/store.ts";
@@ -55,9 +59,21 @@ const before = graphOf(beforeSeries);
 const after = graphOf(series, { certificates });
 const ends = series.flatMap(({ dims }) => [dims.source, dims.target]);
 const book = endpointBook(ends, new Map());
+const input = { series, groupBy: "service" as const, certificates, book, seconds: 3_600 };
 
 function windowOf({ fromMs, toMs }: { readonly fromMs: number; readonly toMs: number }): TopologyWindow {
 	return { fromMs, toMs, resolutionMs: 10_000, flushedMs: CANNED_NOW_MS };
+}
+
+const STEP_MS = 60_000;
+
+function stepsOf({ fromMs, toMs }: { readonly fromMs: number; readonly toMs: number }): readonly number[] {
+	return Array.from({ length: Math.min(120, Math.floor((toMs - fromMs) / STEP_MS)) }, (_, i) => fromMs + i * STEP_MS);
+}
+
+function operation(name: string, kind: number, spans: number, errors: number): OperationFigures {
+	const latencyMs = { p50: 12, p90: 60, p95: 90, p99: 140, max: 300, mean: 20, count: spans };
+	return { name, kind, spans, errors, latencyMs, lastSeenMs: CANNED_NOW_MS };
 }
 
 const sample = { traceId: TRACE_ID, timeMs: CANNED_NOW_MS - 30_000, durationMs: 2, isError: false };
@@ -80,10 +96,59 @@ export const auditReader: Partial<StoreReader> = {
 			},
 		};
 	},
+	serviceTraffic: async (query) => {
+		const traffic = serviceTraffic(input, query.service);
+		return traffic && { window: windowOf(query), traffic };
+	},
+	serviceHistory: async (query) => {
+		const totals = serviceTotals(input, query.service);
+		if (totals === undefined) return undefined;
+		const points = stepsOf(query).map((timeMs, i) => {
+			const swing = 1 + Math.sin(i / 4) / 3;
+			const moved = (red: RedTotals): RedTotals => ({
+				...red,
+				requestRate: (red.requests / 3_600) * swing,
+				errorRatio: i > 40 ? red.errorRatio : 0,
+				latencyMs: red.latencyMs && {
+					...red.latencyMs,
+					...{
+						p50: red.latencyMs.p50 * swing,
+						p95: red.latencyMs.p95 * swing * 1.4,
+						p99: red.latencyMs.p99 * swing * 2,
+					},
+				},
+			});
+			return { timeMs, inbound: moved(totals.inbound), outbound: moved(totals.outbound) };
+		});
+		// Some minutes without anything, as at night.
+		return { window: windowOf(query), stepMs: STEP_MS, points: points.filter((_, i) => i < 20 || i > 24) };
+	},
+	operationFigures: async ({ service }) => ({
+		operations:
+			service === "cart"
+				? [
+						operation("GET /cart/{id}", 2, 3_900, 900),
+						operation("SELECT", 3, 7_800, 0),
+						operation(HOSTILE.image, 2, 4, 0),
+					].toSorted((a, b) => b.spans - a.spans)
+				: [],
+		searched,
+	}),
 	// The API knows no service without one.
 	operations: async () => [{ name: "GET /", kind: 2, lastSeenMs: CANNED_NOW_MS }],
+	graphHistory: async (query) => ({
+		...{ window: windowOf(query), stepMs: STEP_MS, beginsMs: query.fromMs },
+		points: stepsOf(query).map((timeMs, i) => ({
+			...{ timeMs, requests: 16_000, errors: i > 40 ? 15 : 0, connections: 3, connectionErrors: 0 },
+			// Plaintext begins half an hour in.
+			requestMtls: { ...noMtlsCounts(), mutual_tls: 15_980, plaintext: i < 30 ? 0 : 20, unknown: 1 },
+			connectionMtls: { ...noMtlsCounts(), mutual_tls: 3 },
+		})),
+	}),
 	edge: async (query) => ({
-		...{ window: windowOf(query), groupBy: "service", edge: undefined, stepMs: 10_000, points: [], evidence: [] },
+		...{ window: windowOf(query), groupBy: "service", stepMs: 10_000, points: [] },
+		edge: after.edges.find(({ id: known }) => known === query.id),
+		evidence: evidenceRows(after.edges.find(({ id: known }) => known === query.id) ?? after.edges[0]!, series, book),
 		latency: [{ fromMs: 1, toMs: 2, count: 1, exemplars: [sample] }],
 	}),
 };

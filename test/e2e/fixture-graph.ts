@@ -1,5 +1,5 @@
 /** A service graph as the API answers it: a shop with a plaintext edge, a mixed one, a failing one, and names that try to be markup. */
-import type { EdgeAnswer, GraphAnswer, GraphEdgeAnswer } from "../../api/contract/topology.ts";
+import type { EdgeAnswer, GraphAnswer, GraphEdgeAnswer, GraphHistoryAnswer } from "../../api/contract/topology.ts";
 import { HOSTILE } from "./fixture-traces.ts";
 
 type Node = GraphAnswer["nodes"][number];
@@ -143,6 +143,40 @@ export function largeGraph(count: number): GraphAnswer {
 			};
 		}),
 	);
+}
+
+const HISTORY_STEPS: Readonly<Record<string, readonly [lengthMs: number, stepMs: number]>> = {
+	"now-1h": [60 * MINUTE_MS, MINUTE_MS],
+	"now-24h": [1_440 * MINUTE_MS, 10 * MINUTE_MS],
+	"now-7d": [7 * 1_440 * MINUTE_MS, 60 * MINUTE_MS],
+	"now-30d": [30 * 1_440 * MINUTE_MS, 360 * MINUTE_MS],
+};
+
+/** Traffic in waves that began forty minutes ago, a burst of errors, and plaintext at last. */
+export function historyAnswerOf({ edges, window }: GraphAnswer, from: string, nowMs: number): GraphHistoryAnswer {
+	const [lengthMs, stepMs] = HISTORY_STEPS[from] ?? HISTORY_STEPS["now-1h"]!;
+	const toMs = Math.ceil(nowMs / stepMs) * stepMs;
+	const fromMs = toMs - lengthMs;
+	const total = edges.reduce((sum, { requestRate }) => sum + requestRate, 0) * (stepMs / 1_000);
+	const beginsMs = nowMs - 40 * MINUTE_MS;
+	const none = { mutual_tls: 0, tls: 0, plaintext: 0, none: 0, mixed: 0, unknown: 0 };
+	const points = Array.from({ length: lengthMs / stepMs }, (_, i) => {
+		const timeMs = fromMs + i * stepMs;
+		const requests = Math.round(total * (0.7 + 0.3 * Math.sin(i / 6)));
+		const plaintext = timeMs > nowMs - 12 * MINUTE_MS ? Math.round(requests / 20) : 0;
+		return {
+			time: new Date(timeMs).toISOString(),
+			...{ requests, errors: i % 17 === 3 ? Math.round(requests / 12) : 0, connections: 12, connectionErrors: 0 },
+			requestMtls: { ...none, mutual_tls: requests - plaintext, plaintext },
+			connectionMtls: { ...none, unknown: 12 },
+		};
+	}).filter(({ time }) => edges.length > 0 && Date.parse(time) + stepMs > beginsMs);
+	return {
+		window: { ...window, from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() },
+		stepMs,
+		...(edges.length > 0 ? { begins: new Date(beginsMs).toISOString() } : {}),
+		points,
+	};
 }
 
 export const EXEMPLAR_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";

@@ -17,7 +17,7 @@ import { DurationGrid } from "../../model/analysis/duration-grid.ts";
 import { ERRORS } from "../../model/errors.ts";
 import type { ErrorCode } from "../../model/errors.ts";
 import { parseDuration, parseMoment } from "../../model/time.ts";
-import { edgeAnswerOf } from "./fixture-graph.ts";
+import { edgeAnswerOf, historyAnswerOf } from "./fixture-graph.ts";
 import { resourceSpansOf, summaryOf } from "./fixture-traces.ts";
 import type { FixtureTrace } from "./fixture-traces.ts";
 
@@ -27,6 +27,8 @@ export interface FixtureServer {
 	readonly traces: FixtureTrace[];
 	readonly logs: LogEntry[];
 	graph: GraphAnswer;
+	/** Where it is told apart. */
+	graphByNamespace?: GraphAnswer;
 	/** Changes to the status answer. */
 	status: Partial<StatusAnswer>;
 	/** While set, calls of the API must carry it. */
@@ -113,7 +115,13 @@ function answerApi(state: FixtureServer, url: URL, response: ServerResponse): vo
 	else if (path === "/traces/durations") sendJson(response, durationsOf(state, url.searchParams));
 	else if (path === "/traces/differences") sendJson(response, differencesOf(state, url.searchParams));
 	else if (path === "/logs") sendJson(response, searchLogs(state, url.searchParams));
-	else if (path === "/graph") sendJson(response, state.graph);
+	else if (path === "/graph")
+		sendJson(
+			response,
+			url.searchParams.get("groupBy") === "namespace" ? (state.graphByNamespace ?? state.graph) : state.graph,
+		);
+	else if (path === "/graph/history")
+		sendJson(response, historyAnswerOf(state.graph, url.searchParams.get("from") ?? "", Date.now()));
 	else if (edge !== null) {
 		const found = edgeAnswerOf(state.graph, edge[1]!);
 		if (found === undefined) refuse(response, "not_found", `no edge ${edge[1]!}`);

@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { beforeEach, test } from "node:test";
-import type { Locator, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { seriousFindings } from "./axe.ts";
 import type { FixtureServer } from "./fixture-server.ts";
 import { EXEMPLAR_TRACE, hostileGraph, largeGraph, shopGraph } from "./fixture-graph.ts";
 import { HOSTILE } from "./fixture-traces.ts";
+import { openGraph, openGraphOrTable, painted, panel, placeOfTip, sheet, tableRows, tip, until, walkTo } from "./graph-steps.ts";
 import { bench, checkouts, options, serve, waitForAddress } from "./page-bench.ts";
 
 let page: Page;
@@ -15,35 +16,6 @@ beforeEach(() => {
 	({ page, server } = bench);
 	if (server !== undefined) server.graph = shopGraph();
 });
-
-const sheet = (): Locator => page.getByRole("application", { name: /Service graph/ });
-const tip = (): Locator => page.locator(".graph-tip");
-const panel = (name: "Edge details" | "Node details"): Locator => page.getByRole("complementary", { name });
-const tableRows = (): Locator => page.locator(".graph-table tbody tr");
-
-async function openGraph(query = ""): Promise<void> {
-	await page.goto(`${server.url}/${query}`);
-	await page.locator(".graph-wait").waitFor({ state: "detached" });
-	await sheet().waitFor();
-}
-
-/** Presses arrow keys, as a person would who looks for it, until the tip tells of `text`. */
-async function walkTo(text: RegExp): Promise<void> {
-	await sheet().focus();
-	for (const key of [..."→↓↓→↑→↓→→↑→↓↓←↓→"].map((arrow) => ARROWS[arrow]!)) {
-		await page.keyboard.press(key);
-		if (text.test(await tip().innerText())) return;
-	}
-	assert.fail(`no key leads to ${String(text)}; the last tip is ${await tip().innerText()}`);
-}
-
-const ARROWS: Readonly<Record<string, string>> = { "→": "ArrowRight", "←": "ArrowLeft", "↑": "ArrowUp", "↓": "ArrowDown" };
-
-/** Where on the page the thing lies that the tip tells of. */
-async function placeOfTip(): Promise<{ x: number; y: number }> {
-	const box = (await sheet().boundingBox())!;
-	return { x: box.x + Number(await tip().getAttribute("data-x")), y: box.y + Number(await tip().getAttribute("data-y")) };
-}
 
 /** Shares of the canvas in each of the given colours. */
 async function pixelsOf(colours: readonly string[]): Promise<number[]> {
@@ -65,7 +37,7 @@ async function pixelsOf(colours: readonly string[]): Promise<number[]> {
 
 test("edges are drawn in the colour of their health, and the table tells the same edges as text", options, async () => {
 	await openGraph();
-	await page.waitForTimeout(300);
+	await painted();
 	for (const count of await pixelsOf(["--edge-ok", "--edge-warn", "--edge-fail"])) assert.ok(count > 20, String(count));
 	await page.getByRole("link", { name: "Table", exact: true }).click();
 	await tableRows().first().waitFor();
@@ -108,6 +80,43 @@ test("by keyboard alone: to an edge, open it, close it, and on to a node", optio
 	await panel("Node details").getByText("Received").waitFor();
 });
 
+test("the sheet moves by keyboard, by wheel and by two fingers", options, async () => {
+	await openGraph();
+	await walkTo(/→/);
+	const start = await placeOfTip();
+	await page.keyboard.press("Shift+ArrowLeft");
+	await until(async () => (await placeOfTip()).x === start.x + 80, "the sheet to move");
+	await page.keyboard.press("+");
+	await until(async () => (await placeOfTip()).x !== start.x + 80, "the sheet to grow");
+	const box = (await sheet().boundingBox())!;
+	await page.mouse.move(box.x + 4, box.y + 4);
+	await page.keyboard.press("0");
+	const fitted = await placeOfTip();
+	await page.keyboard.down("Control");
+	await page.mouse.wheel(0, -40);
+	await page.keyboard.up("Control");
+	await until(async () => (await placeOfTip()).x !== fitted.x, "a pinch of the trackpad to zoom");
+	await sheet().focus();
+	await page.keyboard.press("0");
+	await walkTo(/→/);
+	const before = await placeOfTip();
+	const middle = { x: box.x + 400, y: box.y + 300 };
+	const touch = await page.context().newCDPSession(page);
+	const fingers = (gap: number) => [-1, 1].map((side) => ({ x: middle.x + side * gap, y: middle.y }));
+	await touch.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: fingers(40) });
+	for (const gap of [50, 60, 80])
+		await touch.send("Input.dispatchTouchEvent", { type: "touchMove", touchPoints: fingers(gap) });
+	await touch.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+	await until(async () => {
+		const after = await placeOfTip();
+		return (
+			Math.abs(after.x - middle.x - 2 * (before.x - middle.x)) < 4 &&
+			Math.abs(after.y - middle.y - 2 * (before.y - middle.y)) < 4
+		);
+	}, "what lay under the fingers to stay there");
+	assert.equal(await page.locator(".graph-panel").count(), 0, "two fingers are no click");
+});
+
 test("the panel proves encryption, tells errors by code and flag, and leads from a bar to a trace", options, async () => {
 	const failing = server.graph.edges.find(({ target }) => target === "pay/payment")!;
 	await openGraph(`?edge=${failing.id}`);
@@ -133,9 +142,23 @@ test("the panel proves encryption, tells errors by code and flag, and leads from
 	assert.equal(await details.getByRole("region", { name: "Latency over time" }).locator("tbody tr").count(), 15);
 	await details.locator(".histogram-bar-traced").first().click();
 	assert.equal(await details.locator(`a[href="/trace/${EXEMPLAR_TRACE}"]`).count(), 1);
+	const { searchParams } = new URL(
+		(await details.getByRole("link", { name: "Find their traces" }).getAttribute("href"))!,
+		server.url,
+	);
+	assert.deepEqual(
+		[searchParams.get("edge"), searchParams.get("side"), searchParams.get("from")],
+		[failing.id, "source", "now-15m"],
+	);
+	const [least, most] = ["minDuration", "maxDuration"].map((name) =>
+		Number(/^(\d+\.\d{1,6})ms$/.exec(searchParams.get(name)!)![1]),
+	);
+	assert.ok(least! < most! && most! < 1_000, searchParams.toString());
 	await details.getByRole("link", { name: "Failed" }).click();
 	await waitForAddress((url) => url.pathname === "/traces" && url.searchParams.get("status") === "error");
-	assert.equal(new URL(page.url()).searchParams.get("service"), "payment");
+	assert.equal(new URL(page.url()).searchParams.get("edge"), failing.id);
+	await page.goBack();
+	await details.getByText(/ between the means: network and proxies$/).waitFor();
 });
 
 test("what was chosen is in the address: it survives a reload, and back undoes it", options, async () => {
@@ -172,7 +195,52 @@ test("find lights up, hide takes away, and a mistake is shown at its character",
 	await hide.press("Enter");
 	assert.equal(await tableRows().count(), server.graph.edges.length - 3, "what is wrong is not applied");
 	await page.getByRole("button", { name: "How to find" }).click();
-	await page.getByRole("dialog", { name: "Find and hide" }).getByText("node kind = external").waitFor();
+	const card = page.getByRole("dialog", { name: "Find and hide" });
+	await card.getByRole("button", { name: "node kind = external or kind = database" }).click();
+	await waitForAddress((url) => url.searchParams.get("find") === "node kind = external or kind = database");
+	await card.waitFor({ state: "hidden" });
+	assert.equal(await find.inputValue(), "node kind = external or kind = database");
+});
+
+test("the find box completes fields, operators and names, by keyboard and by mouse", options, async () => {
+	await openGraphOrTable("?view=table");
+	const find = page.getByLabel("Find", { exact: true });
+	const list = page.getByRole("listbox");
+	await find.focus();
+	await page.keyboard.type("names");
+	await list.getByRole("option", { name: "namespace" }).waitFor();
+	await page.keyboard.press("ArrowDown");
+	assert.equal(
+		await list.getByRole("option", { selected: true }).innerText(),
+		"namespace\nof a node; of an edge, of either end",
+	);
+	const active = await find.getAttribute("aria-activedescendant");
+	assert.equal(await list.getByRole("option", { selected: true }).getAttribute("id"), active);
+	await page.keyboard.press("Tab");
+	await page.keyboard.press("ArrowDown");
+	await page.keyboard.press("Enter");
+	assert.equal(await find.inputValue(), "namespace = ");
+	await list.getByRole("option", { name: "legacy" }).click();
+	assert.equal(await find.inputValue(), "namespace = legacy ");
+	assert.equal(await page.locator(".graph-problem").count(), 0, "what is still being written is not wrong");
+	await page.keyboard.type("and ta");
+	await list.getByRole("option", { name: "target" }).click();
+	await page.keyboard.type('~ 10.0" ');
+	await page.locator(".graph-problem").waitFor();
+	for (let i = 0; i < 2; i++) await page.keyboard.press("Backspace");
+	await page.keyboard.press("Enter");
+	await waitForAddress((url) => url.searchParams.get("find") === "namespace = legacy and target ~ 10.0");
+	await page.getByText("1 found").waitFor();
+	await list.waitFor({ state: "hidden" });
+	await page.keyboard.type(" ");
+	await list.waitFor();
+	await page.keyboard.press("Escape");
+	await list.waitFor({ state: "hidden" });
+	await page.keyboard.press("Escape");
+	assert.equal(await find.inputValue(), "namespace = legacy and target ~ 10.0");
+	await find.click();
+	await find.fill("");
+	assert.deepEqual(await seriousFindings(page), []);
 });
 
 test("a refresh moves no node, a pause stops it", options, async () => {
@@ -234,7 +302,7 @@ test("before anything has arrived the home page is the setup; an empty range say
 test("a graph of 1,000 nodes and 3,000 edges is placed, drawn and panned", options, async () => {
 	server.graph = largeGraph(1_000);
 	await openGraph();
-	await page.waitForTimeout(300);
+	await painted();
 	const [ok] = await pixelsOf(["--edge-ok"]);
 	assert.ok(ok! > 500, String(ok));
 	const box = (await sheet().boundingBox())!;
@@ -267,19 +335,4 @@ for (const theme of ["light", "dark"] as const) {
 			assert.deepEqual(await seriousFindings(page), [], query);
 		}
 	});
-}
-
-async function openGraphOrTable(query: string): Promise<void> {
-	await page.goto(`${server.url}/${query}`);
-	await (query.includes("table") ? tableRows().first() : sheet()).waitFor();
-	if (query.includes("edge=")) await page.getByText("Why this edge is here").waitFor();
-}
-
-/** The address changes first; what follows from it comes with the next render. */
-async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
-	for (let i = 0; i < 100; i++) {
-		if (await isSo()) return;
-		await page.waitForTimeout(50);
-	}
-	assert.fail(`waited in vain for ${what}`);
 }

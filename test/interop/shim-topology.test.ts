@@ -33,6 +33,8 @@ const LEGACY = 10;
 const ONE_WAY = 7;
 const IMPOSTOR = 4;
 const FLAKY = 6;
+/** Of the flaky ones, whose first try found no handshake. */
+const HEALED = 2;
 const CONNECTIONS = 3;
 const STRANGER = 5;
 /** By gRPC status: OK, NOT_FOUND, UNAVAILABLE. */
@@ -132,10 +134,19 @@ function sendEverything(): void {
 		call("oneway", true, { tls }, [{ tls: { ...tls, peerVerified: false } }]);
 	});
 	times(IMPOSTOR, (i) => {
-		const tls = noTls("unknown", "handshake_failed");
-		call("impostor", i % 2 === 0, { tls, status: 503, responseFlags: "UF", upstreamServiceTimeMs: -1 }, []);
+		const tls = noTls("unknown", "wrong_identity");
+		call(
+			"impostor",
+			i % 2 === 0,
+			{ tls, failedHandshakes: 1, status: 503, responseFlags: "UF", upstreamServiceTimeMs: -1 },
+			[],
+		);
 	});
-	times(FLAKY, (i) => call("flaky", i % 2 === 0, { retries: 1 }, [{ status: 503 }, { status: 200 }]));
+	times(FLAKY, (i) => {
+		const failedHandshakes = i < HEALED ? 1 : 0;
+		const tries = failedHandshakes === 1 ? [{ status: 200 }] : [{ status: 503 }, { status: 200 }];
+		call("flaky", i % 2 === 0, { retries: 1, failedHandshakes }, tries);
+	});
 	for (const [grpcStatus, count] of GRPC)
 		times(count, () => {
 			const grpc = { isGrpc: true, path: "/shop.Ledger/Add", method: "POST", protocolVersion: "2", grpcStatus };
@@ -236,6 +247,7 @@ test("a request that was tried twice is one request that ended well", () => {
 	assert.equal(edge.errors, 0);
 	assert.deepEqual(edge.mtls.counts, { ...NO_COUNTS, mutual_tls: FLAKY });
 	assert.equal(edge.attempts?.retries, FLAKY / 2, "of those that were sampled");
+	assert.equal(edge.mtls.failedHandshakes, HEALED);
 });
 
 test("gRPC errors under HTTP 200 are errors, by their status", () => {

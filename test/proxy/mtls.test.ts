@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Pool } from "undici";
-import type { InboundConfig, MtlsMode } from "../../model/mesh/proxy-config.ts";
+import type { InboundConfig, MtlsMode, RetryCondition } from "../../model/mesh/proxy-config.ts";
 import { createMemoryIdentity } from "../../proxy-shim/tls/memory-identity.ts";
 import { makeAuthority, makeIdentity } from "./identities.ts";
-import { inboundConfig, pair, startApp, until } from "./rig.ts";
+import { ANY, config, endpointAt, inboundConfig, pair, proxyFor, routed, startApp, until, workload } from "./rig.ts";
 import type { Cleanup } from "./rig.ts";
 
 const WEB = "spiffe://cluster.local/ns/shop/sa/web";
@@ -61,7 +61,45 @@ test("a callee that is not who it should be gets nothing: 503, UF, and why", asy
 	assert.equal(hop!.responseFlags, "UF");
 	assert.equal(hop!.tls.status, "unknown");
 	assert.equal(hop!.tls.noTlsReason, "wrong_identity");
+	assert.equal(hop!.failedHandshakes, 1);
 	assert.equal(sink.httpHops.filter((inbound) => inbound.direction === "inbound").length, 0);
+});
+
+test("a handshake that failed is told where another try healed it, too", async (t) => {
+	const { sink, inbound, web, orders } = await securePair(t, "strict");
+	const app = await startApp(t, (_message, response) => void response.end());
+	const second = await proxyFor(
+		t,
+		{ workload: workload("orders"), inbound: [{ listen: ANY, app, servicePort: 80, protocol: "http" }] },
+		config({ inbound: inboundConfig({ mtls: { mode: "strict", byPort: new Map(), policy: "" } }) }),
+		sink,
+		{ identity: orders },
+	);
+	const endpoints = [
+		endpointAt(inbound, { principal: ORDERS }),
+		endpointAt(second.addresses.inbound[0]!, { principal: "spiffe://cluster.local/ns/shop/sa/somebody" }),
+	];
+	const retries = {
+		attempts: 2,
+		on: new Set<RetryCondition>(["connect-failure"]),
+		onStatus: new Set<number>(),
+		perTryTimeoutMs: 0,
+		backoffBaseMs: 1,
+		backoffMaxMs: 2,
+	};
+	const routes = [routed("orders", endpoints, { route: { retries } })];
+	const caller = await proxyFor(t, { workload: workload("web"), outbound: ANY }, config({ routes }), sink, { identity: web });
+	const pool = new Pool(`http://127.0.0.1:${caller.addresses.outbound!.port}`, { connections: 1 });
+	t.after(() => pool.destroy());
+	for (let i = 0; i < 30; i++) {
+		const answer = await pool.request({ method: "GET", path: "/", headers: { host: "orders" } });
+		await answer.body.dump();
+		assert.equal(answer.statusCode, 200);
+	}
+	const healed = (await sink.hops("outbound", 30)).filter(({ failedHandshakes }) => failedHandshakes > 0);
+	assert.ok(healed.length > 0, "no try met the wrong one");
+	for (const hop of healed)
+		assert.deepEqual([hop.status, hop.tls.status, hop.failedHandshakes], [200, "mutual_tls", hop.retries]);
 });
 
 test("strict takes no plaintext; permissive takes both on one port", async (t) => {

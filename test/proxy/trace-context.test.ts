@@ -23,7 +23,7 @@ interface Case {
 	readonly trace: "continued" | "new";
 	/** Absent: sampled. */
 	readonly sampled?: false;
-	/** Beside our own member; absent: none. */
+	/** Beside our own member; absent: of traces whose sampling was decided here that all are kept, otherwise nothing. */
 	readonly traceState?: string;
 	/** Absent: none of them reaches the app. */
 	readonly b3?: "single" | "multi";
@@ -172,7 +172,8 @@ for (const caller of ["HTTP/1.1, fast", "HTTP/1.1, correct", "HTTP/2"] as const)
 			const headers = seen[index]!;
 			const valuesOf = (name: string): readonly string[] =>
 				headers.filter((_, i) => i % 2 === 1 && headers[i - 1]!.toLowerCase() === name);
-			const { rule, sampled = true, traceState = "" } = one;
+			const wasDecidedHere = one.trace === "new" && one.b3 === undefined;
+			const { rule, sampled = true, traceState = wasDecidedHere ? "ot=th:0" : "" } = one;
 
 			if (one.trace === "continued") assert.equal(client.traceId, TRACE, rule);
 			else assert.notEqual(client.traceId, TRACE, rule);

@@ -63,6 +63,21 @@ export function tracesHref(filter: Readonly<Record<string, string | undefined>>)
 	return hrefWith("/traces", new URLSearchParams(), filter);
 }
 
+/** A service's page, by the ID of its node or by its name. */
+export function serviceHref(service: string, range: Readonly<Record<string, string | undefined>>): string {
+	return hrefWith(`/service/${encodeURIComponent(service)}`, new URLSearchParams(), range);
+}
+
+/** What changed at a moment: as long before it as after it. Times in epoch ms. */
+export function compareHref(momentMs: number, aroundMs: number, endMs: number): string {
+	const [from, to] = [new Date(momentMs), new Date(Math.max(momentMs + 1_000, Math.min(momentMs + aroundMs, endMs)))];
+	const windows = {
+		...{ from: from.toISOString(), to: to.toISOString() },
+		...{ baselineFrom: new Date(momentMs - aroundMs).toISOString(), baselineTo: from.toISOString() },
+	};
+	return hrefWith("/changes", new URLSearchParams(), windows);
+}
+
 /** An edge in the graph of a range. */
 export function edgeHref(id: string, { from, to }: { readonly from: string; readonly to: string }): string {
 	return hrefWith("/", new URLSearchParams({ edge: id }), { from, to });

@@ -3,8 +3,9 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { GraphAnswer, GraphEdgeAnswer } from "../../api/contract/topology.ts";
 import { cannedSeries, graphOf } from "../../model/topology/canned-series.ts";
-import { EXPRESSION_FIELDS, meets, parseExpression } from "./graph-expression.ts";
-import type { GraphItem } from "./graph-expression.ts";
+import { meets, parseExpression } from "./graph-expression.ts";
+import { EXPRESSION_EXAMPLES, EXPRESSION_FIELDS } from "./graph-fields.ts";
+import type { GraphItem } from "./graph-fields.ts";
 
 const [told] = graphOf(cannedSeries({ from: "shop/cart", to: "shop/orders", mtls: "mutual_tls", count: 10 })).edges;
 const base = { ...told!, firstSeen: undefined, lastSeen: undefined } as unknown as GraphEdgeAnswer;
@@ -143,9 +144,25 @@ test("no text breaks the reader, and an error lies within the text", () => {
 	);
 });
 
+test("mtls is compared with a share or with a status; codes and flags with those that were seen", () => {
+	assert.ok(holds("mtls = mutual_tls", edge(100)));
+	assert.ok(!holds("mtls = plaintext", edge(100)) && holds("mtls != plaintext", edge(100)));
+	assert.ok(!holds("mtls = mutual_tls", node("shop/cart")));
+	const odd = parseExpression("mtls > plaintext");
+	assert.ok(odd !== undefined && "problem" in odd && odd.at === 7);
+	const failing = edge(100);
+	assert.ok(failing.type === "edge");
+	const item: GraphItem = { ...failing, edge: { ...failing.edge, codes: { "200": 9, "503": 1 }, flags: { UF: 1 } } };
+	assert.ok(holds("code = 503 and flag = uf", item) && !holds("flag = UH", item));
+	assert.ok(holds("not flag = UF", { ...item, edge: { ...item.edge, flags: {} } }), "no flag is an answer");
+});
+
 test("every field that the help names can be written as its example shows", () => {
-	for (const { example } of EXPRESSION_FIELDS) {
-		const parsed = parseExpression(example);
-		assert.ok(parsed !== undefined && "matches" in parsed, example);
+	for (const text of [
+		...EXPRESSION_FIELDS.map(({ example }) => example),
+		...EXPRESSION_EXAMPLES.map(({ text: whole }) => whole),
+	]) {
+		const parsed = parseExpression(text);
+		assert.ok(parsed !== undefined && "matches" in parsed, text);
 	}
 });

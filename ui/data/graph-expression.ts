@@ -7,19 +7,9 @@
  * A comparison that says nothing of an item (a latency of a node, a share of mTLS that nobody knows) neither holds nor fails, and its
  * negation holds no more: `not mtls = 100` finds no edge of which nothing is known.
  */
-import type { GraphAnswer, GraphEdgeAnswer } from "../../api/contract/topology.ts";
 import { parseDuration } from "../../model/time.ts";
-
-type GraphNodeAnswer = GraphAnswer["nodes"][number];
-
-export type GraphItem =
-	| { readonly type: "node"; readonly node: GraphNodeAnswer; readonly seconds: number }
-	| {
-			readonly type: "edge";
-			readonly edge: GraphEdgeAnswer;
-			readonly source: GraphNodeAnswer | undefined;
-			readonly target: GraphNodeAnswer | undefined;
-	  };
+import { MTLS_VALUES, NUMBER_FIELDS, TEXT_FIELDS } from "./graph-fields.ts";
+import type { GraphItem, NumberField, TextField, Unit } from "./graph-fields.ts";
 
 /** True, false, or undefined where the expression says nothing of the item. */
 export type GraphPredicate = (item: GraphItem) => boolean | undefined;
@@ -28,81 +18,6 @@ export type ParsedExpression =
 	| { readonly matches: GraphPredicate }
 	/** What is wrong, and the character (from 0) at which it shows. */
 	| { readonly problem: string; readonly at: number };
-
-type Unit = "percent" | "duration" | "plain";
-
-interface NumberField {
-	readonly unit: Unit;
-	readonly help: string;
-	readonly of: (item: GraphItem) => number | undefined;
-}
-
-interface TextField {
-	readonly help: string;
-	/** All texts of which one must match. */
-	readonly of: (item: GraphItem) => readonly string[];
-}
-
-function ofEdge<T>(read: (edge: GraphEdgeAnswer) => T): (item: GraphItem) => T | undefined {
-	return (item) => (item.type === "edge" ? read(item.edge) : undefined);
-}
-
-const NUMBER_FIELDS: Readonly<Record<string, NumberField>> = {
-	rate: {
-		unit: "plain",
-		help: "requests a second; of a node, those it receives",
-		of: (item) => (item.type === "edge" ? item.edge.requestRate : item.node.requests / Math.max(item.seconds, 1e-9)),
-	},
-	errors: {
-		unit: "percent",
-		help: "share of failed requests",
-		of: (item) => {
-			if (item.type === "edge") return item.edge.errorRatio * 100;
-			const received = item.node.requests + item.node.connections;
-			return received === 0 ? undefined : (100 * item.node.errors) / received;
-		},
-	},
-	p50: { unit: "duration", help: "latency", of: ofEdge((edge) => edge.latencyMs?.p50) },
-	p90: { unit: "duration", help: "latency", of: ofEdge((edge) => edge.latencyMs?.p90) },
-	p95: { unit: "duration", help: "latency", of: ofEdge((edge) => edge.latencyMs?.p95) },
-	p99: { unit: "duration", help: "latency", of: ofEdge((edge) => edge.latencyMs?.p99) },
-	mtls: { unit: "percent", help: "share of mutual TLS among what is known", of: ofEdge((edge) => edge.mtls.percent) },
-	bytes: { unit: "plain", help: "sent and received", of: ofEdge((edge) => edge.bytes.sent + edge.bytes.received) },
-};
-
-const TEXT_FIELDS: Readonly<Record<string, TextField>> = {
-	name: { help: "of a node; of an edge, of either end", of: (item) => endsOf(item).map((node) => node.id) },
-	namespace: { help: "of a node; of an edge, of either end", of: (item) => endsOf(item).map((node) => node.namespace) },
-	kind: {
-		help: "service, gateway, database, messaging, external, unknown",
-		of: (item) => (item.type === "node" ? [item.node.kind] : []),
-	},
-	source: { help: "who calls", of: (item) => (item.type === "edge" ? [item.edge.source] : []) },
-	target: { help: "who is called", of: (item) => (item.type === "edge" ? [item.edge.target] : []) },
-	protocol: {
-		help: "http, grpc, tcp, database, messaging, unknown",
-		of: (item) => (item.type === "edge" ? [item.edge.protocol] : []),
-	},
-	status: {
-		help: "mutual_tls, tls, plaintext, none, mixed, unknown",
-		of: (item) => (item.type === "edge" ? [item.edge.mtls.status] : []),
-	},
-};
-
-function endsOf(item: GraphItem): readonly GraphNodeAnswer[] {
-	if (item.type === "node") return [item.node];
-	return [item.source, item.target].filter((node) => node !== undefined);
-}
-
-/** What may be compared, for the help card. */
-export const EXPRESSION_FIELDS: readonly { readonly name: string; readonly example: string; readonly help: string }[] = [
-	...Object.entries(NUMBER_FIELDS).map(([name, { unit, help }]) => ({
-		name,
-		example: unit === "percent" ? `${name} > 1%` : unit === "duration" ? `${name} > 200ms` : `${name} > 5`,
-		help,
-	})),
-	...Object.entries(TEXT_FIELDS).map(([name, { help }]) => ({ name, example: `${name} ~ text`, help })),
-];
 
 /** The item meets the expression: what it says nothing of, it does not meet. */
 export function meets(matches: GraphPredicate, item: GraphItem): boolean {
@@ -138,7 +53,8 @@ export function parseExpression(text: string): ParsedExpression | undefined {
 	}
 }
 
-const TOKEN = /\s*(?:"([^"]*)"|(!=|>=|<=|!~|[()=<>~])|([^\s()=<>~!"]+))/y;
+/** A quoted text, an operator or bracket, or a word, each with the blanks before it. */
+export const TOKEN = /\s*(?:"([^"]*)"|(!=|>=|<=|!~|[()=<>~])|([^\s()=<>~!"]+))/y;
 
 function tokensOf(text: string): readonly Token[] {
 	const tokens: Token[] = [];
@@ -262,7 +178,7 @@ function readComparison(reader: Reader): GraphPredicate {
 	return type === undefined ? compare : (item) => (item.type === type ? compare(item) : undefined);
 }
 
-const NUMBER_TESTS: Readonly<Record<string, (a: number, b: number) => boolean>> = {
+export const NUMBER_TESTS: Readonly<Record<string, (a: number, b: number) => boolean>> = {
 	">": (a, b) => a > b,
 	"<": (a, b) => a < b,
 	">=": (a, b) => a >= b,
@@ -278,6 +194,11 @@ function readNumberTest(reader: Reader, name: string, field: NumberField): Graph
 		throw new ExpressionError(`${name} takes >, <, =, >=, <= or !=; here is ${shown(operator)}.`, operator.at);
 	}
 	const value = reader.expect(`a value after ${name} ${operator.text}`);
+	const word = value.text.toLowerCase();
+	if (name === "mtls" && MTLS_VALUES.includes(word) && (operator.text === "=" || operator.text === "!=")) {
+		const isWanted = operator.text === "=";
+		return (item) => (item.type === "edge" ? (item.edge.mtls.status === word) === isWanted : undefined);
+	}
 	const wanted = numberOf(value.text, field.unit);
 	if (wanted === undefined) {
 		const example = { percent: "a share such as 1%", duration: "a duration such as 200ms", plain: "a number" }[field.unit];
@@ -299,7 +220,9 @@ function numberOf(text: string, unit: Unit): number | undefined {
 	return match === null ? undefined : Number(match[1]);
 }
 
-const TEXT_TESTS: Readonly<Record<string, { readonly test: (a: string, b: string) => boolean; readonly negates: boolean }>> = {
+export const TEXT_TESTS: Readonly<
+	Record<string, { readonly test: (a: string, b: string) => boolean; readonly negates: boolean }>
+> = {
 	"=": { test: (a, b) => a === b, negates: false },
 	"!=": { test: (a, b) => a === b, negates: true },
 	"~": { test: (a, b) => a.includes(b), negates: false },

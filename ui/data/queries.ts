@@ -7,7 +7,7 @@ import type { UseQueryResult } from "@tanstack/react-query";
 import type { LogSearchAnswer } from "../../api/contract/logs.ts";
 import type { OperationsAnswer, ServicesAnswer } from "../../api/contract/services.ts";
 import type { StatusAnswer } from "../../api/contract/status.ts";
-import type { EdgeAnswer, GraphAnswer } from "../../api/contract/topology.ts";
+import type { EdgeAnswer, GraphAnswer, GraphHistoryAnswer } from "../../api/contract/topology.ts";
 import type { DifferencesAnswer, SpanDurationsAnswer, TraceSearchAnswer, TraceSummary } from "../../api/contract/traces.ts";
 import { ApiError, getJson } from "../base/api.ts";
 import type { TracesData } from "../base/otlp.ts";
@@ -15,6 +15,11 @@ import type { TracesData } from "../base/otlp.ts";
 const LIVE_INTERVAL_MS = 2_000;
 /** Topology is summed up every two seconds; a graph is larger than a list. */
 const GRAPH_INTERVAL_MS = 5_000;
+const MIN_INTERVAL_MS = 250;
+const MIN_HISTORY_INTERVAL_MS = 15_000;
+const MAX_HISTORY_INTERVAL_MS = 300_000;
+/** A play asks for a graph a second, of some megabytes each: few are kept for going back. */
+const GRAPH_KEPT_MS = 10_000;
 
 /** The whole trace: the contract leaves the OTLP part open, `base/otlp.ts` names what is read of it. */
 export interface TraceAnswer extends TracesData {
@@ -71,13 +76,36 @@ export function useDifferences(query: string): UseQueryResult<DifferencesAnswer>
 }
 
 /** `query` as {@link graphQuery} writes it. */
-export function useGraph(query: string, live: boolean): UseQueryResult<GraphAnswer> {
+export function useGraph(query: string, live: boolean, enabled = true): UseQueryResult<GraphAnswer> {
 	return useQuery({
+		enabled,
 		queryKey: ["graph", query],
 		queryFn: ({ signal }) => getJson<GraphAnswer>(`/graph?${query}`, signal),
-		refetchInterval: live ? GRAPH_INTERVAL_MS : false,
+		// From the last answer on, not from when it became live again: who moves the sheet often must not wait for ever.
+		refetchInterval: live
+			? ({ state }) =>
+					Math.max(
+						MIN_INTERVAL_MS,
+						Math.max(state.dataUpdatedAt, state.errorUpdatedAt) + GRAPH_INTERVAL_MS - Date.now(),
+					)
+			: false,
+		// Figures change with every answer: comparing thousands of edges with those before finds nothing to keep.
+		structuralSharing: false,
+		gcTime: GRAPH_KEPT_MS,
 		retry: false,
 		placeholderData: keepPreviousData,
+	});
+}
+
+/** The whole mesh over a stretch of history such as `24h`; its steps are long, so it is asked for seldom. */
+export function useGraphHistory(length: string): UseQueryResult<GraphHistoryAnswer> {
+	return useQuery({
+		queryKey: ["graph-history", length],
+		queryFn: ({ signal }) => getJson<GraphHistoryAnswer>(`/graph/history?from=now-${length}`, signal),
+		refetchInterval: ({ state }) =>
+			Math.min(MAX_HISTORY_INTERVAL_MS, Math.max(MIN_HISTORY_INTERVAL_MS, (state.data?.stepMs ?? 0) / 2)),
+		staleTime: MIN_HISTORY_INTERVAL_MS,
+		retry: false,
 	});
 }
 

@@ -1,4 +1,5 @@
 /** The frame of every page: where one is, where one can go, whether data arrives, and the keys that work everywhere. */
+import { useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef, useState } from "react";
 import type { ComponentProps, ReactNode } from "react";
 import { ApiError } from "../base/api.ts";
@@ -9,18 +10,21 @@ import { navigate, useLocation } from "../base/router.ts";
 import { setTheme, useTheme } from "../base/theme.ts";
 import type { Theme } from "../base/theme.ts";
 import { isTyping } from "../base/typing.ts";
+import type { PageOfFrame } from "../data/palette-entries.ts";
 import { useStatus } from "../data/queries.ts";
+import { ErrorBoundary } from "./error-boundary.tsx";
 import { GraphView } from "./graph/graph-view.tsx";
 import { Help } from "./help.tsx";
 import { ID_BOX, IdBox } from "./id-box.tsx";
 import { LoadedPage } from "./loaded-page.tsx";
+import { isPaletteKey, PaletteDialog } from "./palette-dialog.tsx";
 import { SetupView } from "./setup/setup-view.tsx";
 import { StatusView } from "./status/status-view.tsx";
 import { TokenView } from "./token-view.tsx";
 import { TraceView } from "./trace/trace-view.tsx";
 import { TracesView } from "./traces/traces-view.tsx";
 
-const PAGES: readonly { readonly path: string; readonly label: string; readonly key: string }[] = [
+const PAGES: readonly PageOfFrame[] = [
 	{ path: "/", label: "Graph", key: "g" },
 	{ path: "/traces", label: "Traces", key: "t" },
 	{ path: "/mtls", label: "mTLS", key: "m" },
@@ -30,18 +34,31 @@ const PAGES: readonly { readonly path: string; readonly label: string; readonly 
 	{ path: "/setup", label: "Setup", key: "u" },
 ];
 
+const PALETTE_KEY = /Mac|iP(hone|ad)/.test(navigator.userAgent) ? "⌘K" : "Ctrl K";
+
 const AUDIT_PAGES: Readonly<Record<string, ComponentProps<typeof LoadedPage>>> = {
 	"/mtls": { title: "mTLS", load: async () => (await import("./audit-pages.ts")).MtlsView },
 	"/changes": { title: "Changes", load: async () => (await import("./audit-pages.ts")).ChangesView },
 	"/mesh": { title: "Mesh", load: async () => (await import("./audit-pages.ts")).MeshView },
 };
 
+const SERVICE_PAGE: ComponentProps<typeof LoadedPage> = {
+	title: "Service",
+	load: async () => (await import("./service-pages.ts")).ServiceView,
+};
+
 export function App(): ReactNode {
-	const { path } = useLocation();
+	const { path, params } = useLocation();
 	const { error } = useStatus();
 	const locked = error instanceof ApiError && error.code === "unauthenticated" ? error : undefined;
 	const [helpOpen, setHelpOpen] = useState(false);
-	useGlobalKeys(useCallback(() => setHelpOpen(true), []));
+	const client = useQueryClient();
+	// The fault may lie in what was read: the next attempt reads again.
+	const forget = (): void => client.removeQueries({ type: "inactive" });
+	const [paletteOpen, setPaletteOpen] = useState(false);
+	const openHelp = useCallback(() => setHelpOpen(true), []);
+	const openPalette = useCallback(() => setPaletteOpen(true), []);
+	useGlobalKeys(openHelp, openPalette);
 	return (
 		<>
 			<a className="skip" href="#page">
@@ -73,22 +90,37 @@ export function App(): ReactNode {
 					))}
 				</nav>
 				<IdBox />
-				<Arrival />
+				<button
+					type="button"
+					className="quiet palette-button"
+					aria-label={`${PALETTE_KEY}: go to or do`}
+					aria-keyshortcuts="Control+K Meta+K"
+					title="Go to or do (Ctrl-K or ⌘K)"
+					onClick={openPalette}
+				>
+					<kbd>{PALETTE_KEY}</kbd>
+				</button>
+				<ErrorBoundary at={path} fallback={<span className="arrival" />}>
+					<Arrival />
+				</ErrorBoundary>
 				<ThemeButton />
-				<button type="button" className="quiet" aria-label="Keys" title="Keys (?)" onClick={() => setHelpOpen(true)}>
+				<button type="button" className="quiet" aria-label="Keys" title="Keys (?)" onClick={openHelp}>
 					?
 				</button>
 			</header>
 			<main id="page" tabIndex={-1}>
-				{locked === undefined ? <Page path={path} /> : <TokenView error={locked} />}
+				<ErrorBoundary at={`${path}?${params.toString()}`} onFailure={forget}>
+					{locked === undefined ? <Page path={path} /> : <TokenView error={locked} />}
+				</ErrorBoundary>
 			</main>
+			<PaletteDialog open={paletteOpen} onClose={() => setPaletteOpen(false)} pages={PAGES} openHelp={openHelp} />
 			<Help open={helpOpen} onClose={() => setHelpOpen(false)} />
 		</>
 	);
 }
 
 function isCurrent(page: string, path: string): boolean {
-	return path === page || (page === "/traces" && path.startsWith("/trace/"));
+	return path === page || (page === "/traces" && path.startsWith("/trace/")) || (page === "/" && path.startsWith("/service/"));
 }
 
 function Page({ path }: { readonly path: string }): ReactNode {
@@ -98,6 +130,7 @@ function Page({ path }: { readonly path: string }): ReactNode {
 	if (audit !== undefined) return <LoadedPage key={path} {...audit} />;
 	if (path === "/status") return <StatusView />;
 	if (path === "/setup") return <SetupView />;
+	if (path.startsWith("/service/")) return <LoadedPage key={path} {...SERVICE_PAGE} />;
 	if (path.startsWith("/trace/")) {
 		const traceId = decode(path.slice("/trace/".length));
 		return <TraceView key={traceId} traceId={traceId} />;
@@ -154,10 +187,15 @@ function ThemeButton(): ReactNode {
 /** How long after `g` a letter still names a page. */
 const CHORD_MS = 1_000;
 
-function useGlobalKeys(openHelp: () => void): void {
+function useGlobalKeys(openHelp: () => void, openPalette: () => void): void {
 	const goUntilMs = useRef(0);
 	useEffect(() => {
 		const onKey = (event: KeyboardEvent): void => {
+			if (isPaletteKey(event)) {
+				event.preventDefault();
+				openPalette();
+				return;
+			}
 			if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTyping(event.target)) return;
 			if (event.timeStamp < goUntilMs.current) {
 				goUntilMs.current = 0;
@@ -180,5 +218,5 @@ function useGlobalKeys(openHelp: () => void): void {
 		// In the capturing phase: after `g`, the letter is a page's and not a key of the view.
 		window.addEventListener("keydown", onKey, { capture: true });
 		return () => window.removeEventListener("keydown", onKey, { capture: true });
-	}, [openHelp]);
+	}, [openHelp, openPalette]);
 }

@@ -5,6 +5,8 @@ import { Icon } from "../base/icons.tsx";
 import { Link } from "../base/link.tsx";
 import { traceHref } from "../base/router.ts";
 import { EXPIRY_WORDS, expiryOf } from "../data/expiry.ts";
+import { MTLS_WORDS } from "../data/mtls-words.ts";
+import type { MtlsStatus } from "../data/mtls-words.ts";
 
 /** A sender's text: never markup, never reordering what stands beside it. */
 export function Name({ text, none = "none" }: { readonly text: string; readonly none?: string }): ReactNode {
@@ -27,6 +29,23 @@ export function Names({ texts, none }: { readonly texts: readonly string[]; read
 
 /** A service may have an identity an instance. */
 const SHOWN_NAMES = 5;
+
+/** A status by shape and word: a closed lock, an open one, a half-filled ring for what is both, a dashed one for what is not known. */
+export function MtlsState({ status }: { readonly status: MtlsStatus }): ReactNode {
+	const icon = LOCKS[status];
+	return (
+		<span className={`status-cell mtls-cell-${status}`}>
+			{icon === undefined ? <span className={`mtls-mark mtls-${status}`} aria-hidden="true" /> : <Icon name={icon} />}
+			{MTLS_WORDS[status]}
+		</span>
+	);
+}
+
+const LOCKS: Readonly<Partial<Record<MtlsStatus, "lock" | "unlock">>> = {
+	mutual_tls: "lock",
+	plaintext: "unlock",
+	none: "unlock",
+};
 
 /** `3m 12s ago`, with the moment itself beneath the pointer and for readers of the export. */
 export function Seen({ at, nowMs }: { readonly at: string | undefined; readonly nowMs: number }): ReactNode {

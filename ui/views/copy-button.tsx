@@ -3,7 +3,14 @@ import { useEffect, useState } from "react";
 import type { ReactNode } from "react";
 import { Icon } from "../base/icons.tsx";
 
-export function CopyButton({ text, label }: { readonly text: string; readonly label: string }): ReactNode {
+interface CopyButtonProps {
+	readonly text: string;
+	readonly label: string;
+	/** The label is written out beside the icon. */
+	readonly shown?: boolean;
+}
+
+export function CopyButton({ text, label, shown = false }: CopyButtonProps): ReactNode {
 	const [outcome, setOutcome] = useState<"copied" | "failed">();
 	useEffect(() => {
 		if (outcome === undefined) return undefined;
@@ -22,7 +29,9 @@ export function CopyButton({ text, label }: { readonly text: string; readonly la
 	return (
 		<button type="button" className="quiet copy" onClick={() => void copy()} aria-label={label} title={label}>
 			<Icon name={outcome === "copied" ? "check" : "copy"} />
-			<span aria-live="polite">{outcome === undefined ? "" : outcome === "copied" ? "Copied" : "Not copied"}</span>
+			<span aria-live="polite">
+				{outcome === undefined ? (shown ? label : "") : outcome === "copied" ? "Copied" : "Not copied"}
+			</span>
 		</button>
 	);
 }

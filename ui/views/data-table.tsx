@@ -1,17 +1,16 @@
 /**
- * A table of an answer: named, sorted by any column (the order is in the address), scrolling inside its card, and exported whole as
- * CSV and JSON whatever part of it is drawn.
+ * A table of an answer: named, sorted by any column and filtered by words (both are in the address), scrolling inside its card under
+ * its head, and exported as CSV and JSON in that order, whatever part of it is drawn.
  */
-import { useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import type { ReactNode } from "react";
-import { toCsv } from "../base/csv.ts";
 import type { CsvCell } from "../base/csv.ts";
 import { countOf, formatCount } from "../base/format.ts";
-import { Icon } from "../base/icons.tsx";
 import { hrefWith, navigate, useLocation } from "../base/router.ts";
-import { saveFile } from "../base/download.ts";
 import { nextOrder, readOrder, sortRows } from "../base/sorting.ts";
 import type { Order } from "../base/sorting.ts";
+import { TableExports } from "./table-exports.tsx";
+import { TableRows, VIRTUAL_ROWS } from "./table-rows.tsx";
 
 export interface Column<T> {
 	/** In the address and in exports. */
@@ -31,7 +30,7 @@ export interface Column<T> {
 }
 
 interface DataTableProps<T> {
-	/** In the address (`sort-NAME`) and the names of exported files. */
+	/** In the address (`sort-NAME`, `filter-NAME`) and the names of exported files. */
 	readonly name: string;
 	readonly title: string;
 	/** What the rows are and how they are ordered at first. */
@@ -45,96 +44,155 @@ interface DataTableProps<T> {
 	readonly asOf: string;
 }
 
-type ExportsProps<T> = Pick<DataTableProps<T>, "name" | "title" | "columns" | "rows" | "asOf">;
-
-/** Drawn at first; a page of thousands of rows is slow and nobody reads it. */
-const SHOWN_ROWS = 200;
+/** Fewer are found by looking. */
+const FILTER_ROWS = 8;
+/** From here on the table scrolls in a box of its own, under its head. */
+const BOXED_ROWS = 40;
 
 export function DataTable<T>(props: DataTableProps<T>): ReactNode {
-	const { name, title, note, columns, rows, rowKey, empty } = props;
+	const { name, title, note, columns, rows, empty, asOf } = props;
 	const { path, params } = useLocation();
-	const [all, setAll] = useState(false);
-	const parameter = `sort-${name}`;
-	const order = readOrder(params.get(parameter) ?? "");
-	const sorted = inOrder(rows, columns, order);
-	const shown = columns.filter((column) => column.exportOnly !== true);
-	const sort = (column: Column<T>): void =>
-		navigate(hrefWith(path, params, { [parameter]: nextOrder(order, column.key, column.number === true) }), {
-			replace: true,
-		});
+	const parameter = { sort: `sort-${name}`, filter: `filter-${name}` };
+	const sort = params.get(parameter.sort) ?? "";
+	const filter = params.get(parameter.filter) ?? "";
+	const shown = useMemo(
+		() => inOrder(filtered(rows, columns, filter), columns, readOrder(sort)),
+		[rows, columns, sort, filter],
+	);
+	const set = (which: "sort" | "filter", value: string): void =>
+		navigate(hrefWith(path, params, { [parameter[which]]: value }), { replace: true });
 	const titleId = `${name}-title`;
 	return (
 		<section className="card table-card data-table" aria-labelledby={titleId}>
 			<div className="data-table-head">
 				<div>
 					<h2 id={titleId}>
-						{title} <span className="muted">{formatCount(rows.length)}</span>
+						{title}{" "}
+						<span className="muted">
+							{filter === "" ? "" : `${formatCount(shown.length)} of `}
+							{formatCount(rows.length)}
+						</span>
 					</h2>
 					<p className="muted" id={`${name}-note`}>
 						{note}
 					</p>
 				</div>
-				{rows.length > 0 && <Exports {...props} rows={sorted} />}
+				{rows.length > 0 && (
+					<div className="data-table-tools">
+						{(rows.length > FILTER_ROWS || filter !== "") && (
+							<TableFilter title={title} value={filter} onApply={(text) => set("filter", text)} />
+						)}
+						<span className="hidden-label" role="status">
+							{filter !== "" && `${countOf(shown.length, "row")} of ${formatCount(rows.length)}`}
+						</span>
+						<TableExports name={name} title={title} columns={columns} rows={shown} asOf={asOf} />
+					</div>
+				)}
 			</div>
 			{rows.length === 0 ? (
 				<p className="table-empty">{empty}</p>
-			) : (
-				// Focusable, so that the arrow keys scroll a table that is wider than the page.
-				<div className="table-scroll" tabIndex={0} role="region" aria-label={`${title}, table`}>
-					<table aria-describedby={`${name}-note`}>
-						<caption className="hidden-label">
-							{title}, {countOf(rows.length, "row")}
-						</caption>
-						<thead>
-							<tr>
-								{shown.map((column) => (
-									<HeadCell
-										key={column.key}
-										title={column.title}
-										number={column.number === true}
-										sorted={
-											order.column !== column.key
-												? undefined
-												: order.descending
-													? "descending"
-													: "ascending"
-										}
-										onSort={() => sort(column)}
-									/>
-								))}
-							</tr>
-						</thead>
-						<tbody>
-							{(all ? sorted : sorted.slice(0, SHOWN_ROWS)).map((row) => (
-								<tr key={rowKey(row)}>
-									{shown.map((column) => {
-										const content = column.cell === undefined ? column.value(row) : column.cell(row);
-										const className = column.number === true ? "number" : undefined;
-										return column.heads === true ? (
-											<th key={column.key} scope="row">
-												{content}
-											</th>
-										) : (
-											<td key={column.key} className={className}>
-												{content}
-											</td>
-										);
-									})}
-								</tr>
-							))}
-						</tbody>
-					</table>
-				</div>
-			)}
-			{!all && rows.length > SHOWN_ROWS && (
+			) : shown.length === 0 ? (
 				<p className="table-empty">
-					<button type="button" onClick={() => setAll(true)}>
-						Show all {formatCount(rows.length)}
+					No row holds every word of the filter.{" "}
+					<button type="button" className="small-button" onClick={() => set("filter", "")}>
+						Clear it
 					</button>
 				</p>
+			) : (
+				<Scrolled {...props} rows={shown} order={readOrder(sort)} onSort={(text) => set("sort", text)} />
 			)}
 		</section>
 	);
+}
+
+interface ScrolledProps<T> extends DataTableProps<T> {
+	readonly order: Order;
+	readonly onSort: (sort: string) => void;
+}
+
+function Scrolled<T>({ name, title, columns, rows, rowKey, order, onSort }: ScrolledProps<T>): ReactNode {
+	const scroller = useRef<HTMLDivElement>(null);
+	const drawn = columns.filter((column) => column.exportOnly !== true);
+	const isVirtual = rows.length > VIRTUAL_ROWS;
+	return (
+		// Focusable, so that the arrow keys scroll a table that is larger than its box.
+		<div
+			ref={scroller}
+			className={rows.length > BOXED_ROWS ? "table-scroll table-boxed" : "table-scroll"}
+			tabIndex={0}
+			role="region"
+			aria-label={`${title}, table`}
+		>
+			<table aria-describedby={`${name}-note`} aria-rowcount={isVirtual ? rows.length + 1 : undefined}>
+				<caption className="hidden-label">
+					{title}, {countOf(rows.length, "row")}
+				</caption>
+				<thead>
+					<tr aria-rowindex={isVirtual ? 1 : undefined}>
+						{drawn.map((column) => (
+							<HeadCell
+								key={column.key}
+								title={column.title}
+								number={column.number === true}
+								sorted={order.column !== column.key ? undefined : order.descending ? "descending" : "ascending"}
+								onSort={() => onSort(nextOrder(order, column.key, column.number === true))}
+							/>
+						))}
+					</tr>
+				</thead>
+				<TableRows
+					rows={rows}
+					rowKey={rowKey}
+					scroller={scroller}
+					draw={(row) => drawn.map((column) => <Cell key={column.key} column={column} row={row} />)}
+				/>
+				{isVirtual && <Widest rows={rows} columns={drawn} />}
+			</table>
+		</div>
+	);
+}
+
+function Cell<T>({ column, row }: { readonly column: Column<T>; readonly row: T }): ReactNode {
+	const content = column.cell === undefined ? column.value(row) : column.cell(row);
+	if (column.heads === true) return <th scope="row">{content}</th>;
+	return <td className={column.number === true ? "number" : undefined}>{content}</td>;
+}
+
+/** A collapsed row of the longest cells: it keeps each column as wide as the whole table needs it, whichever rows are drawn. */
+function Widest<T>({ rows, columns }: { readonly rows: readonly T[]; readonly columns: readonly Column<T>[] }): ReactNode {
+	const longest = useMemo(
+		() =>
+			columns.map((column) => {
+				const length = (row: T): number => String(column.value(row) ?? "").length;
+				return rows.reduce((best, row) => (length(row) > length(best) ? row : best));
+			}),
+		[rows, columns],
+	);
+	return (
+		<tfoot className="table-widest" aria-hidden="true">
+			<tr>
+				{columns.map((column, i) => (
+					<Cell key={column.key} column={column} row={longest[i]!} />
+				))}
+			</tr>
+		</tfoot>
+	);
+}
+
+/** Rows in which every word of the text is in some column, whether it is drawn or only exported. */
+function filtered<T>(rows: readonly T[], columns: readonly Column<T>[], filter: string): readonly T[] {
+	const words = filter
+		.toLowerCase()
+		.split(/\s+/)
+		.filter((word) => word !== "");
+	if (words.length === 0) return rows;
+	return rows.filter((row) => {
+		const text = columns
+			.map((column) => String(column.value(row) ?? ""))
+			.join("\n")
+			.toLowerCase();
+		return words.every((word) => text.includes(word));
+	});
 }
 
 function inOrder<T>(rows: readonly T[], columns: readonly Column<T>[], order: Order): readonly T[] {
@@ -145,6 +203,45 @@ function inOrder<T>(rows: readonly T[], columns: readonly Column<T>[], order: Or
 		return typeof found === "boolean" ? String(found) : found;
 	};
 	return sortRows(rows, value, order.descending);
+}
+
+/** How long after the last key the filter holds: the address may change only so often. */
+const APPLY_AFTER_MS = 250;
+
+interface TableFilterProps {
+	readonly title: string;
+	readonly value: string;
+	readonly onApply: (text: string) => void;
+}
+
+function TableFilter({ title, value, onApply }: TableFilterProps): ReactNode {
+	const [draft, setDraft] = useState(value);
+	const apply = useRef(onApply);
+	useEffect(() => {
+		apply.current = onApply;
+	});
+	useEffect(() => setDraft(value), [value]);
+	useEffect(() => {
+		if (draft.trim() === value) return undefined;
+		const timer = setTimeout(() => apply.current(draft.trim()), APPLY_AFTER_MS);
+		return () => clearTimeout(timer);
+	}, [draft, value]);
+	return (
+		<input
+			type="text"
+			className="table-filter"
+			aria-label={`Filter ${title}`}
+			placeholder="Filter"
+			value={draft}
+			autoComplete="off"
+			spellCheck={false}
+			onChange={(event) => setDraft(event.target.value)}
+			onKeyDown={(event) => {
+				if (event.key === "Enter") onApply(draft.trim());
+				if (event.key === "Escape") setDraft("");
+			}}
+		/>
+	);
 }
 
 interface HeadCellProps {
@@ -164,31 +261,5 @@ function HeadCell({ title, number, sorted, onSort }: HeadCellProps): ReactNode {
 				</span>
 			</button>
 		</th>
-	);
-}
-
-/** Two buttons that save every row, drawn or not. */
-export function Exports<T>({ name, title, columns, rows, asOf }: ExportsProps<T>): ReactNode {
-	const file = `meshscope-${name}-${asOf.replaceAll(/[:.]/g, "-")}`;
-	const saveCsv = (): void => {
-		const csv = toCsv(
-			columns.map((column) => column.key),
-			rows.map((row) => columns.map((column) => column.value(row))),
-		);
-		saveFile(`${file}.csv`, new Blob([csv], { type: "text/csv;charset=utf-8" }));
-	};
-	const saveJson = (): void =>
-		saveFile(`${file}.json`, new Blob([`${JSON.stringify(rows, undefined, "\t")}\n`], { type: "application/json" }));
-	return (
-		<div className="exports">
-			<button type="button" aria-label={`${title} as CSV`} onClick={saveCsv}>
-				<Icon name="download" />
-				CSV
-			</button>
-			<button type="button" aria-label={`${title} as JSON`} onClick={saveJson}>
-				<Icon name="download" />
-				JSON
-			</button>
-		</div>
 	);
 }

@@ -91,25 +91,29 @@ interface RangeFieldsProps {
 	readonly from: string;
 	/** Empty for now. */
 	readonly to: string;
+	/** A scrubber on the page says which past window it is: boxes that come and go with it would move what is below. */
+	readonly isToldBelow?: boolean;
 	readonly onApply: (change: Change) => void;
 }
 
-export function RangeFields({ from, to, onApply }: RangeFieldsProps): ReactNode {
+export function RangeFields({ from, to, isToldBelow = false, onApply }: RangeFieldsProps): ReactNode {
 	const offered = to === "" && RANGES.some((range) => range.from === from);
 	const [open, setOpen] = useState(false);
-	const custom = open || !offered;
+	const past = isToldBelow && !open && !offered;
+	const custom = !past && (open || !offered);
 	return (
 		<>
 			<Labelled label="Time">
 				{(id) => (
 					<select
 						id={id}
-						value={custom ? "custom" : from}
+						value={custom ? "custom" : past ? "history" : from}
 						onChange={(event) => {
 							setOpen(event.target.value === "custom");
 							if (event.target.value !== "custom") onApply({ from: event.target.value, to: undefined });
 						}}
 					>
+						{past && <option value="history">From history</option>}
 						{RANGES.map((range) => (
 							<option key={range.from} value={range.from}>
 								{range.label}

@@ -6,6 +6,7 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
 	{
 		title: "Everywhere",
 		keys: [
+			["Ctrl-K ⌘K", "go to a page, service, edge or trace; do something"],
 			["/", "go to a trace ID"],
 			["g g", "graph"],
 			["g t", "traces"],
@@ -24,6 +25,8 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
 			["Enter", "open what is chosen"],
 			["Esc", "close it"],
 			["+ - 0", "zoom in, out, and to fit"],
+			["Shift ← → ↑ ↓", "move the sheet"],
+			["c", "fold the namespace of a node, unfold a folded one"],
 			["p", "pause and resume"],
 		],
 	},

@@ -1,9 +1,9 @@
 /** The box on every page that takes a trace ID, or a text that holds one (a `traceparent` header, a log line, an address). */
 import { useState } from "react";
 import type { FormEvent, ReactNode } from "react";
-import { parseTraceId } from "../../model/ids.ts";
 import { Icon } from "../base/icons.tsx";
 import { navigate, traceHref } from "../base/router.ts";
+import { traceIdIn } from "../data/trace-id-text.ts";
 
 export const ID_BOX = "trace-id-box";
 
@@ -14,7 +14,7 @@ export function IdBox(): ReactNode {
 		event.preventDefault();
 		const typed = text.trim();
 		if (typed === "") return;
-		const id = parseTraceId(typed) ?? parseTraceId(/(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])/i.exec(typed)?.[0] ?? "");
+		const id = traceIdIn(typed);
 		if (id === undefined) {
 			setProblem("A trace ID is up to 32 hex digits, not all zero.");
 			return;

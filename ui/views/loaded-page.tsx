@@ -1,7 +1,7 @@
 /** A page whose code is fetched when it is first asked for; that may fail, after an upgrade for one, and then the page says so. */
 import { useEffect, useState } from "react";
 import type { ComponentType, ReactNode } from "react";
-import { Notice } from "./notice.tsx";
+import { ReloadNotice } from "./error-boundary.tsx";
 
 interface LoadedPageProps {
 	/** The same function each time: another one is another page. */
@@ -29,16 +29,7 @@ export function LoadedPage({ load, title }: LoadedPageProps): ReactNode {
 	return (
 		<div className="page">
 			<h1>{title}</h1>
-			{loaded === undefined ? (
-				<p className="muted">Reading…</p>
-			) : (
-				<Notice tone="warn">
-					The code of this page could not be read: the server is gone, or was upgraded since.{" "}
-					<button type="button" onClick={() => window.location.reload()}>
-						Reload
-					</button>
-				</Notice>
-			)}
+			{loaded === undefined ? <p className="muted">Reading…</p> : <ReloadNotice />}
 		</div>
 	);
 }

@@ -37,7 +37,7 @@ export function canonicalAddress(text: string): string {
 }
 
 /** 127.0.0.0/8 holds Istio's 127.0.0.6 too, from which a sidecar calls its app. */
-function isLoopback(address: string): boolean {
+export function isLoopback(address: string): boolean {
 	return /^127\.\d+\.\d+\.\d+$/.test(address) || address === "::1" || address === "0.0.0.0" || address === "::";
 }
 

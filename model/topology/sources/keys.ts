@@ -157,6 +157,7 @@ const NAMED_KEYS = [
 	"meshscope.source.principal",
 	"meshscope.destination.principal",
 	"meshscope.peer.verified",
+	"meshscope.tls.failed_handshakes",
 	"meshscope.response_flags",
 	"tls.established",
 	"tls.protocol.version",

@@ -154,7 +154,10 @@ const SHIM_STATUSES: ReadonlyMap<string, MtlsStatus> = new Map([
 /** Our shim says what it found; only where it checked the peer's certificate does it vouch for it. */
 export function shimLeg(attributes: Attributes<SpanKey>, side: "server" | "client"): LegTls {
 	const status = SHIM_STATUSES.get(attributes.get("meshscope.mtls.status") ?? "");
-	const leg = conventionLeg(attributes, side);
+	const ofConnection = conventionLeg(attributes, side);
+	const hasFailed = attributes.get("meshscope.tls.failed_handshakes") !== undefined;
+	// Of tries before the one that the connection belongs to.
+	const leg = hasFailed && ofConnection.failure === "" ? { ...ofConnection, failure: "handshake_failed" } : ofConnection;
 	// It sends `unknown` where no connection was made, also for want of a handshake.
 	if (status === undefined) return leg.failure === "" ? NO_TLS_FACTS : leg;
 	const source = attributes.get("meshscope.source.principal") ?? "";

@@ -17,6 +17,7 @@ import {
 	peer,
 	spiffeId,
 	tcpHop,
+	trace,
 } from "../../../proxy-shim/telemetry/test-kit.ts";
 import { countedBy, trafficLabels } from "../../../proxy-shim/telemetry/traffic-labels.ts";
 import { decodeTracesData } from "../../otlp/decode.ts";
@@ -92,15 +93,22 @@ test("plaintext, one-way TLS, what was not verified, and what never connected ar
 	assert.equal(statedBy(answering(httpHop(), { tls: oneWay })).downstream.status, "tls");
 	const unverified = statedBy(answering(httpHop(), { tls: mutualTls("shop", "cart", { peerVerified: false }) }));
 	assert.deepEqual([unverified.downstream.status, unverified.downstream.verifiedBy], ["mutual_tls", ""]);
-	const failed = statedBy(httpHop({ tls: noTls("unknown", "handshake_failed"), status: 503, responseFlags: "UF" }));
+	const refused = { tls: noTls("unknown", "wrong_identity"), failedHandshakes: 1 };
+	const failed = statedBy(httpHop({ ...refused, status: 503, responseFlags: "UF" }));
 	assert.deepEqual([failed.emitter, failed.upstream.status, failed.upstream.failure], ["shim", "unknown", "handshake_failed"]);
 	assert.deepEqual([failed.outcome, failed.flags], ["no_response", "UF"]);
 	assert.deepEqual(statedBy(httpHop({ tls: noTls("unknown", ""), status: 503, responseFlags: "UF" })).upstream, NO_TLS_FACTS);
+	const healed = statedBy(httpHop({ failedHandshakes: 2, retries: 2 }));
+	assert.deepEqual([healed.outcome, healed.upstream.status, healed.upstream.failure], ["ok", "mutual_tls", "handshake_failed"]);
 });
 
 test("flags, gRPC statuses and callers that went away decide how it ended", () => {
 	for (const [hop, outcome, code] of [
 		[{ status: 503, responseFlags: "UO" }, "no_response", "503"],
+		[{ status: 200, responseFlags: "UO", fellBack: true }, "ok", "200"],
+		[{ status: 404, responseFlags: "UF", fellBack: true }, "no_response", "404"],
+		[{ isGrpc: true, path: "/a.B/C", grpcStatus: 0, responseFlags: "UH", fellBack: true }, "ok", "grpc:0"],
+		[{ isGrpc: true, path: "/a.B/C", grpcStatus: 14, responseFlags: "UO" }, "no_response", "grpc:14"],
 		[{ status: 503 }, "server_error", "503"],
 		[{ status: 504, responseFlags: "UT" }, "server_error", "504"],
 		[{ status: 403, responseFlags: "UAEX" }, "client_error", "403"],
@@ -111,6 +119,7 @@ test("flags, gRPC statuses and callers that went away decide how it ended", () =
 	] as const) {
 		const facts = statedBy(httpHop(hop));
 		assert.deepEqual([facts.outcome, facts.code], [outcome, code], JSON.stringify(hop));
+		assert.equal(metric("istio_requests_total", httpHop(hop))?.outcome, outcome, `metrics: ${JSON.stringify(hop)}`);
 	}
 });
 
@@ -177,9 +186,25 @@ test("what the caller's proxy counts is counted by it alone, and only if its cer
 	assert.equal(metric("istio_requests_total", byApp)?.reporter, "destination");
 });
 
+test("in plaintext the caller's proxy is believed on the machine's own loopback, where no address tells callers apart", () => {
+	const from = (address: string, changes: Partial<HttpHop> = {}): MetricFacts | undefined => {
+		const caller = peer("", { namespace: "", workload: "", address });
+		return metric(
+			"istio_requests_total",
+			answering(httpHop(), { peer: caller, tls: noTls("plaintext", "permissive_plaintext"), ...changes }),
+		);
+	};
+	for (const loopback of ["127.0.0.1", "::1", "::ffff:127.0.0.1"]) assert.equal(from(loopback), undefined, loopback);
+	for (const address of ["10.9.9.9", "8.8.8.8", ""]) assert.equal(from(address)?.reporter, "destination", address);
+	assert.equal(from("127.0.0.1", { trace: trace() })?.reporter, "destination", "a caller without a proxy");
+	const oneWay = mutualTls("", "cart", { status: "tls", clientPrincipal: "", peerVerified: false });
+	assert.equal(from("127.0.0.1", { tls: oneWay })?.reporter, "destination");
+});
+
 test("a nameless caller is the same one to metrics as to spans", () => {
 	for (const address of ["10.9.9.9", "8.8.8.8", "127.0.0.1"]) {
 		const hop = answering(httpHop(), {
+			trace: trace(),
 			peer: peer("", { namespace: "", workload: "", address }),
 			tls: noTls("plaintext", "permissive_plaintext"),
 		});
@@ -194,7 +219,8 @@ test("connections, bytes and failed handshakes are measures of their own", () =>
 		["connections", "tcp"],
 	);
 	assert.equal(metric("istio_tcp_received_bytes_total", hop)?.measure.kind, "bytes_sent");
-	const failed = httpHop({ tls: noTls("unknown", "handshake_failed"), status: 503, responseFlags: "UF" });
+	const tls = noTls("unknown", "unknown_authority");
+	const failed = httpHop({ tls, failedHandshakes: 1, status: 503, responseFlags: "UF" });
 	const facts = metric("meshscope_tls_handshake_failures_total", failed)!;
 	assert.deepEqual([facts.measure.kind, facts.outcome, facts.mtls.status], ["failed_handshakes", "no_response", "unknown"]);
 });

@@ -72,7 +72,7 @@ export class TopologyRows {
 		this.putProgress.run(nowMs, nowMs, cursor?.window ?? null, cursor?.commit ?? null, state);
 		for (const { id, dims } of flush.series) this.putSeries.run(id, dims);
 		for (const rollup of flush.rollups) this.addRollup(rollup);
-		for (const exemplar of flush.exemplars) this.addExemplar(exemplar);
+		this.addExemplars(flush.exemplars);
 		for (const certificate of flush.certificates) this.addCertificate(certificate);
 		for (const address of flush.addresses) this.addAddress(address);
 		for (const { key, value } of flush.counters) {
@@ -101,10 +101,18 @@ export class TopologyRows {
 		if (resolutionMs === STRETCHED_MS) this.deleteStretch.run(stretchOf(bucketMs));
 	}
 
-	private addExemplar({ series, timeMs, traceId, durationNs, isError }: Exemplar): void {
-		const hourMs = Math.floor(timeMs / HOUR_MS) * HOUR_MS;
-		this.putExemplar.run(hourMs, series, Math.floor(timeMs), traceId, Math.round(durationNs), isError ? 1 : 0);
-		this.trimExemplars.run({ hourMs, series });
+	/** Room is made once for those of one series and hour, which come one after another. */
+	private addExemplars(exemplars: readonly Exemplar[]): void {
+		let filled: { readonly hourMs: number; readonly series: number } | undefined;
+		for (const { series, timeMs, traceId, durationNs, isError } of exemplars) {
+			const hourMs = Math.floor(timeMs / HOUR_MS) * HOUR_MS;
+			if (filled?.series !== series || filled.hourMs !== hourMs) {
+				if (filled !== undefined) this.trimExemplars.run(filled);
+				filled = { hourMs, series };
+			}
+			this.putExemplar.run(hourMs, series, Math.floor(timeMs), traceId, Math.round(durationNs), isError ? 1 : 0);
+		}
+		if (filled !== undefined) this.trimExemplars.run(filled);
 	}
 
 	private addCertificate(sighting: CertificateSighting): void {

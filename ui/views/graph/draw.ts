@@ -1,14 +1,69 @@
 /**
- * Draws the scene onto a canvas: hulls, edges, arrow heads, nodes, names, badges. Health is told by colour and, where requests fail, by
- * dashes; encryption by the sign in the middle of the edge; the kind of a node by its shape.
+ * Draws the sheet: hulls, edges, arrow heads, nodes, names, badges. Health is told by colour and, where requests fail, by dashes;
+ * encryption by the sign in the middle of the edge; the kind of a node by its shape. Runs in the page and in a worker, onto a canvas and
+ * into a file.
  */
-import type { EdgeLabel } from "../../data/graph-settings.ts";
-import { labelText } from "../../data/graph-words.ts";
-import type { Health } from "../../data/graph-words.ts";
+import type { GraphNodeAnswer, Health } from "../../data/graph-words.ts";
+import type { MtlsStatus } from "../../data/mtls-words.ts";
+import type { Bounds, Point } from "../../layout/graph/bodies.ts";
 import { NODE_RADIUS } from "../../layout/graph/edge-path.ts";
-import type { Scene, SceneEdge, SceneNode } from "./scene.ts";
+import type { EdgePath } from "../../layout/graph/edge-path.ts";
 import { drawLock, traceShape } from "./shapes.ts";
 import type { Viewport } from "./viewport.ts";
+
+/** What a canvas, of the page or of a worker, and a writer of SVG have in common. */
+export type Pen = Pick<
+	CanvasRenderingContext2D,
+	| "arc"
+	| "beginPath"
+	| "bezierCurveTo"
+	| "closePath"
+	| "ellipse"
+	| "fill"
+	| "fillRect"
+	| "fillStyle"
+	| "fillText"
+	| "font"
+	| "globalAlpha"
+	| "lineJoin"
+	| "lineTo"
+	| "lineWidth"
+	| "moveTo"
+	| "rect"
+	| "roundRect"
+	| "setLineDash"
+	| "stroke"
+	| "strokeStyle"
+	| "strokeText"
+	| "textAlign"
+	| "textBaseline"
+>;
+
+/** What is drawn, and nothing else: it is sent to a worker. */
+export interface Sheet {
+	readonly nodes: readonly DrawnNode[];
+	readonly edges: readonly DrawnEdge[];
+	readonly hulls: readonly { readonly name: string; readonly bounds: Bounds }[];
+	readonly bounds: Bounds;
+}
+
+export interface DrawnNode {
+	readonly id: string;
+	readonly at: Point;
+	readonly title: string;
+	readonly kind: GraphNodeAnswer["kind"];
+	readonly isFailing: boolean;
+}
+
+export interface DrawnEdge {
+	readonly id: string;
+	readonly path: EdgePath;
+	readonly width: number;
+	readonly health: Health;
+	readonly status: MtlsStatus;
+	/** Empty for none. */
+	readonly label: string;
+}
 
 export interface Palette {
 	readonly ground: string;
@@ -40,11 +95,16 @@ export function readPalette(element: Element): Palette {
 	};
 }
 
-export interface Drawing {
-	readonly scene: Scene;
+export interface Drawing extends Marks {
+	readonly sheet: Sheet;
 	readonly view: Viewport;
 	readonly palette: Palette;
-	readonly label: EdgeLabel;
+	/** Of the canvas, CSS pixels. */
+	readonly size: { readonly width: number; readonly height: number };
+}
+
+/** What stands out. */
+export interface Marks {
 	/** Nodes and edges in full colour; the rest is faint. Undefined for all. */
 	readonly lit: ReadonlySet<string> | undefined;
 	/** What the find box names. */
@@ -52,7 +112,6 @@ export interface Drawing {
 	/** The open node or edge, and the one the keys stand on. */
 	readonly selected: string;
 	readonly focused: string | undefined;
-	readonly size: { readonly width: number; readonly height: number; readonly pixelRatio: number };
 }
 
 const FAINT = 0.26;
@@ -62,161 +121,187 @@ const TITLE_SCALE = 0.42;
 const BADGE_SCALE = 0.32;
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif";
 
-export function draw(context: CanvasRenderingContext2D, drawing: Drawing): void {
+/** Onto a canvas of `pixelRatio` pixels a CSS pixel, all of it. */
+export function paint(
+	context: CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D,
+	drawing: Drawing,
+	pixelRatio: number,
+): void {
 	const { view, size, palette } = drawing;
-	context.setTransform(size.pixelRatio, 0, 0, size.pixelRatio, 0, 0);
+	context.setTransform(pixelRatio, 0, 0, pixelRatio, 0, 0);
 	context.globalAlpha = 1;
 	context.fillStyle = palette.ground;
 	context.fillRect(0, 0, size.width, size.height);
 	context.translate(view.x, view.y);
 	context.scale(view.scale, view.scale);
-	drawHulls(context, drawing);
+	draw(context, drawing);
+}
+
+/** In the places of the sheet: whoever calls has set the pen up so that they come to lie where `view` says. */
+export function draw(pen: Pen, drawing: Drawing): void {
+	const { view, sheet } = drawing;
+	const part = visiblePart(drawing);
+	const isSeen = ({ x, y }: Point): boolean => x > part.left && x < part.right && y > part.top && y < part.bottom;
+	drawHulls(pen, drawing);
 	const isLit = (id: string): boolean => drawing.lit === undefined || drawing.lit.has(id);
-	for (const pass of [false, true]) {
-		context.globalAlpha = pass ? 1 : FAINT;
+	const crossing = sheet.edges.filter(({ path }) => crosses(path, part));
+	for (const pass of drawing.lit === undefined ? [true] : [false, true]) {
+		pen.globalAlpha = pass ? 1 : FAINT;
 		drawEdges(
-			context,
-			drawing.scene.edges.filter(({ edge }) => isLit(edge.id) === pass),
+			pen,
+			crossing.filter(({ id }) => isLit(id) === pass),
 			drawing,
 		);
 	}
-	const seen = visiblePart(drawing);
-	for (const each of drawing.scene.nodes) {
-		if (!seen(each.at.x, each.at.y)) continue;
-		context.globalAlpha = isLit(each.node.id) ? 1 : FAINT * 1.6;
-		drawNode(context, each, drawing);
+	for (const node of sheet.nodes) {
+		if (!isSeen(node.at)) continue;
+		pen.globalAlpha = isLit(node.id) ? 1 : FAINT * 1.6;
+		drawNode(pen, node, drawing);
 	}
 	if (view.scale >= BADGE_SCALE) {
-		for (const each of drawing.scene.edges) {
-			if (!seen(each.path.middle.x, each.path.middle.y)) continue;
-			context.globalAlpha = isLit(each.edge.id) ? 1 : FAINT;
-			drawBadge(context, each, drawing);
+		for (const edge of crossing) {
+			if (!isSeen(edge.path.middle)) continue;
+			pen.globalAlpha = isLit(edge.id) ? 1 : FAINT;
+			drawBadge(pen, edge, drawing);
 		}
 	}
-	context.globalAlpha = 1;
+	pen.globalAlpha = 1;
 }
 
-function visiblePart({ view, size }: Drawing): (x: number, y: number) => boolean {
-	const margin = 80;
-	const left = -view.x / view.scale - margin;
-	const top = -view.y / view.scale - margin;
-	const right = left + size.width / view.scale + 2 * margin;
-	const bottom = top + size.height / view.scale + 2 * margin;
-	return (x, y) => x > left && x < right && y > top && y < bottom;
+/** Room for names and arrow heads of what stands just outside. */
+const MARGIN = 80;
+
+function visiblePart({ view, size }: Drawing): Bounds {
+	const left = -view.x / view.scale;
+	const top = -view.y / view.scale;
+	return {
+		left: left - MARGIN,
+		top: top - MARGIN,
+		right: left + size.width / view.scale + MARGIN,
+		bottom: top + size.height / view.scale + MARGIN,
+	};
 }
 
-function drawHulls(context: CanvasRenderingContext2D, { scene, palette, view }: Drawing): void {
-	context.lineWidth = 1 / view.scale;
-	for (const { name, bounds } of scene.hulls) {
-		context.beginPath();
-		context.roundRect(bounds.left, bounds.top, bounds.right - bounds.left, bounds.bottom - bounds.top, 12);
-		context.fillStyle = palette.hull;
-		context.fill();
-		context.strokeStyle = palette.line;
-		context.stroke();
+/** A curve lies within its four points. */
+function crosses({ from, control1, control2, to }: EdgePath, part: Bounds): boolean {
+	return (
+		Math.max(from.x, control1.x, control2.x, to.x) > part.left &&
+		Math.min(from.x, control1.x, control2.x, to.x) < part.right &&
+		Math.max(from.y, control1.y, control2.y, to.y) > part.top &&
+		Math.min(from.y, control1.y, control2.y, to.y) < part.bottom
+	);
+}
+
+function drawHulls(pen: Pen, { sheet, palette, view }: Drawing): void {
+	pen.lineWidth = 1 / view.scale;
+	for (const { name, bounds } of sheet.hulls) {
+		pen.beginPath();
+		pen.roundRect(bounds.left, bounds.top, bounds.right - bounds.left, bounds.bottom - bounds.top, 12);
+		pen.fillStyle = palette.hull;
+		pen.fill();
+		pen.strokeStyle = palette.line;
+		pen.stroke();
 		// Far away the title grows against the sheet, so that namespaces can still be told.
 		const fontSize = Math.min(12 / Math.min(1, view.scale), 110);
-		context.font = `600 ${fontSize}px ${FONT}`;
-		context.fillStyle = palette.muted;
-		context.textAlign = "left";
-		context.textBaseline = "top";
-		context.fillText(name.slice(0, 60), bounds.left + 10, bounds.top + 8, Math.max(20, bounds.right - bounds.left - 20));
+		pen.font = `600 ${fontSize}px ${FONT}`;
+		pen.fillStyle = palette.muted;
+		pen.textAlign = "left";
+		pen.textBaseline = "top";
+		pen.fillText(name.slice(0, 60), bounds.left + 10, bounds.top + 8, Math.max(20, bounds.right - bounds.left - 20));
 	}
 }
 
 /** One path for all edges of a colour and width: a stroke a style, not a stroke an edge. */
-function drawEdges(context: CanvasRenderingContext2D, edges: readonly SceneEdge[], drawing: Drawing): void {
+function drawEdges(pen: Pen, edges: readonly DrawnEdge[], drawing: Drawing): void {
 	const { palette, view } = drawing;
 	const styles = Map.groupBy(edges, ({ health, width }) => `${health} ${Math.round(width)}`);
 	for (const [, alike] of styles) {
 		const { health, width } = alike[0]!;
-		context.beginPath();
+		pen.beginPath();
 		for (const { path } of alike) {
-			context.moveTo(path.from.x, path.from.y);
-			context.bezierCurveTo(path.control1.x, path.control1.y, path.control2.x, path.control2.y, path.to.x, path.to.y);
+			pen.moveTo(path.from.x, path.from.y);
+			pen.bezierCurveTo(path.control1.x, path.control1.y, path.control2.x, path.control2.y, path.to.x, path.to.y);
 		}
-		context.strokeStyle = palette.health[health];
-		context.lineWidth = Math.max(Math.round(width), 1 / view.scale);
-		context.setLineDash(health === "fail" ? [9, 4] : health === "idle" ? [2, 4] : []);
-		context.stroke();
-		context.setLineDash([]);
-		context.beginPath();
-		for (const { path } of alike) traceArrow(context, path.to.x, path.to.y, path.angle, 7 + width * 0.9);
-		context.fillStyle = palette.health[health];
-		context.fill();
+		pen.strokeStyle = palette.health[health];
+		pen.lineWidth = Math.max(Math.round(width), 1 / view.scale);
+		pen.setLineDash(health === "fail" ? [9, 4] : health === "idle" ? [2, 4] : []);
+		pen.stroke();
+		pen.setLineDash([]);
+		pen.beginPath();
+		for (const { path } of alike) traceArrow(pen, path.to.x, path.to.y, path.angle, 7 + width * 0.9);
+		pen.fillStyle = palette.health[health];
+		pen.fill();
 	}
-	for (const { edge, path } of edges) {
-		const isChosen = edge.id === drawing.selected || edge.id === drawing.focused;
-		if (!isChosen && drawing.found?.has(edge.id) !== true) continue;
-		context.beginPath();
-		context.moveTo(path.from.x, path.from.y);
-		context.bezierCurveTo(path.control1.x, path.control1.y, path.control2.x, path.control2.y, path.to.x, path.to.y);
-		context.strokeStyle = palette.accent;
-		context.globalAlpha *= 0.32;
-		context.lineWidth = 12;
-		context.stroke();
-		context.globalAlpha /= 0.32;
+	for (const { id, path } of edges) {
+		const isChosen = id === drawing.selected || id === drawing.focused;
+		if (!isChosen && drawing.found?.has(id) !== true) continue;
+		pen.beginPath();
+		pen.moveTo(path.from.x, path.from.y);
+		pen.bezierCurveTo(path.control1.x, path.control1.y, path.control2.x, path.control2.y, path.to.x, path.to.y);
+		pen.strokeStyle = palette.accent;
+		pen.globalAlpha *= 0.32;
+		pen.lineWidth = 12;
+		pen.stroke();
+		pen.globalAlpha /= 0.32;
 	}
 }
 
-function traceArrow(context: CanvasRenderingContext2D, x: number, y: number, angle: number, length: number): void {
+function traceArrow(pen: Pen, x: number, y: number, angle: number, length: number): void {
 	const spread = 0.42;
-	context.moveTo(x + Math.cos(angle) * 3, y + Math.sin(angle) * 3);
-	context.lineTo(x - Math.cos(angle - spread) * length, y - Math.sin(angle - spread) * length);
-	context.lineTo(x - Math.cos(angle + spread) * length, y - Math.sin(angle + spread) * length);
-	context.closePath();
+	pen.moveTo(x + Math.cos(angle) * 3, y + Math.sin(angle) * 3);
+	pen.lineTo(x - Math.cos(angle - spread) * length, y - Math.sin(angle - spread) * length);
+	pen.lineTo(x - Math.cos(angle + spread) * length, y - Math.sin(angle + spread) * length);
+	pen.closePath();
 }
 
-function drawNode(context: CanvasRenderingContext2D, { node, at, title }: SceneNode, drawing: Drawing): void {
+function drawNode(pen: Pen, { id, kind, at, title, isFailing }: DrawnNode, drawing: Drawing): void {
 	const { palette, view } = drawing;
-	const isChosen = node.id === drawing.selected || node.id === drawing.focused;
-	if (isChosen || drawing.found?.has(node.id) === true) {
-		context.beginPath();
-		context.arc(at.x, at.y, NODE_RADIUS + 7, 0, 2 * Math.PI);
-		context.fillStyle = palette.accent;
-		const alpha = context.globalAlpha;
-		context.globalAlpha = alpha * 0.32;
-		context.fill();
-		context.globalAlpha = alpha;
+	const isChosen = id === drawing.selected || id === drawing.focused;
+	if (isChosen || drawing.found?.has(id) === true) {
+		pen.beginPath();
+		pen.arc(at.x, at.y, NODE_RADIUS + 7, 0, 2 * Math.PI);
+		pen.fillStyle = palette.accent;
+		const alpha = pen.globalAlpha;
+		pen.globalAlpha = alpha * 0.32;
+		pen.fill();
+		pen.globalAlpha = alpha;
 	}
-	context.fillStyle = palette.surface;
-	context.strokeStyle = node.errors > 0 ? palette.health.fail : palette.text;
-	context.lineWidth = node.errors > 0 ? 2.5 : 1.75;
-	traceShape(context, node.kind, at.x, at.y, NODE_RADIUS);
+	pen.fillStyle = palette.surface;
+	pen.strokeStyle = isFailing ? palette.health.fail : palette.text;
+	pen.lineWidth = isFailing ? 2.5 : 1.75;
+	traceShape(pen, kind, at.x, at.y, NODE_RADIUS);
 	if (view.scale < TITLE_SCALE) return;
-	context.font = `500 12px ${FONT}`;
-	context.textAlign = "center";
-	context.textBaseline = "top";
-	haloText(context, title, at.x, at.y + NODE_RADIUS + 5, palette.ground, palette.text);
+	pen.font = `500 12px ${FONT}`;
+	pen.textAlign = "center";
+	pen.textBaseline = "top";
+	haloText(pen, title, at.x, at.y + NODE_RADIUS + 5, palette.ground, palette.text);
 }
 
-function haloText(context: CanvasRenderingContext2D, text: string, x: number, y: number, halo: string, ink: string): void {
-	context.strokeStyle = halo;
-	context.lineWidth = 3.5;
-	context.lineJoin = "round";
-	context.strokeText(text, x, y);
-	context.fillStyle = ink;
-	context.fillText(text, x, y);
+function haloText(pen: Pen, text: string, x: number, y: number, halo: string, ink: string): void {
+	pen.strokeStyle = halo;
+	pen.lineWidth = 3.5;
+	pen.lineJoin = "round";
+	pen.strokeText(text, x, y);
+	pen.fillStyle = ink;
+	pen.fillText(text, x, y);
 }
 
-function drawBadge(context: CanvasRenderingContext2D, { edge, path }: SceneEdge, drawing: Drawing): void {
+function drawBadge(pen: Pen, { path, status, label }: DrawnEdge, drawing: Drawing): void {
 	const { palette, view } = drawing;
 	const { x, y } = path.middle;
 	const ink = { mutual_tls: palette.good, tls: palette.warn, plaintext: palette.health.fail, none: palette.health.fail };
-	const colour =
-		(ink as Readonly<Record<string, string>>)[edge.mtls.status] ??
-		(edge.mtls.status === "mixed" ? palette.warn : palette.muted);
-	context.beginPath();
-	context.arc(x, y, 9, 0, 2 * Math.PI);
-	context.fillStyle = palette.surface;
-	context.fill();
-	context.lineWidth = 1.25;
-	context.strokeStyle = colour;
-	context.stroke();
-	drawLock(context, edge.mtls.status, x, y, colour, palette.surface, FONT);
-	if (view.scale < LABEL_SCALE || drawing.label === "none") return;
-	context.font = `11px ${FONT}`;
-	context.textAlign = "center";
-	context.textBaseline = "top";
-	haloText(context, labelText(edge, drawing.label), x, y + 11, palette.ground, palette.text);
+	const colour = (ink as Readonly<Record<string, string>>)[status] ?? (status === "mixed" ? palette.warn : palette.muted);
+	pen.beginPath();
+	pen.arc(x, y, 9, 0, 2 * Math.PI);
+	pen.fillStyle = palette.surface;
+	pen.fill();
+	pen.lineWidth = 1.25;
+	pen.strokeStyle = colour;
+	pen.stroke();
+	drawLock(pen, status, x, y, colour, palette.surface, FONT);
+	if (view.scale < LABEL_SCALE || label === "") return;
+	pen.font = `11px ${FONT}`;
+	pen.textAlign = "center";
+	pen.textBaseline = "top";
+	haloText(pen, label, x, y + 11, palette.ground, palette.text);
 }

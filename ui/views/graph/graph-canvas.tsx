@@ -1,5 +1,5 @@
 /** The drawing of the graph: pan, zoom, fit, a tip for what lies under the pointer or the keys, and a sentence for screen readers. */
-import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import type { ReactNode, RefObject } from "react";
 import { Icon } from "../../base/icons.tsx";
 import { neighbourhood } from "../../data/graph-model.ts";
@@ -7,12 +7,17 @@ import type { GraphModel } from "../../data/graph-model.ts";
 import type { EdgeLabel } from "../../data/graph-settings.ts";
 import { edgeSentence, nodeSentence } from "../../data/graph-words.ts";
 import type { Point } from "../../layout/graph/bodies.ts";
-import { draw } from "./draw.ts";
+import type { Marks, Sheet } from "./draw.ts";
+import { useGestures } from "./gestures.ts";
 import { stepFrom } from "./graph-keys.ts";
-import { hitTest, placeOf, sceneOf } from "./scene.ts";
+import type { Size } from "./layers.ts";
+import { Painter } from "./painter.ts";
+import { hitTest, hullAt, placeOf, sceneOf, sheetOf } from "./scene.ts";
 import type { Scene } from "./scene.ts";
 import type { Positions } from "./use-layout.ts";
 import { usePalette } from "./use-palette.ts";
+import { createViewStore } from "./view-store.ts";
+import type { ViewStore } from "./view-store.ts";
 import { fitTo, toCanvas, toSheet, zoomAt } from "./viewport.ts";
 import type { Viewport } from "./viewport.ts";
 
@@ -24,26 +29,28 @@ interface GraphCanvasProps {
 	readonly selected: string;
 	readonly onOpen: (id: string) => void;
 	readonly onClose: () => void;
+	/** Folds a namespace into one node, or unfolds it: by its name, or by the node that stands for it or in it. */
+	readonly onFold: (which: { readonly hull: string } | { readonly node: string }) => void;
 	/** Changes when other nodes are shown than before: the view is fitted anew. */
 	readonly fitKey: string;
-}
-
-interface Size {
-	readonly width: number;
-	readonly height: number;
+	/** While hands move the sheet, what would hold up a frame can wait. */
+	readonly onMoving: (isMoving: boolean) => void;
 }
 
 const REACH_PX = 8;
 const ZOOM_STEP = 1.25;
+const PAN_STEP_PX = 80;
 
-export function GraphCanvas({ model, positions, label, selected, onOpen, onClose, fitKey }: GraphCanvasProps): ReactNode {
+export function GraphCanvas(props: GraphCanvasProps): ReactNode {
+	const { model, positions, label, selected, onOpen, onClose, onFold, fitKey, onMoving } = props;
 	const frame = useRef<HTMLDivElement>(null);
 	const canvas = useRef<HTMLCanvasElement>(null);
+	const [views] = useState(createViewStore);
 	const [size, setSize] = useState<Size>({ width: 0, height: 0 });
-	const [view, setView] = useState<Viewport>();
 	const [hovered, setHovered] = useState<string>();
 	const [focused, setFocused] = useState<string>();
 	const scene = useMemo(() => sceneOf(model, positions), [model, positions]);
+	const sheet = useMemo(() => sheetOf(scene, label), [scene, label]);
 	const isPlaced = scene.nodes.length > 0;
 
 	useLayoutEffect(() => {
@@ -56,8 +63,8 @@ export function GraphCanvas({ model, positions, label, selected, onOpen, onClose
 
 	const hasSize = size.width > 0 && size.height > 0;
 	const fit = useCallback(() => {
-		if (isPlaced && hasSize) setView(fitTo(scene.bounds, size.width, size.height));
-	}, [scene, size, isPlaced, hasSize]);
+		if (isPlaced && hasSize) views.set(fitTo(scene.bounds, size.width, size.height));
+	}, [views, scene, size, isPlaced, hasSize]);
 	// Fitted once for each set of nodes: a refresh must not move what somebody looks at.
 	const fittedFor = useRef("");
 	useEffect(() => {
@@ -73,47 +80,70 @@ export function GraphCanvas({ model, positions, label, selected, onOpen, onClose
 		if (selected === "" || !isPlaced || shownFor.current === key) return;
 		shownFor.current = key;
 		const place = placeOf(scene, selected);
-		setView((before) => before && broughtIntoView(before, place, size));
-	}, [scene, selected, size, isPlaced]);
+		views.change((view) => broughtIntoView(view, place, size));
+	}, [views, scene, selected, size, isPlaced]);
 
-	usePainted(canvas, { scene, view, size, label, selected, focused, hovered, model });
-	useWheel(frame, setView);
+	const centre = hovered ?? (selected === "" ? undefined : selected);
+	const lit = useMemo(() => (centre === undefined ? model.found : neighbourhood(model, centre)), [model, centre]);
+	usePainted(canvas, { sheet, views, size, marks: { lit, found: model.found, selected, focused } });
 
+	const clicked = useRef<string>(undefined);
 	const pointed = hovered ?? focused;
-	const drag = useDrag(frame, setView, view, {
-		onHover: (at) => setHovered(view === undefined ? undefined : hitTest(scene, toSheet(view, at), REACH_PX / view.scale)),
-		onClick: (at) => {
-			const id = view === undefined ? undefined : hitTest(scene, toSheet(view, at), REACH_PX / view.scale);
-			setFocused(id);
-			if (id === undefined) onClose();
-			else onOpen(id);
-		},
-		onLeave: () => setHovered(undefined),
-	});
-
-	const onKeyDown = (event: KeyboardEvent): void => {
+	const under = (at: Point): string | undefined => {
+		const view = views.get();
+		return view && hitTest(scene, toSheet(view, at), REACH_PX / view.scale);
+	};
+	const onKey = (event: KeyboardEvent): void => {
+		const view = views.get();
 		if (event.ctrlKey || event.metaKey || event.altKey || view === undefined) return;
 		const middle = { x: size.width / 2, y: size.height / 2 };
-		const next = stepFrom(scene, focused ?? (selected === "" ? undefined : selected), event.key);
-		if (next !== undefined) {
+		const pan = event.shiftKey ? PANS[event.key] : undefined;
+		const next =
+			pan === undefined ? stepFrom(scene, focused ?? (selected === "" ? undefined : selected), event.key) : undefined;
+		if (pan !== undefined) views.set({ ...view, x: view.x + pan.x * PAN_STEP_PX, y: view.y + pan.y * PAN_STEP_PX });
+		else if (next !== undefined) {
 			setHovered(undefined);
 			setFocused(next);
-			setView(broughtIntoView(view, placeOf(scene, next), size));
+			views.set(broughtIntoView(view, placeOf(scene, next), size));
 		} else if (event.key === "Enter" && focused !== undefined) onOpen(focused);
-		else if (event.key === "Escape") {
+		else if (event.key === "c") {
+			// What the keys stood on may have been folded since.
+			const node = [focused, selected].find((id) => id !== undefined && model.nodeById.has(id));
+			if (node === undefined) return;
+			onFold({ node });
+		} else if (event.key === "Escape") {
 			setFocused(undefined);
 			onClose();
-		} else if (event.key === "+" || event.key === "=") setView(zoomAt(view, middle, ZOOM_STEP));
-		else if (event.key === "-") setView(zoomAt(view, middle, 1 / ZOOM_STEP));
+		} else if (event.key === "+" || event.key === "=") views.set(zoomAt(view, middle, ZOOM_STEP));
+		else if (event.key === "-") views.set(zoomAt(view, middle, 1 / ZOOM_STEP));
 		else if (event.key === "0") fit();
 		else return;
 		event.preventDefault();
 	};
-
-	useListeners(frame, { ...drag, keydown: onKeyDown });
+	useGestures(frame, views, {
+		onHover: (at) => setHovered(under(at)),
+		onClick: (at) => {
+			const id = under(at);
+			clicked.current = id;
+			setFocused(id);
+			if (id === undefined) onClose();
+			else onOpen(id);
+		},
+		onDoubleClick: (at) => {
+			// The first click opens a panel, which may have moved the sheet under the second.
+			const node = clicked.current;
+			const view = views.get();
+			const hull = node === undefined && view !== undefined ? hullAt(scene, toSheet(view, at)) : undefined;
+			if (hull !== undefined) onFold({ hull });
+			else if (node !== undefined && model.nodeById.get(node)?.kind === "namespace") onFold({ node });
+		},
+		onLeave: () => setHovered(undefined),
+		onKey,
+		onMoving,
+	});
 
 	const zoom = (factor: number): void => {
-		setView((before) => before && zoomAt(before, { x: size.width / 2, y: size.height / 2 }, factor));
+		views.change((view) => zoomAt(view, { x: size.width / 2, y: size.height / 2 }, factor));
 	};
 	return (
 		<div className="graph-frame">
@@ -127,12 +157,11 @@ export function GraphCanvas({ model, positions, label, selected, onOpen, onClose
 				tabIndex={0}
 			>
 				<canvas ref={canvas} aria-hidden="true" />
-				{pointed !== undefined && view !== undefined && (
-					<Tip model={model} scene={scene} view={view} id={pointed} size={size} />
-				)}
+				{pointed !== undefined && <Tip model={model} scene={scene} views={views} id={pointed} size={size} />}
 			</div>
 			<p id="graph-keys-help" className="hidden-label">
-				Arrow keys move from node to edge to node, Enter opens, Escape closes. The table shows the same edges as text.
+				Arrow keys move from node to edge to node, Enter opens, Escape closes; with Shift they move the sheet. The table
+				shows the same edges as text.
 			</p>
 			<p className="hidden-label" role="status">
 				{focused === undefined ? "" : sentenceOf(model, focused)}
@@ -162,16 +191,17 @@ function sentenceOf(model: GraphModel, id: string): string {
 interface TipProps {
 	readonly model: GraphModel;
 	readonly scene: Scene;
-	readonly view: Viewport;
+	readonly views: ViewStore;
 	readonly id: string;
 	readonly size: Size;
 }
 
 /** Stands below what it tells of, above where there is no room. */
-function Tip({ model, scene, view, id, size }: TipProps): ReactNode {
+function Tip({ model, scene, views, id, size }: TipProps): ReactNode {
+	const view = useSyncExternalStore(views.subscribe, views.get);
 	const place = placeOf(scene, id);
 	const text = sentenceOf(model, id);
-	if (place === undefined || text === "") return undefined;
+	if (view === undefined || place === undefined || text === "") return undefined;
 	const at = toCanvas(view, place);
 	const left = Math.min(Math.max(at.x, 150), Math.max(150, size.width - 150));
 	const isLow = at.y > size.height - 110;
@@ -197,123 +227,37 @@ function broughtIntoView(view: Viewport, place: Point | undefined, size: Size): 
 }
 
 interface Painted {
-	readonly scene: Scene;
-	readonly view: Viewport | undefined;
+	readonly sheet: Sheet;
+	readonly views: ViewStore;
 	readonly size: Size;
-	readonly label: EdgeLabel;
-	readonly selected: string;
-	readonly focused: string | undefined;
-	readonly hovered: string | undefined;
-	readonly model: GraphModel;
+	readonly marks: Marks;
 }
 
-/** One drawing a frame, however often the pointer moves. */
-function usePainted(canvas: RefObject<HTMLCanvasElement | null>, painted: Painted): void {
-	const { scene, view, size, label, selected, focused, hovered, model } = painted;
+function usePainted(canvas: RefObject<HTMLCanvasElement | null>, { sheet, views, size, marks }: Painted): void {
 	const palette = usePalette();
+	const painter = useRef<Painter>(undefined);
 	useEffect(() => {
-		const element = canvas.current;
-		const context = element?.getContext("2d") ?? undefined;
-		if (element === null || context === undefined || view === undefined || size.width === 0) return undefined;
-		const request = requestAnimationFrame(() => {
-			const pixelRatio = Math.min(window.devicePixelRatio, 2);
-			const [width, height] = [Math.round(size.width * pixelRatio), Math.round(size.height * pixelRatio)];
-			if (element.width !== width) element.width = width;
-			if (element.height !== height) element.height = height;
-			const centre = hovered ?? (selected === "" ? undefined : selected);
-			const lit = centre === undefined ? model.found : neighbourhood(model, centre);
-			draw(context, {
-				...{ scene, view, label, selected, focused, lit, found: model.found },
-				palette,
-				size: { ...size, pixelRatio },
-			});
-		});
-		return () => cancelAnimationFrame(request);
-	}, [canvas, scene, view, size, label, selected, focused, hovered, model, palette]);
-}
-
-type SetView = (change: (view: Viewport | undefined) => Viewport | undefined) => void;
-
-/** Not React's own: a wheel that zooms must keep the page from scrolling, which passive listeners cannot. */
-function useWheel(frame: RefObject<HTMLElement | null>, setView: SetView): void {
+		const context = canvas.current!.getContext("2d");
+		if (context === null) return undefined;
+		const own = new Painter(canvas.current!, context);
+		painter.current = own;
+		return () => own.dispose();
+	}, [canvas]);
+	const { lit, found, selected, focused } = marks;
 	useEffect(() => {
-		const element = frame.current!;
-		const onWheel = (event: WheelEvent): void => {
-			event.preventDefault();
-			const box = element.getBoundingClientRect();
-			const at = { x: event.clientX - box.left, y: event.clientY - box.top };
-			const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
-			setView((view) => view && zoomAt(view, at, Math.exp(-event.deltaY * lines * 0.0015)));
+		const show = (): void => {
+			const view = views.get();
+			if (view === undefined || size.width === 0 || size.height === 0) return;
+			painter.current?.show({ sheet, view, size, palette, lit, found, selected, focused });
 		};
-		element.addEventListener("wheel", onWheel, { passive: false });
-		return () => element.removeEventListener("wheel", onWheel);
-	}, [frame, setView]);
+		show();
+		return views.subscribe(show);
+	}, [sheet, views, size, palette, lit, found, selected, focused]);
 }
 
-interface Listeners {
-	readonly keydown: (event: KeyboardEvent) => void;
-	readonly pointerdown: (event: PointerEvent) => void;
-	readonly pointermove: (event: PointerEvent) => void;
-	readonly pointerup: (event: PointerEvent) => void;
-	readonly pointercancel: () => void;
-	readonly pointerleave: () => void;
-}
-
-/** The sheet is an application of its own, which the page's markup has no name for: it listens by itself. */
-function useListeners(frame: RefObject<HTMLElement | null>, listeners: Listeners): void {
-	useEffect(() => {
-		const element = frame.current!;
-		const attached = new AbortController();
-		for (const [type, listener] of Object.entries(listeners)) {
-			element.addEventListener(type, listener as EventListener, { signal: attached.signal });
-		}
-		return () => attached.abort();
-	});
-}
-
-interface DragActions {
-	readonly onHover: (at: Point) => void;
-	readonly onClick: (at: Point) => void;
-	readonly onLeave: () => void;
-}
-
-/** A press that moves pans; one that does not is a click. */
-function useDrag(
-	frame: RefObject<HTMLElement | null>,
-	setView: SetView,
-	view: Viewport | undefined,
-	actions: DragActions,
-): Omit<Listeners, "keydown"> {
-	const start = useRef<{ readonly x: number; readonly y: number; readonly view: Viewport; hasMoved: boolean }>(undefined);
-	const placeIn = (event: PointerEvent): Point => {
-		const box = frame.current!.getBoundingClientRect();
-		return { x: event.clientX - box.left, y: event.clientY - box.top };
-	};
-	return {
-		pointerdown: (event) => {
-			if (event.button !== 0 || view === undefined) return;
-			frame.current!.setPointerCapture(event.pointerId);
-			start.current = { x: event.clientX, y: event.clientY, view, hasMoved: false };
-		},
-		pointermove: (event) => {
-			const from = start.current;
-			if (from === undefined) {
-				actions.onHover(placeIn(event));
-				return;
-			}
-			const dx = event.clientX - from.x;
-			const dy = event.clientY - from.y;
-			from.hasMoved ||= Math.hypot(dx, dy) > 4;
-			if (from.hasMoved) setView(() => ({ ...from.view, x: from.view.x + dx, y: from.view.y + dy }));
-		},
-		pointerup: (event) => {
-			const from = start.current;
-			start.current = undefined;
-			if (from !== undefined && !from.hasMoved) actions.onClick(placeIn(event));
-		},
-		pointercancel: () => {
-			start.current = undefined;
-		},
-		pointerleave: actions.onLeave,
-	};
-}
+const PANS: Readonly<Record<string, Point>> = {
+	ArrowLeft: { x: 1, y: 0 },
+	ArrowRight: { x: -1, y: 0 },
+	ArrowUp: { x: 0, y: 1 },
+	ArrowDown: { x: 0, y: -1 },
+};

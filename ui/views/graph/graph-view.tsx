@@ -1,25 +1,30 @@
 /** The home page: who calls whom, how well, and how safely. All of its state is in the address. */
-import { useEffect, useMemo } from "react";
-import type { ReactNode } from "react";
+import { useEffect, useMemo, useState } from "react";
+import type { ComponentProps, ReactNode } from "react";
 import type { GraphAnswer } from "../../../api/contract/topology.ts";
 import { Link } from "../../base/link.tsx";
 import { hrefWith, navigate, useLocation } from "../../base/router.ts";
-import { isTyping } from "../../base/typing.ts";
+import { collapse, hullName, isMergedId, readCollapsed } from "../../data/graph-collapse.ts";
 import { parseExpression } from "../../data/graph-expression.ts";
+import { readHistorySettings } from "../../data/graph-history.ts";
 import { graphModel } from "../../data/graph-model.ts";
 import type { GraphModel } from "../../data/graph-model.ts";
-import { graphQuery, isOpenEnded, readGraphSettings } from "../../data/graph-settings.ts";
+import { foldChange, graphQuery, isOpenEnded, readGraphSettings } from "../../data/graph-settings.ts";
 import type { GraphSettings } from "../../data/graph-settings.ts";
 import { useGraph, useStatus } from "../../data/queries.ts";
+import { usePauseKey } from "../live.tsx";
 import { ErrorNotice } from "../notice.tsx";
 import { SetupView } from "../setup/setup-view.tsx";
 import { EdgePanel } from "./edge-panel.tsx";
+import { ExportMenu } from "./export-menu.tsx";
 import { GraphCanvas } from "./graph-canvas.tsx";
 import { GraphTable } from "./graph-table.tsx";
 import { GraphToolbar } from "./graph-toolbar.tsx";
 import { Legend } from "./legend.tsx";
+import { MergedPanel } from "./merged-panel.tsx";
 import { NodePanel } from "./node-panel.tsx";
-import { useLayout } from "./use-layout.ts";
+import { Scrubber } from "./scrubber.tsx";
+import { useLayout, withFolded } from "./use-layout.ts";
 
 type Change = Readonly<Record<string, string | undefined>>;
 
@@ -28,24 +33,32 @@ export function GraphView(): ReactNode {
 	const settings = readGraphSettings(params);
 	const live = settings.live && isOpenEnded(settings);
 	const status = useStatus();
-	const graph = useGraph(graphQuery(settings), live);
-	const positions = useLayout(graph.data, settings.groupBy);
+	const [isMoving, setMoving] = useState(false);
+	// Reading an answer of thousands of edges takes longer than a frame: it waits while hands move the sheet.
+	const graph = useGraph(graphQuery(settings), live && !isMoving);
+	const placed = useLayout(graph.data, settings.groupBy);
+	const names = useMemo(() => readCollapsed(settings.collapsed), [settings.collapsed]);
+	const byNamespace = useGraph(graphQuery(settings, "namespace"), live && !isMoving, names.size > 0);
+	// Of another window than the graph's it would be wrong.
+	const whole = names.size > 0 && !byNamespace.isPlaceholderData && !graph.isPlaceholderData ? byNamespace.data : undefined;
+	const shown = useMemo(() => graph.data && collapse(graph.data, names, whole), [graph.data, names, whole]);
+	const positions = useMemo(() => (shown === undefined ? placed : withFolded(placed, shown.folded)), [placed, shown]);
 	const find = useMemo(() => parseExpression(settings.find), [settings.find]);
 	const hide = useMemo(() => parseExpression(settings.hide), [settings.hide]);
 	const model = useMemo(
 		() =>
-			graph.data &&
+			shown &&
 			graphModel(
-				graph.data,
+				shown.graph,
 				find !== undefined && "matches" in find ? find.matches : undefined,
 				hide !== undefined && "matches" in hide ? hide.matches : undefined,
 			),
-		[graph.data, find, hide],
+		[shown, find, hide],
 	);
 	useEffect(() => {
 		document.title = "Graph · meshscope";
 	}, []);
-	usePauseKey(params, settings.live);
+	usePauseKey(settings.live);
 
 	const nothingYet =
 		graph.data?.nodes.length === 0 &&
@@ -60,21 +73,46 @@ export function GraphView(): ReactNode {
 		const isEdge = model?.edgeById.has(id) === true;
 		apply({ edge: isEdge ? id : undefined, node: isEdge ? undefined : id });
 	};
+	const fold = (which: { readonly hull: string } | { readonly node: string }): void => {
+		const folded = "node" in which ? shown?.folded.get(which.node)?.name : undefined;
+		const node = "node" in which ? model?.nodeById.get(which.node) : undefined;
+		const name = folded ?? ("hull" in which ? which.hull : node === undefined ? "" : hullName(node));
+		if (name !== "") apply(foldChange(settings, name, folded === undefined));
+	};
 	const close = (): void => {
 		if (settings.edge !== "" || settings.node !== "") apply({ edge: undefined, node: undefined });
 	};
 	return (
 		<div className={settings.isTable ? "graph-page graph-page-table" : "graph-page"}>
 			<h1 className="hidden-label">Service graph</h1>
-			<GraphToolbar params={params} settings={settings} model={model} isLost={graph.isError} find={find} hide={hide} />
+			<GraphToolbar params={params} settings={settings} model={model} graph={graph.data} isLost={graph.isError} />
+			{readHistorySettings(params).isShown && (
+				<Scrubber params={params} settings={settings} isReading={graph.isFetching || graph.isPlaceholderData} />
+			)}
 			{graph.isError && <ErrorNotice error={graph.error} what="The graph could not be read." />}
 			<div className="graph-body">
-				<Main {...{ graph: graph.data, model, settings, params, positions, open, close }} />
-				{settings.edge !== "" && (
+				<Main {...{ graph: shown?.graph, model, settings, params, positions, open, close, fold, setMoving }} />
+				{isMergedId(settings.edge) && model !== undefined && (
+					<MergedPanel
+						edge={model.edgeById.get(settings.edge)}
+						parts={shown?.parts.get(settings.edge) ?? []}
+						onOpen={(edge) => apply({ edge, node: undefined })}
+						onClose={close}
+					/>
+				)}
+				{settings.edge !== "" && !isMergedId(settings.edge) && (
 					<EdgePanel key={settings.edge} id={settings.edge} settings={settings} live={live} onClose={close} />
 				)}
 				{settings.edge === "" && settings.node !== "" && model !== undefined && (
-					<NodePanel id={settings.node} model={model} onOpen={open} onClose={close} />
+					<NodePanel
+						id={settings.node}
+						model={model}
+						members={shown?.folded.get(settings.node)?.members}
+						settings={settings}
+						onOpen={open}
+						onFold={() => fold({ node: settings.node })}
+						onClose={close}
+					/>
 				)}
 			</div>
 		</div>
@@ -89,9 +127,11 @@ interface MainProps {
 	readonly positions: ReturnType<typeof useLayout>;
 	readonly open: (id: string) => void;
 	readonly close: () => void;
+	readonly fold: ComponentProps<typeof GraphCanvas>["onFold"];
+	readonly setMoving: (isMoving: boolean) => void;
 }
 
-function Main({ graph, model, settings, params, positions, open, close }: MainProps): ReactNode {
+function Main({ graph, model, settings, params, positions, open, close, fold, setMoving }: MainProps): ReactNode {
 	if (graph === undefined || model === undefined) return <p className="graph-wait muted">Reading the graph…</p>;
 	if (graph.nodes.length === 0) return <NothingInRange params={params} />;
 	if (settings.isTable) return <GraphTable graph={graph} model={model} params={params} selected={settings.edge} />;
@@ -104,9 +144,14 @@ function Main({ graph, model, settings, params, positions, open, close }: MainPr
 				selected={settings.edge === "" ? settings.node : settings.edge}
 				onOpen={open}
 				onClose={close}
+				onFold={fold}
 				fitKey={settings.groupBy}
+				onMoving={setMoving}
 			/>
-			<Legend />
+			<div className="graph-corner">
+				<Legend />
+				<ExportMenu graph={graph} model={model} positions={positions} settings={settings} />
+			</div>
 		</div>
 	);
 }
@@ -126,15 +171,4 @@ function NothingInRange({ params }: { readonly params: URLSearchParams }): React
 			</p>
 		</div>
 	);
-}
-
-function usePauseKey(params: URLSearchParams, live: boolean): void {
-	useEffect(() => {
-		const onKey = (event: globalThis.KeyboardEvent): void => {
-			if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTyping(event.target)) return;
-			if (event.key === "p") navigate(hrefWith("/", params, { live: live ? "off" : undefined }), { replace: true });
-		};
-		window.addEventListener("keydown", onKey);
-		return () => window.removeEventListener("keydown", onKey);
-	}, [params, live]);
 }

@@ -1,15 +1,18 @@
 /** What stands on the sheet and where: shapes of the model in the places of the layout, and which of them lies under the pointer. */
 import type { GraphEdgeAnswer } from "../../../api/contract/topology.ts";
+import { hullName } from "../../data/graph-collapse.ts";
 import { lanesOf } from "../../data/graph-model.ts";
 import type { GraphModel } from "../../data/graph-model.ts";
-import { healthOf, nodeTitle } from "../../data/graph-words.ts";
+import type { EdgeLabel } from "../../data/graph-settings.ts";
+import { healthOf, labelText, nodeTitle } from "../../data/graph-words.ts";
 import type { GraphNodeAnswer, Health } from "../../data/graph-words.ts";
 import { boundsOf } from "../../layout/graph/bodies.ts";
 import type { Bounds, Point } from "../../layout/graph/bodies.ts";
 import { distanceTo, edgePath, edgePathAround, NODE_RADIUS, spreadBadges } from "../../layout/graph/edge-path.ts";
 import type { EdgePath } from "../../layout/graph/edge-path.ts";
 import { hullOf } from "../../layout/graph/layout.ts";
-import { hullName, layoutNode, MAX_TITLE } from "./use-layout.ts";
+import type { Sheet } from "./draw.ts";
+import { layoutNode, MAX_TITLE } from "./use-layout.ts";
 import type { Positions } from "./use-layout.ts";
 
 export interface SceneNode {
@@ -96,7 +99,30 @@ export function hitTest(scene: Scene, point: Point, reach: number): string | und
 	return nearest;
 }
 
+/** The namespace whose hull has the place; the smallest where one lies in another. */
+export function hullAt({ hulls }: Scene, { x, y }: Point): string | undefined {
+	const area = ({ left, right, top, bottom }: Bounds): number => (right - left) * (bottom - top);
+	const [hull] = hulls
+		.filter(({ bounds: { left, right, top, bottom } }) => x >= left && x <= right && y >= top && y <= bottom)
+		.toSorted((a, b) => area(a.bounds) - area(b.bounds));
+	return hull?.name;
+}
+
 /** Where the tip of a node or edge points to. */
 export function placeOf(scene: Scene, id: string): Point | undefined {
 	return scene.nodes.find(({ node }) => node.id === id)?.at ?? scene.edges.find(({ edge }) => edge.id === id)?.path.middle;
+}
+
+/** What of the scene is drawn, each edge with its label. */
+export function sheetOf({ nodes, edges, hulls, bounds }: Scene, label: EdgeLabel): Sheet {
+	return {
+		nodes: nodes.map(({ node: { id, kind, errors }, at, title }) => ({ id, kind, at, title, isFailing: errors > 0 })),
+		edges: edges.map(({ edge, path, width, health }) => ({
+			...{ id: edge.id, path, width, health },
+			status: edge.mtls.status,
+			label: labelText(edge, label),
+		})),
+		hulls,
+		bounds,
+	};
 }

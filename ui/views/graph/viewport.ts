@@ -31,6 +31,23 @@ export function zoomAt(view: Viewport, at: Point, factor: number): Viewport {
 	return { scale, x: at.x - (at.x - view.x) * share, y: at.y - (at.y - view.y) * share };
 }
 
+/** What one finger moves, and two zoom too: what lay under them stays under them. */
+export function pinched(view: Viewport, from: readonly Point[], to: readonly Point[]): Viewport {
+	const [before, after] = [middleOf(from), middleOf(to)];
+	const moved = { ...view, x: view.x + after.x - before.x, y: view.y + after.y - before.y };
+	const [wasApart, isApart] = [apart(from), apart(to)];
+	return wasApart < 1 || isApart < 1 ? moved : zoomAt(moved, after, isApart / wasApart);
+}
+
+function middleOf(fingers: readonly Point[]): Point {
+	const sum = (read: (at: Point) => number): number => fingers.reduce((total, at) => total + read(at), 0) / fingers.length;
+	return { x: sum(({ x }) => x), y: sum(({ y }) => y) };
+}
+
+function apart([one, other]: readonly Point[]): number {
+	return one === undefined || other === undefined ? 0 : Math.hypot(one.x - other.x, one.y - other.y);
+}
+
 export function toSheet(view: Viewport, at: Point): Point {
 	return { x: (at.x - view.x) / view.scale, y: (at.y - view.y) / view.scale };
 }

@@ -3,14 +3,14 @@ import type { ReactNode } from "react";
 import type { GraphEdgeAnswer, MtlsAnswer } from "../../../api/contract/topology.ts";
 import { formatPercent } from "../../../model/topology/mtls-status.ts";
 import { countOf, formatCount } from "../../base/format.ts";
-import { edgeHref, tracesHref } from "../../base/router.ts";
+import { Link } from "../../base/link.tsx";
+import { edgeHref, hrefWith, tracesHref } from "../../base/router.ts";
 import { knownCount, trafficOf, unprotectedCount } from "../../data/mtls-rows.ts";
 import type { UnprotectedRow } from "../../data/mtls-rows.ts";
-import { MTLS_WORDS, REPORTER_WORDS, VERIFIED_WORDS } from "../../data/mtls-words.ts";
-import type { MtlsStatus } from "../../data/mtls-words.ts";
+import { MTLS_WORDS, REPORTER_WORDS } from "../../data/mtls-words.ts";
 import { serviceOfNode } from "../../data/node-name.ts";
-import { Samples } from "../cells.tsx";
-import { exportColumn, nameColumn, namesColumn, seenColumn } from "../columns.tsx";
+import { MtlsState, Samples, Seen } from "../cells.tsx";
+import { expiryColumn, exportColumn, namesColumn, seenColumn, serviceColumn, verifiedColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
 
@@ -35,14 +35,13 @@ function unprotectedColumns({
 	mixed,
 }: Pick<UnprotectedTableProps, "nowMs" | "window" | "mixed">): readonly Column<UnprotectedRow>[] {
 	return [
-		nameColumn("source", "Caller", ({ edge }) => edge.source, { heads: true }),
-		nameColumn("target", "Callee", ({ edge }) => edge.target),
+		...endColumns<UnprotectedRow>(({ edge }) => edge, window),
 		exportColumn("protocol", ({ edge }) => edge.protocol),
 		{
 			key: "status",
 			title: "Encryption",
 			value: ({ edge }) => edge.status,
-			cell: ({ edge }) => <Status status={edge.status} />,
+			cell: ({ edge }) => <MtlsState status={edge.status} />,
 		},
 		{
 			key: "unprotected",
@@ -69,20 +68,23 @@ function unprotectedColumns({
 			title: "Evidence",
 			value: ({ edge }) => edge.samples.map(({ traceId }) => traceId).join(" "),
 			cell: ({ edge }) => (
-				<Samples
-					samples={edge.samples}
-					edge={edgeHref(edge.id, window)}
-					more={tracesHref({
-						from: window.from,
-						to: window.to,
-						service: serviceOfNode(edge.source),
-						mtls: edge.counts.plaintext > 0 || edge.status === "plaintext" ? "plaintext" : edge.status,
-					})}
-				/>
+				<>
+					<Samples
+						samples={edge.samples}
+						edge={edgeHref(edge.id, window)}
+						more={tracesHref({
+							from: window.from,
+							to: window.to,
+							service: serviceOfNode(edge.source),
+							mtls: edge.counts.plaintext > 0 || edge.status === "plaintext" ? "plaintext" : edge.status,
+						})}
+					/>
+					<ProofLink id={edge.id} window={window} />
+				</>
 			),
 		},
-		seenColumn("firstSeen", "First seen", ({ edge }) => edge.firstSeen, nowMs),
-		seenColumn("lastSeen", "Last seen", ({ edge }) => edge.lastSeen, nowMs),
+		momentColumn("firstSeen", "Began", ({ edge }) => [edge.id, edge.firstSeen], { window, nowMs }),
+		momentColumn("lastSeen", "Last seen", ({ edge }) => [edge.id, edge.lastSeen], { window, nowMs }),
 		{
 			key: "reporter",
 			title: "Reported by",
@@ -116,26 +118,79 @@ export function UnprotectedTable(props: UnprotectedTableProps): ReactNode {
 	return <DataTable {...props} columns={unprotectedColumns(props)} rowKey={({ edge }) => edge.id} asOf={window.to} />;
 }
 
-function Status({ status }: { readonly status: MtlsStatus }): ReactNode {
+const AROUND_MS = 60_000;
+
+/** A moment of an edge, with the way to the graph as it was then. */
+function momentColumn<T>(
+	key: "firstSeen" | "lastSeen",
+	title: string,
+	read: (row: T) => readonly [id: string, at: string | undefined],
+	{ window, nowMs }: Pick<AuditTableProps<T>, "window" | "nowMs">,
+): Column<T> {
+	// What was seen in the first bucket of the range most likely was there before it.
+	const beganMs = Date.parse(window.from) + Math.max(window.resolutionMs, AROUND_MS);
+	return {
+		key,
+		title,
+		value: (row) => read(row)[1],
+		cell: (row) => {
+			const [id, at] = read(row);
+			if (at === undefined) return <Seen at={at} nowMs={nowMs} />;
+			const atMs = Date.parse(at);
+			const [from, to] = [atMs - AROUND_MS, atMs + AROUND_MS].map((ms) => new Date(ms).toISOString()) as [string, string];
+			return (
+				<>
+					<Link href={edgeHref(id, { from, to })}>
+						<Seen at={at} nowMs={nowMs} />
+					</Link>
+					{key === "firstSeen" && atMs < beganMs && <span className="beneath warned">or before this range</span>}
+				</>
+			);
+		},
+	};
+}
+
+/** What an auditor takes away of an edge. */
+function ProofLink({ id, window }: { readonly id: string; readonly window: MtlsAnswer["window"] }): ReactNode {
 	return (
-		<span className="status-cell">
-			<span className={`mtls-mark mtls-${status}`} aria-hidden="true" />
-			{MTLS_WORDS[status]}
-		</span>
+		<Link
+			href={hrefWith("/mtls", new URLSearchParams({ proof: id }), { from: window.from, to: window.to })}
+			title="To print or keep"
+		>
+			Proof
+		</Link>
 	);
 }
 
-const EDGE_COLUMNS: readonly Column<GraphEdgeAnswer>[] = [
-	nameColumn("source", "Caller", (edge) => edge.source, { heads: true }),
-	nameColumn("target", "Callee", (edge) => edge.target),
-	{ key: "protocol", title: "Protocol", value: (edge) => edge.protocol },
-	{ key: "count", title: "Traffic", number: true, value: trafficOf, cell: (edge) => <Traffic edge={edge} /> },
-	exportColumn("unit", (edge) => edge.unit),
-	{ key: "reporter", title: "Reported by", value: (edge) => edge.reporter, cell: (edge) => REPORTER_WORDS[edge.reporter] },
-];
+function edgeColumns(window: MtlsAnswer["window"]): readonly Column<GraphEdgeAnswer>[] {
+	return [
+		...endColumns<GraphEdgeAnswer>((edge) => edge, window),
+		{ key: "protocol", title: "Protocol", value: (edge) => edge.protocol },
+		trafficColumn("count"),
+		exportColumn("unit", (edge) => edge.unit),
+		{
+			key: "reporter",
+			title: "Reported by",
+			value: (edge) => edge.reporter,
+			cell: (edge) => REPORTER_WORDS[edge.reporter],
+		},
+	];
+}
 
-export function Traffic({ edge }: { readonly edge: GraphEdgeAnswer }): ReactNode {
-	return countOf(trafficOf(edge), edge.unit === "requests" ? "request" : "connection");
+export function trafficColumn(key: string): Column<GraphEdgeAnswer> {
+	const cell = (edge: GraphEdgeAnswer): string => countOf(trafficOf(edge), edge.unit === "requests" ? "request" : "connection");
+	return { key, title: "Traffic", number: true, value: trafficOf, cell };
+}
+
+/** Who calls whom, each with the way to its page. */
+export function endColumns<T>(
+	read: (row: T) => Pick<GraphEdgeAnswer, "source" | "target">,
+	window: MtlsAnswer["window"],
+): readonly Column<T>[] {
+	return [
+		serviceColumn("source", "Caller", (row) => read(row).source, window, { heads: true }),
+		serviceColumn("target", "Callee", (row) => read(row).target, window),
+	];
 }
 
 function seenColumns(nowMs: number): readonly Column<GraphEdgeAnswer>[] {
@@ -153,7 +208,7 @@ export function UnknownTable({ rows, window, nowMs }: AuditTableProps<GraphEdgeA
 			title="Not known"
 			note="Edges of whose encryption nobody said anything: they count neither for nor against. A sidecar or its access log at one end would tell."
 			empty="None: something is known of every edge."
-			columns={[...EDGE_COLUMNS, ...seenColumns(nowMs)]}
+			columns={[...edgeColumns(window), ...seenColumns(nowMs)]}
 			rows={rows}
 			rowKey={(edge) => edge.id}
 			asOf={window.to}
@@ -161,18 +216,23 @@ export function UnknownTable({ rows, window, nowMs }: AuditTableProps<GraphEdgeA
 	);
 }
 
-function encryptedColumns(nowMs: number): readonly Column<GraphEdgeAnswer>[] {
+function encryptedColumns({
+	nowMs,
+	window,
+}: Pick<AuditTableProps<unknown>, "nowMs" | "window">): readonly Column<GraphEdgeAnswer>[] {
 	return [
-		...EDGE_COLUMNS,
+		...edgeColumns(window),
+		{
+			key: "proof",
+			title: "Evidence",
+			value: (edge) => edge.id,
+			cell: (edge) => <ProofLink id={edge.id} window={window} />,
+		},
 		namesColumn("sourcePrincipals", "Caller’s identity", (edge) => edge.mtls.sourcePrincipals, "not told"),
 		namesColumn("destinationPrincipals", "Callee’s identity", (edge) => edge.mtls.destinationPrincipals, "not told"),
 		namesColumn("tls", "TLS", (edge) => [...edge.mtls.tlsVersions, ...edge.mtls.ciphers], "not told"),
-		{
-			key: "verifiedBy",
-			title: "Vouched for by",
-			value: (edge) => edge.mtls.verifiedBy,
-			cell: (edge) => VERIFIED_WORDS[edge.mtls.verifiedBy],
-		},
+		verifiedColumn((edge) => edge.mtls.verifiedBy),
+		expiryColumn("certificateNotAfter", "Certificate ends", (edge) => edge.mtls.certificateNotAfter, { nowMs }),
 		...seenColumns(nowMs),
 	];
 }
@@ -184,7 +244,7 @@ export function EncryptedTable({ rows, window, nowMs }: AuditTableProps<GraphEdg
 			title="Mutual TLS throughout"
 			note="Edges all of whose known traffic has mutual TLS, with both identities and the weakest word that is relied on. Most traffic first."
 			empty="None: no edge in this range is all mutual TLS."
-			columns={encryptedColumns(nowMs)}
+			columns={encryptedColumns({ nowMs, window })}
 			rows={rows}
 			rowKey={(edge) => edge.id}
 			asOf={window.to}

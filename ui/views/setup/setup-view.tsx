@@ -88,6 +88,18 @@ export function SetupView(): ReactNode {
 					</div>
 				</section>
 			)}
+			<section className="card setup-demo" aria-labelledby="setup-demo-title">
+				<h2 id="setup-demo-title">Nothing to connect yet?</h2>
+				<p>
+					Stop this server with <kbd>Ctrl-C</kbd> and start the demo in its place: a shop of thirteen small services
+					behind our proxies, under load, with one service in plaintext, one slow and one flaky. It leaves nothing
+					behind.
+				</p>
+				<p className="setup-command">
+					<code>npm run demo</code>
+					<CopyButton text="npm run demo" label="Copy the command" />
+				</p>
+			</section>
 		</div>
 	);
 }

@@ -10,9 +10,9 @@ const http = readIngestAddress("https://mesh.example:14318", "page")!;
 
 test("configurations are YAML and name the address as their format wants it", () => {
 	const yaml = snippets(grpc, http).filter((snippet) =>
-		["envoy", "envoy-access-log", "envoy-als", "istio", "collector"].includes(snippet.key),
+		["envoy", "envoy-access-log", "envoy-als", "istio", "linkerd", "collector"].includes(snippet.key),
 	);
-	assert.equal(yaml.length, 5);
+	assert.equal(yaml.length, 6);
 	for (const snippet of yaml) {
 		// Envoy's two parts go to different places of its configuration.
 		for (const part of snippet.code.split(/\n\n(?=# )/)) {

@@ -42,6 +42,13 @@ export function snippets(grpc: IngestAddress | undefined, http: IngestAddress | 
 			code: istio(grpc),
 			remote: true,
 		},
+		grpc && {
+			key: "linkerd",
+			title: "Linkerd",
+			intro: "Linkerd's proxies tell of calls and mTLS in their metrics. In meshscope.yaml; then start with --config meshscope.yaml:",
+			code: linkerd(),
+			remote: true,
+		},
 		(grpc ?? http) && {
 			key: "sdk",
 			title: "OpenTelemetry SDK",
@@ -54,6 +61,13 @@ export function snippets(grpc: IngestAddress | undefined, http: IngestAddress | 
 			title: "Collector",
 			intro: "In the OpenTelemetry Collector's configuration, beside the exporters it has:",
 			code: collector(grpc, http),
+			remote: false,
+		},
+		grpc && {
+			key: "shim",
+			title: "No mesh: our proxy",
+			intro: "In the checkout: a proxy before a service that listens on port 8080. Then call port 15101:",
+			code: shim(grpc),
 			remote: false,
 		},
 		http && {
@@ -222,6 +236,30 @@ function curl(http: IngestAddress): string {
   }]}]
 }]}
 EOF`;
+}
+
+function linkerd(): string {
+	return `scrape:
+  interval: 5s
+  # who counted: here the name and namespace of a Kubernetes Service
+  relabel: ^(?<workload>[^.]+)[.](?<namespace>[^.]+)[.]svc
+  targets:
+  # the admin port of each proxy
+  - http://web.emojivoto.svc:4191/metrics
+  - http://voting.emojivoto.svc:4191/metrics`;
+}
+
+/** Plaintext, so that it works at once; certificates need a control plane. */
+function shim(grpc: IngestAddress): string {
+	return `cat > mesh.yaml <<END
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default, namespace: istio-system}
+# STRICT for mutual TLS: docs/mtls.md says where certificates come from
+spec: {mtls: {mode: DISABLE}}
+END
+npx meshscope proxy --service default/my-service --inbound 127.0.0.1:15101=127.0.0.1:8080 \\
+  --mesh mesh.yaml --otlp ${urlOf(grpc)}`;
 }
 
 /** Without the brackets that an IPv6 address has in a URL. */

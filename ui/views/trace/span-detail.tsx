@@ -7,7 +7,7 @@ import { Icon } from "../../base/icons.tsx";
 import { Link } from "../../base/link.tsx";
 import { nanosOf, SPAN_KINDS, textOfValue, typeOfValue } from "../../base/otlp.ts";
 import type { KeyValue, OtlpSpan } from "../../base/otlp.ts";
-import { traceHref } from "../../base/router.ts";
+import { serviceHref, traceHref } from "../../base/router.ts";
 import { isTyping } from "../../base/typing.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
 import { CopyButton } from "../copy-button.tsx";
@@ -26,6 +26,15 @@ interface SpanDetailProps {
 }
 
 const STATUS_NAMES: readonly string[] = ["unset", "ok", "error"];
+
+const AROUND_MS = 1_800_000;
+
+/** The hour in whose middle a span began; nothing where its time is none. */
+function around(startNano: string | number | undefined): { readonly from?: string; readonly to?: string } {
+	const startMs = Number(startNano) / 1e6;
+	if (!(startMs > AROUND_MS) || startMs > 8e15) return {};
+	return { from: new Date(startMs - AROUND_MS).toISOString(), to: new Date(startMs + AROUND_MS).toISOString() };
+}
 
 export function SpanDetail({ waterfall, row, slots, logs, onGoTo, onClose }: SpanDetailProps): ReactNode {
 	const span = waterfall.spans[row]!;
@@ -47,7 +56,12 @@ export function SpanDetail({ waterfall, row, slots, logs, onGoTo, onClose }: Spa
 				<div>
 					<p className="detail-service">
 						<span className={`swatch slot-${slots[service]}`} aria-hidden="true" />
-						<bdi>{serviceLabel(waterfall.services[service]!)}</bdi>
+						<Link
+							href={serviceHref(waterfall.services[service]!, around(span.startTimeUnixNano))}
+							title="The service at that time"
+						>
+							<bdi>{serviceLabel(waterfall.services[service]!)}</bdi>
+						</Link>
 					</p>
 					<h2 className="told">{shorten(span.name ?? "", 500)}</h2>
 				</div>

@@ -13,7 +13,7 @@ import { isNarrowed, pickedTraces, readFilter, searchQuery, withoutEach } from "
 import type { TraceFilter } from "../../data/trace-filter.ts";
 import { brushedQuery, clearedChange, countedSpans, durationsQuery, readBrush } from "../../data/duration-chart.ts";
 import { differencesQuery } from "../../data/differences.ts";
-import { Exports } from "../data-table.tsx";
+import { TableExports } from "../table-exports.tsx";
 import type { Column } from "../data-table.tsx";
 import { ErrorNotice, Notice } from "../notice.tsx";
 import { SetupView } from "../setup/setup-view.tsx";
@@ -139,7 +139,7 @@ function ListTools(props: {
 					</button>
 				</>
 			)}
-			{traces.length > 0 && <Exports name="traces" title="Traces" columns={EXPORTED} rows={traces} asOf={asOf} />}
+			{traces.length > 0 && <TableExports name="traces" title="Traces" columns={EXPORTED} rows={traces} asOf={asOf} />}
 		</div>
 	);
 }

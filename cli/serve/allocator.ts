@@ -1,0 +1,36 @@
+/**
+ * Memory that is freed goes back to the system. glibc keeps what threads free for their next need, and raises by itself the size from
+ * which on it does not; a server whose buffers are made in one thread and freed in another grows by it for hours. Both are settings
+ * that glibc reads at the start of a process and nowhere else, so the process starts over once, with the same id and streams.
+ *
+ * Figures: docs/adr/0017-freed-memory-goes-back.md.
+ */
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Bytes. Buffers of a batch are larger, and so have mappings of their own, which end with them. */
+const SETTINGS = { MALLOC_MMAP_THRESHOLD_: "131072", MALLOC_TRIM_THRESHOLD_: "131072", MALLOC_ARENA_MAX: "2" } as const;
+
+export interface Program {
+	readonly platform: string;
+	readonly execPath: string;
+	readonly execArgv: readonly string[];
+	readonly argv: readonly string[];
+	/** Undefined where the system cannot replace a process's program. */
+	readonly execve: ((file: string, args: readonly string[], env: Record<string, string>) => void) | undefined;
+}
+
+export function thisProgram(): Program {
+	const { platform, execPath, execArgv, argv, execve } = process;
+	return { platform, execPath, execArgv, argv, execve: typeof execve === "function" ? execve.bind(process) : undefined };
+}
+
+/** Does not return where it starts over. Whoever set any of the variables decides, and a debugger would lose its process. */
+export function startOverWithAllocator(program: Program, env: Env): void {
+	const { platform, execPath, execArgv, argv, execve } = program;
+	if (execve === undefined || platform !== "linux" || execArgv.some((arg) => arg.startsWith("--inspect"))) return;
+	if (Object.keys(SETTINGS).some((name) => env[name] !== undefined)) return;
+	const variables: Record<string, string> = { ...SETTINGS };
+	for (const [name, value] of Object.entries(env)) if (value !== undefined) variables[name] = value;
+	execve(execPath, [execPath, ...execArgv, ...argv.slice(1)], variables);
+}

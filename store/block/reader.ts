@@ -179,7 +179,9 @@ export class BlockReader {
 	}
 
 	hasParent(row: number): boolean {
-		return this.idsPart().hasParent(row);
+		return this.stretchOfRow(row)
+			.ids()
+			.hasParent(row - this.firstRow);
 	}
 
 	/** Ids of every row, two words each; all zero for none. */

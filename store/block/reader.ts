@@ -178,6 +178,12 @@ export class BlockReader {
 			.parentId(row - this.firstRow);
 	}
 
+	hasParent(row: number): boolean {
+		return this.stretchOfRow(row)
+			.ids()
+			.hasParent(row - this.firstRow);
+	}
+
 	/** Ids of every row, two words each; all zero for none. */
 	ids(): { readonly spans: Uint32Array; readonly parents: Uint32Array } {
 		const rows = this.rowCount();

@@ -227,6 +227,26 @@ export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader
 			grid.add(0, summary.durationNs, true, () => TRACE_ID);
 			return { ...grid.answer(), searched };
 		},
+		traceDifferences: async () => ({
+			selected: { spans: 40, traces: 30, compared: 30 },
+			others: { spans: 90_000, traces: 60_000, compared: 1_000 },
+			differences: [
+				{
+					...{ kind: "attribute", key: "service.version", value: "v3", type: "string", service: "checkout" },
+					...{ edge: undefined, selected: 29, others: 12, excess: 0.6 },
+				},
+				{
+					...{ kind: "mtls", key: "mtls", value: "plaintext", type: undefined, service: undefined },
+					...{
+						edge: { id: "6faeb2e1ed26185d", source: "gateway", target: "checkout" },
+						selected: 20,
+						others: 3,
+						excess: 0.4,
+					},
+				},
+			],
+			searched,
+		}),
 		services: async () => [{ name: "gateway", firstSeenMs: CANNED_NOW_MS - 3_600_000, lastSeenMs: CANNED_NOW_MS }],
 		operations: async (service) =>
 			service === "gateway" ? [{ name: "GET /checkout", kind: 2, lastSeenMs: CANNED_NOW_MS }] : [],

@@ -13,6 +13,10 @@ const REQUESTS: Readonly<Record<RouteName, readonly string[]>> = {
 		"/api/v1/traces?service=gateway&operation=GET%20%2F&minDuration=1ms&maxDuration=2s&status=error&mtls=plaintext&attr=a%3D1&attr=b%3Dint:2&limit=5",
 	],
 	spanDurations: ["/api/v1/traces/durations", "/api/v1/traces/durations?service=gateway&root=true&columns=10"],
+	traceDifferences: [
+		"/api/v1/traces/differences?selectStatus=error",
+		"/api/v1/traces/differences?service=gateway&selectFrom=now-5m&selectTo=now&selectMinDuration=1ms&selectMaxDuration=1h&limit=5",
+	],
 	services: ["/api/v1/services"],
 	operations: ["/api/v1/services/gateway/operations"],
 	serviceTraffic: ["/api/v1/services/checkout", "/api/v1/services/shop%2Fcheckout?from=now-2h&to=now"],
@@ -139,6 +143,7 @@ test("every parameter is described, every one of a query has an example that the
 			const search = new URLSearchParams();
 			for (const value of [parameter.example].flat()) search.append(parameter.name, String(value));
 			if (parameter.name === "to") search.set("from", "now-1h");
+			if (path.endsWith("/differences")) search.set("selectStatus", "error");
 			if (parameter.name === "side") search.set("edge", "6faeb2e1ed26185d");
 			if (parameter.name === "agg") search.set("step", "1m");
 			assert.equal((await api.get(`${path}?${search}`)).status, 200, `${path}?${search}`);

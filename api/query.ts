@@ -97,8 +97,16 @@ export function timeRange(parameters: Parameters, nowMs: number, capDays: number
 	return { fromNs, toNs };
 }
 
+export function momentParameter(parameters: Parameters, name: string, nowMs: number): TimeNs | undefined {
+	const value = single(parameters, name);
+	return value === undefined ? undefined : readMoment(name, value, nowMs);
+}
+
 function moment(parameters: Parameters, name: string, fallback: string, nowMs: number): TimeNs {
-	const value = single(parameters, name) ?? fallback;
+	return readMoment(name, single(parameters, name) ?? fallback, nowMs);
+}
+
+function readMoment(name: string, value: string, nowMs: number): TimeNs {
 	const time = parseMoment(value, nowMs);
 	if (time === undefined) {
 		throw invalid(name, `\`${name}\` is ${quoted(value)}; write RFC 3339, epoch milliseconds, or relative such as now-1h`);

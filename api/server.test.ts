@@ -131,6 +131,25 @@ test("durations are asked for with the filters of a search, in a bounded number 
 	assert.equal((await api.get("/api/v1/traces/durations?limit=1")).status, 400);
 });
 
+test("what is selected is read like the filters, and a comparison with nothing selected is refused", async (t) => {
+	const api = await startCannedApi(t);
+	const path = "/api/v1/traces/differences?from=0&to=9000";
+	const found = await api.get(
+		`${path}&selectFrom=1000&selectTo=2000&selectMinDuration=1ms&selectMaxDuration=2ms&selectStatus=error&limit=3`,
+	);
+	assert.equal(found.status, 200, found.text);
+	const selection = {
+		...{ fromNs: 1_000n * NS, toNs: 2_000n * NS, minDurationNs: NS, maxDurationNs: 2n * NS },
+		status: "error",
+	};
+	assert.deepEqual(api.reader.asked.at(-1)?.args, [{ attributes: [], fromNs: 0n, toNs: 9_000n * NS, selection, limit: 3 }]);
+	const refused = await api.get(path);
+	assert.equal(refused.status, 400);
+	assert.match(refused.error().message, /nothing is selected: .*`selectFrom`/);
+	for (const wrong of ["selectFrom=yesterday", "selectMinDuration=5", "selectStatus=bad"])
+		assert.equal((await api.get(`${path}&${wrong}`)).status, 400, wrong);
+});
+
 test("an edge that is none, and a side of no edge, are refused with what is missing", async (t) => {
 	const api = await startCannedApi(t);
 	for (const edge of ["web->cart", "0123", "g".repeat(16), "' OR 1=1", "a".repeat(5_000)]) {

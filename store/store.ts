@@ -10,6 +10,7 @@ import type { MetricBatch } from "../model/metric.ts";
 import type { TimeNs } from "../model/time.ts";
 import type { CommitRef, ReplayGroup } from "./topology.ts";
 import type { GraphEdge } from "../model/topology/graph.ts";
+import type { DifferencesQuery, DifferencesResult } from "./difference-answers.ts";
 import type {
 	DurationQuery,
 	LogEntry,
@@ -45,6 +46,7 @@ import type {
 	ServiceTrafficResult,
 } from "./topology-answers.ts";
 
+export * from "./difference-answers.ts";
 export type * from "./record-answers.ts";
 export type * from "./topology-answers.ts";
 
@@ -222,6 +224,8 @@ export interface StoreReader {
 	trace(id: TraceId, format: "protobuf" | "json", signal?: AbortSignal): Promise<TraceResult>;
 	searchTraces(query: TraceQuery, signal?: AbortSignal): Promise<TraceSearchResult>;
 	spanDurations(query: DurationQuery, signal?: AbortSignal): Promise<SpanDurations>;
+	/** An engine MAY compare a sample: at most `COMPARED_TRACES` of each side. */
+	traceDifferences(query: DifferencesQuery, signal?: AbortSignal): Promise<DifferencesResult>;
 	/** Sorted by name. Beyond 10,000 names the rest are gathered under `(overflow)`. */
 	services(): Promise<readonly ServiceInfo[]>;
 	/** Sorted by name, then kind. Beyond 1,000 names a service the rest are gathered under `(overflow)`. */

@@ -2,10 +2,12 @@
 import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { printLight } from "./base/theme.ts";
 import { createQueryClient } from "./data/queries.ts";
 import { App } from "./views/app.tsx";
 import { ErrorBoundary } from "./views/error-boundary.tsx";
 
+printLight();
 createRoot(document.getElementById("root")!).render(
 	<StrictMode>
 		<QueryClientProvider client={createQueryClient()}>

@@ -106,6 +106,7 @@ export const CAPS = {
 	traces: 1_000,
 	/** Steps of time of a grid of durations. */
 	columns: 240,
+	differences: 200,
 	logs: 1_000,
 	series: 10_000,
 	operations: 1_000,
@@ -120,7 +121,7 @@ export const CAPS = {
 	graphRangeDays: 92,
 } as const;
 
-export const DEFAULT_LIMITS = { traces: 20, columns: 120, logs: 100, series: 100, operations: 100 } as const;
+export const DEFAULT_LIMITS = { traces: 20, columns: 120, differences: 30, logs: 100, series: 100, operations: 100 } as const;
 
 export function limitParameter(what: string, fallback: number, cap: number): z.ZodOptional<z.ZodString> {
 	return z

@@ -32,7 +32,16 @@ import {
 	serviceTrafficAnswer,
 	serviceTrafficQuery,
 } from "./topology.ts";
-import { spanDurationsAnswer, spanDurationsQuery, traceAnswer, tracePath, traceQuery, traceSearchAnswer } from "./traces.ts";
+import {
+	differencesAnswer,
+	differencesQuery,
+	spanDurationsAnswer,
+	spanDurationsQuery,
+	traceAnswer,
+	tracePath,
+	traceQuery,
+	traceSearchAnswer,
+} from "./traces.ts";
 import type { ErrorCode } from "../../model/errors.ts";
 
 export interface RouteContract {
@@ -84,6 +93,16 @@ export const ROUTES = {
 			"A latency heatmap: every span that meets the filters, counted by start and duration. With `edge` they are the calls of the edge.",
 		query: spanDurationsQuery,
 		answer: spanDurationsAnswer,
+		errors: SEARCH_ERRORS,
+	},
+	traceDifferences: {
+		path: "/api/v1/traces/differences",
+		summary: "What differs between selected spans and the others",
+		description:
+			"Compares the traces of spans that meet the filters and are selected with those of the spans that are not: attributes, services, " +
+			"operations, calls and their mTLS status, response flags and codes, wherever in the trace they stand.",
+		query: differencesQuery,
+		answer: differencesAnswer,
 		errors: SEARCH_ERRORS,
 	},
 	services: {

@@ -1,5 +1,6 @@
 /** `/api/v1/traces`: search, and one trace by its ID. */
 import * as z from "zod";
+import { FEATURE_KINDS } from "../../model/analysis/trace-features.ts";
 import {
 	CAPS,
 	commonQuery,
@@ -139,6 +140,62 @@ export const traceSearchAnswer = z
 	})
 	.meta({ id: "TraceSearchAnswer", description: "Traces of which one span meets every filter." });
 export type TraceSearchAnswer = z.infer<typeof traceSearchAnswer>;
+
+export const differencesQuery = z.object({
+	...spanQuery,
+	selectFrom: text
+		.optional()
+		.meta({ description: "Selected spans start at or after it; written as `from`.", examples: ["now-5m"] }),
+	selectTo: text.optional().meta({ description: "Selected spans start before it.", examples: ["now"] }),
+	selectMinDuration: text.optional().meta({ description: "Selected spans last at least so long.", examples: ["250ms"] }),
+	selectMaxDuration: text.optional().meta({ description: "Selected spans last at most so long.", examples: ["2s"] }),
+	selectStatus: z
+		.enum(["unset", "ok", "error"])
+		.optional()
+		.meta({ description: "Selected spans have this status.", examples: ["error"] }),
+	limit: limitParameter("differences", DEFAULT_LIMITS.differences, CAPS.differences),
+});
+
+const comparedSide = z.object({
+	spans: z.number().meta({ description: "Spans that meet the filters." }),
+	traces: z.number().meta({ description: "Traces of theirs; about, where not all were compared." }),
+	compared: z.number().meta({ description: "Traces that were read and compared: at most 1,000." }),
+});
+
+export const traceDifference = z
+	.object({
+		kind: z.enum(FEATURE_KINDS).meta({
+			description:
+				"`attribute`: of a span or its resource. `call`, `mtls`, `flag`, `code` and `retried` are of calls as the graph counts them.",
+		}),
+		key: z.string().meta({ description: "Of an attribute its key." }),
+		value: z.string(),
+		type: z.enum(["string", "int", "double", "bool"]).optional().meta({ description: "Of an attribute's value." }),
+		service: z.string().optional().meta({ description: "Where it stands; absent for anywhere in the trace." }),
+		edge: z
+			.object({ id: z.string(), source: z.string(), target: z.string() })
+			.optional()
+			.meta({ description: "The call it is of; absent for any." }),
+		selected: z.number().meta({ description: "Selected traces with it, of those compared." }),
+		others: z.number().meta({ description: "Other traces with it, of those compared." }),
+		excess: z.number().meta({
+			description:
+				"By how much the share among selected traces at least exceeds that among the others, 0 to 1: the lower bound of Newcombe's " +
+				"interval at four standard deviations, so that few traces prove little.",
+		}),
+	})
+	.meta({ id: "TraceDifference", description: "Something that is more frequent in selected traces than in the others." });
+export type TraceDifference = z.infer<typeof traceDifference>;
+
+export const differencesAnswer = z
+	.object({
+		selected: comparedSide,
+		others: comparedSide,
+		differences: z.array(traceDifference).readonly().meta({ description: "Greatest excess first." }),
+		searched: searchedInfo,
+	})
+	.meta({ id: "TraceDifferencesAnswer", description: "What tells the traces of selected spans from the others of a search." });
+export type DifferencesAnswer = z.infer<typeof differencesAnswer>;
 
 export const tracePath = z.object({
 	traceId: text.meta({

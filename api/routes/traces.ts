@@ -5,14 +5,15 @@ import type { FastifyInstance } from "fastify";
 import { MeshscopeError } from "../../model/errors.ts";
 import type { TraceId } from "../../model/ids.ts";
 import { MTLS_STATUSES } from "../../model/topology/series.ts";
-import type { SpanQuery } from "../../store/store.ts";
+import type { SpanQuery, SpanSelection } from "../../store/store.ts";
 import { CAPS, DEFAULT_LIMITS } from "../contract/common.ts";
-import type { SpanDurationsAnswer, TraceSearchAnswer, WholeTraceSummary } from "../contract/traces.ts";
+import type { DifferencesAnswer, SpanDurationsAnswer, TraceSearchAnswer, WholeTraceSummary } from "../contract/traces.ts";
 import {
 	attributeFilters,
 	durationParameter,
 	edgeIdOf,
 	limitOf,
+	momentParameter,
 	oneOf,
 	type Parameters,
 	single,
@@ -41,6 +42,15 @@ export function addTraceRoutes(scope: FastifyInstance, context: RouteContext): v
 		const query = { ...spanQueryOf(parameters, context.now()), columns };
 		const { fromMs, ...found } = await ask(context, reply, (signal) => context.reader.spanDurations(query, signal));
 		const answer: SpanDurationsAnswer = { from: momentOf(fromMs), ...found };
+		return sendJson(reply, answer);
+	});
+
+	addRoute(scope, "traceDifferences", async ({ parameters, reply }) => {
+		const nowMs = context.now();
+		const limit = limitOf(parameters, DEFAULT_LIMITS.differences, CAPS.differences);
+		const query = { ...spanQueryOf(parameters, nowMs), selection: selectionOf(parameters, nowMs), limit };
+		const found = await ask(context, reply, (signal) => context.reader.traceDifferences(query, signal));
+		const answer: DifferencesAnswer = found;
 		return sendJson(reply, answer);
 	});
 
@@ -97,6 +107,27 @@ function spanQueryOf(parameters: Parameters, nowMs: number): SpanQuery {
 		attributes: attributeFilters(parameters),
 		...timeRange(parameters, nowMs, CAPS.searchRangeDays),
 	};
+}
+
+function selectionOf(parameters: Parameters, nowMs: number): SpanSelection {
+	const fromNs = momentParameter(parameters, "selectFrom", nowMs);
+	const toNs = momentParameter(parameters, "selectTo", nowMs);
+	const minDurationNs = durationParameter(parameters, "selectMinDuration");
+	const maxDurationNs = durationParameter(parameters, "selectMaxDuration");
+	const status = oneOf(parameters, "selectStatus", ["unset", "ok", "error"]);
+	const selection = {
+		...(fromNs === undefined ? {} : { fromNs }),
+		...(toNs === undefined ? {} : { toNs }),
+		...(minDurationNs === undefined ? {} : { minDurationNs }),
+		...(maxDurationNs === undefined ? {} : { maxDurationNs }),
+		...(status === undefined ? {} : { status }),
+	};
+	if (Object.keys(selection).length > 0) return selection;
+	throw new MeshscopeError(
+		"invalid_argument",
+		"nothing is selected: say which spans are to be compared with the others by `selectFrom`, `selectTo`, `selectMinDuration`, `selectMaxDuration` or `selectStatus`",
+		{ details: { parameter: "selectFrom" } },
+	);
 }
 
 /**

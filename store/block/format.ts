@@ -88,4 +88,7 @@ export function traceHash(w0: number, w1: number, w2: number, w3: number): numbe
 	return (a >>> 0) * 65_536 + (b >>> 16);
 }
 
+/** No {@link traceHash} exceeds it. */
+export const GREATEST_TRACE_HASH = 2 ** 48 - 1;
+
 export const NO_TRACE_HASH = traceHash(0, 0, 0, 0);

@@ -7,6 +7,7 @@ import type { RecordColumns } from "../../model/columns.ts";
 import type { MetricBatch } from "../../model/metric.ts";
 import type { StoreCapabilities, StoreReader, StoreScanner, StoreWriter } from "../store.ts";
 import type { CommittedTraces, TopologyReader, TopologyWriter } from "../topology.ts";
+import { ANALYSIS_RULES } from "./rules-analysis.ts";
 import { COMMITTED_RULES } from "./rules-committed.ts";
 import { DIFFERENTIAL_RULES } from "./rules-differential.ts";
 import { HOP_RULES } from "./rules-hops.ts";
@@ -76,6 +77,7 @@ const RULES: readonly Rule[] = [
 	...TRACE_RULES,
 	...SEARCH_RULES,
 	...HOP_RULES,
+	...ANALYSIS_RULES,
 	...NAME_RULES,
 	...LOG_RULES,
 	...METRIC_RULES,

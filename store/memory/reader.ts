@@ -1,48 +1,55 @@
 /** Answers by looking at every record, in the plainest way the contract allows. */
 import type { TraceId } from "../../model/ids.ts";
 import { DurationGrid } from "../../model/analysis/duration-grid.ts";
+import { TraceFeatures } from "../../model/analysis/trace-features.ts";
+import { TraceSample } from "../../model/analysis/trace-sample.ts";
 import type { MetricSeriesKey } from "../../model/metric.ts";
 import { attributesFromCanonical, plainFromCanonical } from "../../model/otlp/canonical.ts";
 import { decodeTracesData } from "../../model/otlp/decode.ts";
 import { metricPointOf } from "../../model/otlp/metric-point.ts";
 import { outlineOf, spanIdentity } from "../../model/otlp/trace-summary.ts";
-import type {
-	DurationQuery,
-	EdgeQuery,
-	EdgeResult,
-	GraphHistoryQuery,
-	GraphHistoryResult,
-	GraphQuery,
-	GraphResult,
-	LogQuery,
-	LogSearchResult,
-	MetricPoint,
-	MetricPointQuery,
-	MetricPointResult,
-	MetricSeries,
-	MetricSeriesQuery,
-	MetricSeriesResult,
-	MetricType,
-	MtlsResult,
-	OperationFiguresQuery,
-	OperationFiguresResult,
-	OperationInfo,
-	SearchedInfo,
-	ServiceInfo,
-	ServiceHistoryQuery,
-	ServiceHistoryResult,
-	ServiceTrafficQuery,
-	ServiceTrafficResult,
-	SpanDurations,
-	SpanQuery,
-	StoreReader,
-	TraceQuery,
-	TraceResult,
-	TraceSearchResult,
-	TraceSummary,
+import {
+	COMPARED_TRACES,
+	isSelected,
+	type DifferencesQuery,
+	type DifferencesResult,
+	type DurationQuery,
+	type EdgeQuery,
+	type EdgeResult,
+	type GraphHistoryQuery,
+	type GraphHistoryResult,
+	type GraphQuery,
+	type GraphResult,
+	type LogQuery,
+	type LogSearchResult,
+	type MetricPoint,
+	type MetricPointQuery,
+	type MetricPointResult,
+	type MetricSeries,
+	type MetricSeriesQuery,
+	type MetricSeriesResult,
+	type MetricType,
+	type MtlsResult,
+	type OperationFiguresQuery,
+	type OperationFiguresResult,
+	type OperationInfo,
+	type SearchedInfo,
+	type ServiceHistoryQuery,
+	type ServiceHistoryResult,
+	type ServiceInfo,
+	type ServiceTrafficQuery,
+	type ServiceTrafficResult,
+	type SpanDurations,
+	type SpanQuery,
+	type StoreReader,
+	type TraceQuery,
+	type TraceResult,
+	type TraceSearchResult,
+	type TraceSummary,
 } from "../store.ts";
 import { bodyText, logEntry, matchesAttributes, type StoredLog, type StoredSpan, otlpData } from "./records.ts";
 import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
+import { GREATEST_TRACE_HASH, traceHash } from "../block/format.ts";
 import { OperationSums } from "../../model/otlp/operation-sums.ts";
 import { asksHops, type FoundHop, spanKey, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
 import { NO_TOPOLOGY } from "../topology.ts";
@@ -93,6 +100,35 @@ export class MemoryReader implements StoreReader {
 			grid.add(Number(span.startNs - grid.fromNs), durationNs, span.statusCode === STATUS_CODES.error, () => span.traceId);
 		});
 		return { ...grid.answer(), searched: this.searchedOf(query, spansScanned, inHops) };
+	}
+
+	async traceDifferences(query: DifferencesQuery): Promise<DifferencesResult> {
+		const inHops = asksHops(query) ? this.spansInHops(query) : undefined;
+		const sample = new TraceSample<string>(COMPARED_TRACES, GREATEST_TRACE_HASH);
+		let order = 0;
+		const spansScanned = this.eachMatch(query, inHops, (span, hop) => {
+			const durationNs = query.edge !== undefined && hop !== undefined ? hop.latencyNs : Number(span.endNs - span.startNs);
+			const picked = isSelected(query, Number(span.startNs - query.fromNs), durationNs, span.statusCode);
+			sample.add(picked, hashOf(span.traceId), order++, () => span.traceId);
+		});
+		const { selected, others } = sample.finish();
+		const features = new TraceFeatures();
+		for (const [side, { traces }] of [
+			["selected", selected],
+			["others", others],
+		] as const) {
+			for (const [, spans] of this.spansByTrace(new Set(traces.map(({ id }) => id)))) {
+				features.begin(side);
+				for (const { span, origin } of spans) features.addSpan(span, origin.resource);
+				for (const hop of this.topology.traceHops(decodedSpans(spans)).hops) features.addHop(hop);
+			}
+		}
+		return {
+			selected: { spans: sample.spans.selected, traces: selected.of, compared: features.compared.selected },
+			others: { spans: sample.spans.others, traces: others.of, compared: features.compared.others },
+			differences: features.differences(query.limit),
+			searched: this.searchedOf(query, spansScanned, inHops),
+		};
 	}
 
 	async services(): Promise<readonly ServiceInfo[]> {
@@ -295,6 +331,11 @@ function typeOf(key: MetricSeriesKey): MetricType {
 
 function summaryOf(traceId: TraceId, spans: readonly StoredSpan[]): TraceSummary {
 	return { traceId, ...outlineOf(spans) };
+}
+
+function hashOf(traceId: string): number {
+	const word = (at: number): number => Number.parseInt(traceId.slice(at, at + 8), 16);
+	return traceHash(word(0), word(8), word(16), word(24));
 }
 
 /** Whether it is new to the set, which then has it. */

@@ -5,6 +5,8 @@
 import { Worker } from "node:worker_threads";
 import { type ErrorCode, MeshscopeError } from "../../model/errors.ts";
 import type {
+	DifferencesQuery,
+	DifferencesResult,
 	DurationQuery,
 	EdgeQuery,
 	EdgeResult,
@@ -87,6 +89,8 @@ export function openReaderPool(options: ReaderPoolOptions): StoreReader {
 			pool.run<TraceResult>("trace", [id, format], signal),
 		searchTraces: (query: TraceQuery, signal?: AbortSignal) => pool.run<TraceSearchResult>("searchTraces", [query], signal),
 		spanDurations: (query: DurationQuery, signal?: AbortSignal) => pool.run<SpanDurations>("spanDurations", [query], signal),
+		traceDifferences: (query: DifferencesQuery, signal?: AbortSignal) =>
+			pool.run<DifferencesResult>("traceDifferences", [query], signal),
 		services: () => pool.run<readonly ServiceInfo[]>("services", []),
 		operations: (service: string) => pool.run<readonly OperationInfo[]>("operations", [service]),
 		operationFigures: (query: OperationFiguresQuery, signal?: AbortSignal) =>

@@ -8,6 +8,8 @@ import type { TraceId } from "../../model/ids.ts";
 import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
 import { DamagedRollupError } from "../../model/topology/rollup-layout.ts";
 import type {
+	DifferencesQuery,
+	DifferencesResult,
 	DurationQuery,
 	EdgeQuery,
 	EdgeResult,
@@ -45,6 +47,7 @@ import { openTopologyReader } from "./topology/reader.ts";
 import { searchLogs } from "./logs.ts";
 import { metricPoints, metricSeries } from "./metrics.ts";
 import { operationFigures } from "./operation-figures.ts";
+import { traceDifferences } from "./trace-differences.ts";
 import { searchTraces } from "./trace-search.ts";
 import { scanMatchingSpans } from "./span-scan.ts";
 import { TraceAssembler, traceIdAt, traceWords } from "./trace-rows.ts";
@@ -114,6 +117,12 @@ class SqliteReader implements StoreReader {
 			grid.add(sinceNs, isOfEdge ? hop.latencyNs : durationNs, isError, traceId);
 		});
 		return { ...grid.answer(), searched };
+	}
+
+	async traceDifferences(query: DifferencesQuery): Promise<DifferencesResult> {
+		const deadlineMs = this.deadline();
+		const options = { windows: this.windows, query, known: this.hopsOf(query), isLate: () => this.now() > deadlineMs };
+		return traceDifferences(options, (spans) => this.fromTopology((topology) => topology.traceHops(spans)));
 	}
 
 	async services(): Promise<readonly ServiceInfo[]> {

@@ -1,6 +1,7 @@
 /** A trace's spans decoded, from whatever windows and blocks they lie in, for the hop rules. */
 import { decodeResourceGroup, decodeScopeGroup, decodeSpan } from "../../model/otlp/decode.ts";
 import type { OtlpResource, OtlpScope } from "../../model/otlp/types.ts";
+import type { OnSpan } from "../../model/otlp/traces-json.ts";
 import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
 import type { BlockReader } from "../block/reader.ts";
 import { forEachBlockOfTrace, type TraceWords } from "./trace-rows.ts";
@@ -13,11 +14,13 @@ export class HopGatherer {
 	readonly spans = new DecodedSpans();
 	private readonly words: TraceWords;
 	private readonly check: () => void;
+	private readonly onSpan: OnSpan | undefined;
 
-	/** @param check throws to end the work, which is then left */
-	constructor(words: TraceWords, check: () => void) {
+	/** @param check throws to end the work, which is then left @param onSpan told of every span, twice of one that was stored twice */
+	constructor(words: TraceWords, check: () => void, onSpan?: OnSpan) {
 		this.words = words;
 		this.check = check;
+		this.onSpan = onSpan;
 	}
 
 	add(window: WindowReader): void {
@@ -28,7 +31,9 @@ export class HopGatherer {
 				let origin = origins.get(scope);
 				if (origin === undefined) origins.set(scope, (origin = originOf(block, scope)));
 				const bytes = block.record(row);
-				this.spans.add(decodeSpan(bytes, 0, bytes.length), origin.resource, origin.scope);
+				const span = decodeSpan(bytes, 0, bytes.length);
+				this.spans.add(span, origin.resource, origin.scope);
+				this.onSpan?.(span, origin.resource, origin.scope);
 				if ((row - first) % ROWS_BETWEEN_CHECKS === ROWS_BETWEEN_CHECKS - 1) this.check();
 			}
 		});

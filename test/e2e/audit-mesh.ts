@@ -5,6 +5,8 @@ import type { CannedSeries } from "../../model/topology/canned-series.ts";
 import { endpointBook } from "../../model/topology/endpoint-book.ts";
 import type { OperationFigures } from "../../model/otlp/operation-sums.ts";
 import { type RedTotals, serviceTotals, serviceTraffic } from "../../model/topology/service-traffic.ts";
+import { noMtlsCounts } from "../../model/topology/mtls-status.ts";
+import { evidenceRows } from "../../store/topology-queries/edge-detail.ts";
 import { mtlsReport } from "../../model/topology/mtls-report.ts";
 import type { CertificateSighting } from "../../model/topology/series.ts";
 import type { StoreReader, TopologyWindow } from "../../store/store.ts";
@@ -134,8 +136,19 @@ export const auditReader: Partial<StoreReader> = {
 	}),
 	// The API knows no service without one.
 	operations: async () => [{ name: "GET /", kind: 2, lastSeenMs: CANNED_NOW_MS }],
+	graphHistory: async (query) => ({
+		...{ window: windowOf(query), stepMs: STEP_MS, beginsMs: query.fromMs },
+		points: stepsOf(query).map((timeMs, i) => ({
+			...{ timeMs, requests: 16_000, errors: i > 40 ? 15 : 0, connections: 3, connectionErrors: 0 },
+			// Plaintext begins half an hour in.
+			requestMtls: { ...noMtlsCounts(), mutual_tls: 15_980, plaintext: i < 30 ? 0 : 20, unknown: 1 },
+			connectionMtls: { ...noMtlsCounts(), mutual_tls: 3 },
+		})),
+	}),
 	edge: async (query) => ({
-		...{ window: windowOf(query), groupBy: "service", edge: undefined, stepMs: 10_000, points: [], evidence: [] },
+		...{ window: windowOf(query), groupBy: "service", stepMs: 10_000, points: [] },
+		edge: after.edges.find(({ id: known }) => known === query.id),
+		evidence: evidenceRows(after.edges.find(({ id: known }) => known === query.id) ?? after.edges[0]!, series, book),
 		latency: [{ fromMs: 1, toMs: 2, count: 1, exemplars: [sample] }],
 	}),
 };

@@ -37,6 +37,12 @@ async function cells(title: string): Promise<readonly (readonly string[])[]> {
 	return await Promise.all(all.map((row) => row.locator("th, td").allInnerTexts()));
 }
 
+async function saved(button: string): Promise<string> {
+	const waiting = page.waitForEvent("download");
+	await page.getByRole("button", { name: button, exact: true }).click();
+	return await readFile(await (await waiting).path(), "utf8");
+}
+
 async function exported(button: string): Promise<string> {
 	const waiting = page.waitForEvent("download");
 	await page.getByRole("button", { name: button, exact: true }).click();
@@ -96,6 +102,76 @@ test("each edge without mutual TLS says how much, since when, who told it, and l
 	assert.equal(new URL(page.url()).searchParams.get("service"), "checkout");
 	await page.locator(".trace-table tbody tr").first().waitFor();
 });
+
+test("coverage has a course, in which the moment plaintext began is found and led to its edges", options, async (t) => {
+	const { url } = await serve(t);
+	await page.goto(`${url}/mtls?from=now-1h&chart-unprotected=table`);
+	await page.getByRole("img", { name: /^Coverage from 2026-01-01 11:00:00Z.*Requests from 99\.8[78] % to 100 %/ }).waitFor();
+	await page.locator(".recharts-line-curve").first().waitFor();
+	const rows = await cells("Requests without mutual TLS over time, table");
+	assert.match(rows[29]!.join(" "), /^2026-01-01 11:29:00Z 0 1 /);
+	assert.match(rows[30]!.join(" "), /^2026-01-01 11:30:00Z 20 1 /);
+	const link = page
+		.getByRole("region", { name: "Requests without mutual TLS over time, table" })
+		.getByRole("link", { name: "Edges of this moment" })
+		.nth(30);
+	await link.focus();
+	await page.keyboard.press("Enter");
+	await waitForAddress(({ searchParams }) => searchParams.get("from") === "2026-01-01T11:30:00.000Z");
+	await cells("Not mutual TLS, table");
+	const began = page.getByRole("region", { name: "Not mutual TLS, table" }).locator("a:has(time)").first();
+	assert.match((await began.getAttribute("href"))!, /^\/\?edge=[0-9a-f]{16}&from=2026-01-01T11%3A59%3A01/);
+});
+
+test(
+	"an auditor proves one edge from the page: verdict, identities, TLS, expiry, counts, window, who says so",
+	options,
+	async (t) => {
+		const { url } = await serve(t);
+		await page.goto(`${url}/mtls?from=now-1h`);
+		const encrypted = page.getByRole("region", { name: "Mutual TLS throughout, table" });
+		await encrypted
+			.getByRole("row", { name: /shop\/checkout shop\/orders/ })
+			.getByRole("link", { name: "Proof" })
+			.click();
+		await waitForAddress(({ searchParams }) => searchParams.has("proof"));
+		const sheet = page.getByRole("article");
+		await sheet.waitFor();
+		const text = (await sheet.innerText()).replaceAll(/\s+/g, " ");
+		for (const told of [
+			/shop\/checkout → shop\/orders/,
+			/All 3 connections whose encryption is known were mutual TLS, and an end of each connection checked/,
+			/Window 2026-01-01 11:00:00Z to 2026-01-01 12:00:00Z/,
+			/Caller’s identity spiffe:\/\/demo\/ns\/shop\/sa\/checkout Callee’s identity spiffe:\/\/demo\/ns\/shop\/sa\/orders/,
+			/TLS version 1\.3 Cipher TLS_AES_128_GCM_SHA256/,
+			/Vouched for by the callee, which checked/,
+			/Reported by both ends/,
+			/Statements it rests on mutual TLS: From/,
+		])
+			assert.match(text, told);
+		const kept = JSON.parse(await saved("JSON")) as { verdict: string; edge: { mtls: { ciphers: string[] } } };
+		assert.deepEqual(kept.edge.mtls.ciphers, ["TLS_AES_128_GCM_SHA256"]);
+		// On paper: no navigation, nothing to click, black on white in the dark theme too.
+		await page.emulateMedia({ media: "print", colorScheme: "dark" });
+		assert.equal(await page.locator(".top").isVisible(), false);
+		assert.equal(await sheet.getByRole("button", { name: "Print" }).isVisible(), false);
+		assert.equal(
+			await page.evaluate("getComputedStyle(document.querySelector('.proof')).backgroundColor"),
+			"rgb(255, 255, 255)",
+		);
+		assert.equal(await page.evaluate("getComputedStyle(document.querySelector('.proof')).color"), "rgb(0, 0, 0)");
+		await page.emulateMedia({ media: "screen", colorScheme: "light" });
+		await page.getByRole("link", { name: "All edges" }).click();
+		const mixed = page.getByRole("region", { name: "Mixed, table" });
+		await mixed.getByRole("link", { name: "Proof" }).click();
+		await page.getByText("Encrypted in part").waitFor();
+		await page.getByText("1 of 1,000,000 requests whose encryption is known were not mutual TLS").waitFor();
+		for (const colorScheme of ["light", "dark"] as const) {
+			await page.emulateMedia({ colorScheme });
+			assert.deepEqual(await seriousFindings(page), []);
+		}
+	},
+);
 
 test("certificates stand by their end, and those near it or past it are marked", options, async (t) => {
 	const { url } = await serve(t);
@@ -204,6 +280,48 @@ test("changes say from what to what, ranked, and lead to the traces of the edge"
 	assert.match(csv, /Encryption lost: mutual TLS → mixed, 99\.9999 % mutual TLS/);
 	assert.equal((JSON.parse(await exported("Changed edges as JSON")) as unknown[]).length, rows.length);
 });
+
+test(
+	"two windows stand side by side: their totals, each edge in both, a drawing, and the course between them",
+	options,
+	async (t) => {
+		const { url, api } = await serve(t);
+		await page.goto(`${url}/changes`);
+		await page.getByLabel("Compare").selectOption({ label: "Last 15 min with the same of yesterday" });
+		await waitForAddress(({ searchParams }) => searchParams.get("baselineFrom") === "now-24h15m");
+		const side = (name: string) => page.locator(".sides .fact").filter({ hasText: name });
+		await side("Before")
+			.getByText(/2025-12-31 11:45:00Z to 2025-12-31 12:00:00Z/)
+			.waitFor();
+		await side("After").getByText("9 nodes, 7 edges").waitFor();
+		await side("Before").getByText("10 nodes, 7 edges").waitFor();
+		assert.match(
+			(await side("Before").innerText()).replaceAll(/\s+/g, " "),
+			/Rate 16\.7k req\/s Errors 0 % Mutual TLS 99\.8\d %/,
+		);
+		const rows = await cells("Changed edges, table");
+		const [, , , , , before, after] = rows.find(([, source, target]) => source === "shop/gateway" && target === "shop/cart")!;
+		assert.match(before!, /0 % failed\s+1\d[.\d]* ms\s+mutual TLS/);
+		assert.match(after!, /23\.08 % failed\s+(89|9\d)[.\d]* ms\s+mutual TLS/);
+		assert.equal(rows.find(([, , target]) => target === "shop/retired")![6], "not there");
+		const drawing = page.getByRole("img", { name: /^Changed edges, also listed below: .*shop\/cart → shop\/stock: new/ });
+		assert.equal(await drawing.locator(".change-line").count(), rows.length);
+		const signs = await drawing.locator(".change-line > text").allTextContents();
+		assert.equal(new Set(signs).size, rows.length, "what happened is told by more than colour");
+		await page.getByRole("img", { name: /^Whole mesh: errors/ }).waitFor();
+		const asked = api.reader.asked.filter(({ method }) => method === "graph").map(({ args }) => args[0]) as {
+			fromMs: number;
+		}[];
+		assert.ok(asked.some(({ fromMs }) => fromMs === CANNED_NOW_MS - 24 * 3_600_000 - 900_000));
+		await page.getByRole("button", { name: "Whole mesh: rate as a table" }).click();
+		const moment = page
+			.getByRole("region", { name: "Whole mesh: rate over time, table" })
+			.getByRole("link", { name: /Compare/ });
+		await moment.nth(10).click();
+		await waitForAddress(({ searchParams }) => searchParams.get("baselineFrom")?.startsWith("20") === true);
+		await page.getByLabel("Compare").locator("option:checked").filter({ hasText: "As typed" }).waitFor({ state: "attached" });
+	},
+);
 
 test("the mesh shows members, policy versions, refusals with their place, and certificates", options, async (t) => {
 	const { url } = await serve(t, { mesh: cannedMesh(CANNED_NOW_MS) });

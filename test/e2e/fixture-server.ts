@@ -12,6 +12,8 @@ import { SECURITY_HEADERS } from "../../api/plugins/security.ts";
 import type { LogEntry } from "../../api/contract/logs.ts";
 import type { GraphAnswer } from "../../api/contract/topology.ts";
 import type { StatusAnswer } from "../../api/contract/status.ts";
+import { TraceFeatures } from "../../model/analysis/trace-features.ts";
+import { DurationGrid } from "../../model/analysis/duration-grid.ts";
 import { ERRORS } from "../../model/errors.ts";
 import type { ErrorCode } from "../../model/errors.ts";
 import { parseDuration, parseMoment } from "../../model/time.ts";
@@ -25,6 +27,8 @@ export interface FixtureServer {
 	readonly traces: FixtureTrace[];
 	readonly logs: LogEntry[];
 	graph: GraphAnswer;
+	/** Where it is told apart. */
+	graphByNamespace?: GraphAnswer;
 	/** Changes to the status answer. */
 	status: Partial<StatusAnswer>;
 	/** While set, calls of the API must carry it. */
@@ -108,8 +112,14 @@ function answerApi(state: FixtureServer, url: URL, response: ServerResponse): vo
 	else if (path === "/services") sendJson(response, { services: servicesOf(state) });
 	else if (operations !== null) sendJson(response, { operations: operationsOf(state, decodeURIComponent(operations[1]!)) });
 	else if (path === "/traces") sendJson(response, search(state, url.searchParams));
+	else if (path === "/traces/durations") sendJson(response, durationsOf(state, url.searchParams));
+	else if (path === "/traces/differences") sendJson(response, differencesOf(state, url.searchParams));
 	else if (path === "/logs") sendJson(response, searchLogs(state, url.searchParams));
-	else if (path === "/graph") sendJson(response, state.graph);
+	else if (path === "/graph")
+		sendJson(
+			response,
+			url.searchParams.get("groupBy") === "namespace" ? (state.graphByNamespace ?? state.graph) : state.graph,
+		);
 	else if (path === "/graph/history")
 		sendJson(response, historyAnswerOf(state.graph, url.searchParams.get("from") ?? "", Date.now()));
 	else if (edge !== null) {
@@ -135,15 +145,68 @@ function operationsOf(state: FixtureServer, service: string): { name: string; ki
 }
 
 function search(state: FixtureServer, params: URLSearchParams): unknown {
+	const limit = Number(params.get("limit") ?? "20");
+	return {
+		traces: matching(state, params)
+			.map(({ trace }) => summaryOf(trace))
+			.sort((a, b) => (BigInt(b.startTimeUnixNano) > BigInt(a.startTimeUnixNano) ? 1 : -1))
+			.slice(0, limit),
+		searched: SEARCHED,
+	};
+}
+
+function durationsOf(state: FixtureServer, params: URLSearchParams): unknown {
+	const nowMs = Date.now();
+	const fromNs = parseMoment(params.get("from") ?? "now-1h", nowMs) ?? 0n;
+	const toNs = parseMoment(params.get("to") ?? "now", nowMs) ?? 0n;
+	const grid = new DurationGrid({ fromNs, toNs }, Number(params.get("columns") ?? "120"));
+	for (const { trace, spans } of matching(state, params))
+		for (const { startNs, durationNs, failed } of spans)
+			grid.add(Number(startNs - grid.fromNs), Number(durationNs), failed === true, () => trace.traceId);
+	const { fromMs, ...answer } = grid.answer();
+	return { ...answer, from: new Date(fromMs).toISOString(), searched: SEARCHED };
+}
+
+function differencesOf(state: FixtureServer, params: URLSearchParams): unknown {
+	const features = new TraceFeatures();
+	const bounds = ["selectMinDuration", "selectMaxDuration"].map((name) => parseDuration(params.get(name) ?? ""));
+	const sides = { selected: 0, others: 0 };
+	for (const { trace, spans } of matching(state, params)) {
+		const isSelected = spans.some(
+			({ durationNs, failed }) =>
+				(bounds[0] === undefined || durationNs >= bounds[0]) &&
+				(bounds[1] === undefined || durationNs <= bounds[1]) &&
+				(params.get("selectStatus") !== "error" || failed === true),
+		);
+		const side = isSelected ? "selected" : "others";
+		sides[side]++;
+		features.begin(side);
+		for (const { name, service, attributes = [] } of trace.spans)
+			features.addSpan({ name, attributes }, { attributes: [{ key: "service.name", value: { stringValue: service } }] });
+	}
+	const sideOf = (count: number): unknown => ({ spans: count, traces: count, compared: count });
+	const differences = features.differences(30);
+	return { selected: sideOf(sides.selected), others: sideOf(sides.others), differences, searched: SEARCHED };
+}
+
+const SEARCHED = { windows: 2, blocks: 40, blocksSkipped: 37, spansScanned: 61_200, truncated: false, damagedWindows: [] };
+
+/** Traces with the spans of theirs that meet every parameter. */
+function matching(
+	state: FixtureServer,
+	params: URLSearchParams,
+): readonly { readonly trace: FixtureTrace; readonly spans: FixtureTrace["spans"] }[] {
 	const nowMs = Date.now();
 	const from = parseMoment(params.get("from") ?? "now-1h", nowMs) ?? 0n;
 	const to = parseMoment(params.get("to") ?? "now+1h", nowMs) ?? 0n;
 	const min = parseDuration(params.get("minDuration") ?? "0ns") ?? 0n;
 	const max = parseDuration(params.get("maxDuration") ?? "1000w") ?? 0n;
 	const status = params.get("status");
-	const matching = state.traces.filter((trace) =>
-		trace.spans.some(
+	const found = state.traces.map((trace) => ({
+		trace,
+		spans: trace.spans.filter(
 			(span) =>
+				(params.get("root") !== "true" || span.parentSpanId === undefined) &&
 				(params.get("service") ?? span.service) === span.service &&
 				(params.get("operation") ?? span.name) === span.name &&
 				span.durationNs >= min &&
@@ -158,15 +221,8 @@ function search(state: FixtureServer, params: URLSearchParams): unknown {
 					);
 				}),
 		),
-	);
-	const limit = Number(params.get("limit") ?? "20");
-	return {
-		traces: matching
-			.map(summaryOf)
-			.sort((a, b) => (BigInt(b.startTimeUnixNano) > BigInt(a.startTimeUnixNano) ? 1 : -1))
-			.slice(0, limit),
-		searched: { windows: 2, blocks: 40, blocksSkipped: 37, spansScanned: 61_200, truncated: false, damagedWindows: [] },
-	};
+	}));
+	return found.filter(({ spans }) => spans.length > 0);
 }
 
 function searchLogs(state: FixtureServer, params: URLSearchParams): unknown {

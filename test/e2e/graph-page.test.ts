@@ -142,9 +142,23 @@ test("the panel proves encryption, tells errors by code and flag, and leads from
 	assert.equal(await details.getByRole("region", { name: "Latency over time" }).locator("tbody tr").count(), 15);
 	await details.locator(".histogram-bar-traced").first().click();
 	assert.equal(await details.locator(`a[href="/trace/${EXEMPLAR_TRACE}"]`).count(), 1);
+	const { searchParams } = new URL(
+		(await details.getByRole("link", { name: "Find their traces" }).getAttribute("href"))!,
+		server.url,
+	);
+	assert.deepEqual(
+		[searchParams.get("edge"), searchParams.get("side"), searchParams.get("from")],
+		[failing.id, "source", "now-15m"],
+	);
+	const [least, most] = ["minDuration", "maxDuration"].map((name) =>
+		Number(/^(\d+\.\d{1,6})ms$/.exec(searchParams.get(name)!)![1]),
+	);
+	assert.ok(least! < most! && most! < 1_000, searchParams.toString());
 	await details.getByRole("link", { name: "Failed" }).click();
 	await waitForAddress((url) => url.pathname === "/traces" && url.searchParams.get("status") === "error");
-	assert.equal(new URL(page.url()).searchParams.get("service"), "payment");
+	assert.equal(new URL(page.url()).searchParams.get("edge"), failing.id);
+	await page.goBack();
+	await details.getByText(/ between the means: network and proxies$/).waitFor();
 });
 
 test("what was chosen is in the address: it survives a reload, and back undoes it", options, async () => {

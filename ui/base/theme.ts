@@ -29,3 +29,17 @@ export function useTheme(): Theme {
 		return () => listeners.delete(listener);
 	}, readTheme);
 }
+
+/** Paper is light, whatever the screen is. */
+export function printLight(): void {
+	let chosen: Theme | undefined;
+	window.addEventListener("beforeprint", () => {
+		chosen ??= readTheme();
+		document.documentElement.dataset.theme = "light";
+	});
+	window.addEventListener("afterprint", () => {
+		if (chosen === "system") delete document.documentElement.dataset.theme;
+		else if (chosen !== undefined) document.documentElement.dataset.theme = chosen;
+		chosen = undefined;
+	});
+}

@@ -9,7 +9,7 @@ import type {
 	MeshProxiesAnswer,
 	MeshServicesAnswer,
 } from "../../api/contract/mesh.ts";
-import type { EdgeAnswer, GraphAnswer, GraphDiffAnswer, MtlsAnswer } from "../../api/contract/topology.ts";
+import type { EdgeAnswer, GraphAnswer, GraphDiffAnswer, GraphHistoryAnswer, MtlsAnswer } from "../../api/contract/topology.ts";
 import { ApiError, getJson } from "../base/api.ts";
 
 /** The topology is flushed every two seconds; a table that people read should not move as often. */
@@ -35,6 +35,17 @@ export function useMtlsAudit(query: string, live: boolean): UseQueryResult<MtlsA
 			]);
 			return { mtls, graph, readAtMs: Date.now() };
 		},
+		refetchInterval: live ? AUDIT_INTERVAL_MS : false,
+		retry: false,
+		placeholderData: keepPreviousData,
+	});
+}
+
+/** The whole mesh over a range, step by step. @param query the API's own query string, of the range */
+export function useMeshHistory(query: string, live: boolean): UseQueryResult<GraphHistoryAnswer> {
+	return useQuery({
+		queryKey: ["mesh-history", query],
+		queryFn: ({ signal }) => getJson<GraphHistoryAnswer>(`/graph/history?${query}`, signal),
 		refetchInterval: live ? AUDIT_INTERVAL_MS : false,
 		retry: false,
 		placeholderData: keepPreviousData,

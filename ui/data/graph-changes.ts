@@ -5,7 +5,7 @@ import { formatCount, formatDuration, formatRate } from "../base/format.ts";
 import { MTLS_WORDS } from "./mtls-words.ts";
 
 export type EdgeChange = GraphDiffAnswer["changes"][number];
-type EdgeNumbers = NonNullable<EdgeChange["after"]>;
+export type EdgeNumbers = NonNullable<EdgeChange["after"]>;
 
 /** In the address (`kind=`), with what its tab says; those that call for somebody first. */
 export const CHANGE_KINDS = {
@@ -24,6 +24,11 @@ export type ChangeKind = keyof typeof CHANGE_KINDS;
 
 export function isChangeKind(text: string): text is ChangeKind {
 	return Object.hasOwn(CHANGE_KINDS, text);
+}
+
+/** @param kind undefined for any */
+export function isOfKind(change: EdgeChange, kind: ChangeKind | undefined): boolean {
+	return kind === undefined || effectsOf(change).some((effect) => effect.kind === kind);
 }
 
 /** One thing that changed. */

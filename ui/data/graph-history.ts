@@ -105,6 +105,8 @@ export interface HistoryBar {
 	readonly errors: number;
 	/** Counted without mutual TLS: plaintext, one-way TLS, mixed. */
 	readonly unprotected: number;
+	/** Counted with a status that is known; by another witness than `count` at times, so neither is a share of the other. */
+	readonly known: number;
 }
 
 export interface HistoryChart {
@@ -121,11 +123,12 @@ export function chartOf({ points }: Pick<GraphHistoryAnswer, "points">): History
 	const unit = points.some(({ requests }) => requests > 0) ? "requests" : "connections";
 	const read = (point: MeshPointAnswer): HistoryBar => {
 		const mtls = unit === "requests" ? point.requestMtls : point.connectionMtls;
+		const unprotected = mtls.plaintext + mtls.none + mtls.tls + mtls.mixed;
 		return {
 			timeMs: Date.parse(point.time),
 			count: point[unit],
 			errors: unit === "requests" ? point.errors : point.connectionErrors,
-			unprotected: mtls.plaintext + mtls.none + mtls.tls + mtls.mixed,
+			...{ unprotected, known: unprotected + mtls.mutual_tls },
 		};
 	};
 	const bars = points.map(read).filter(({ count }) => count > 0);

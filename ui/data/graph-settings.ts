@@ -1,4 +1,5 @@
 /** What the graph page shows, read from the query string. The names of time and grouping are the API's own. */
+import { collapsedText, foldedId, readCollapsed } from "./graph-collapse.ts";
 import type { GroupBy } from "../../model/topology/endpoint.ts";
 
 const GROUPINGS: readonly GroupBy[] = ["service", "namespace", "workload"];
@@ -30,13 +31,17 @@ export interface GraphSettings {
 	readonly node: string;
 	readonly find: string;
 	readonly hide: string;
+	/** Namespaces that are folded into one node each, as in the address; none where namespaces are the nodes. */
+	readonly collapsed: string;
 }
 
 export function readGraphSettings(params: URLSearchParams): GraphSettings {
+	const groupBy = GROUPINGS.find((grouping) => grouping === params.get("groupBy")) ?? "service";
 	return {
 		from: params.get("from") ?? DEFAULT_GRAPH_FROM,
 		to: params.get("to") ?? "",
-		groupBy: GROUPINGS.find((grouping) => grouping === params.get("groupBy")) ?? "service",
+		groupBy,
+		collapsed: groupBy === "namespace" ? "" : (params.get("collapsed") ?? ""),
 		label: EDGE_LABELS.find(({ key }) => key === params.get("label"))?.key ?? "rate",
 		live: params.get("live") !== "off",
 		isTable: params.get("view") === "table",
@@ -47,13 +52,25 @@ export function readGraphSettings(params: URLSearchParams): GraphSettings {
 	};
 }
 
+/** The change of the address that folds or unfolds a namespace; what was open inside of it is closed. */
+export function foldChange(
+	{ collapsed }: Pick<GraphSettings, "collapsed">,
+	name: string,
+	isFolded: boolean,
+): Readonly<Record<string, string | undefined>> {
+	const next = new Set(readCollapsed(collapsed));
+	if (isFolded) next.add(name);
+	else next.delete(name);
+	return { collapsed: collapsedText(next), edge: undefined, node: isFolded ? foldedId(name) : undefined };
+}
+
 /** The API's query string of the range. */
 export function rangeQuery({ from, to }: Pick<GraphSettings, "from" | "to">): string {
 	return new URLSearchParams({ from, ...(to === "" ? {} : { to }) }).toString();
 }
 
-export function graphQuery(settings: GraphSettings): string {
-	return `${rangeQuery(settings)}&groupBy=${settings.groupBy}`;
+export function graphQuery(settings: GraphSettings, groupBy: GroupBy = settings.groupBy): string {
+	return `${rangeQuery(settings)}&groupBy=${groupBy}`;
 }
 
 /** A range without an end goes on: it is asked for again. */

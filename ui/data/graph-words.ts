@@ -24,6 +24,15 @@ export function msText(ms: number | undefined): string {
 	return ms === undefined ? "–" : formatDuration(Math.round(ms * 1e6));
 }
 
+/** `4.573921ms`: to the nanosecond, as a search takes it. @param moreNs added to it: a bucket begins above its lower bound */
+export function durationText(ms: number, moreNs = 0): string {
+	const ns = Math.floor(ms * 1e6 + 1e-3) + moreNs;
+	const fraction = String(ns % 1e6)
+		.padStart(6, "0")
+		.replace(/0+$/, "");
+	return `${Math.floor(ns / 1e6)}${fraction === "" ? "" : `.${fraction}`}ms`;
+}
+
 /** `mutual TLS 100 %`, `mixed 99.96 %`, `not known`. */
 export function mtlsText({ mtls }: Pick<GraphEdgeAnswer, "mtls">): string {
 	const share = mtls.percent === undefined ? "" : ` ${formatPercent(mtls.percent)}`;

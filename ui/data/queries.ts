@@ -8,11 +8,9 @@ import type { LogSearchAnswer } from "../../api/contract/logs.ts";
 import type { OperationsAnswer, ServicesAnswer } from "../../api/contract/services.ts";
 import type { StatusAnswer } from "../../api/contract/status.ts";
 import type { EdgeAnswer, GraphAnswer, GraphHistoryAnswer } from "../../api/contract/topology.ts";
-import type { TraceSearchAnswer, TraceSummary } from "../../api/contract/traces.ts";
+import type { DifferencesAnswer, SpanDurationsAnswer, TraceSearchAnswer, TraceSummary } from "../../api/contract/traces.ts";
 import { ApiError, getJson } from "../base/api.ts";
 import type { TracesData } from "../base/otlp.ts";
-import { searchQuery } from "./trace-filter.ts";
-import type { TraceFilter } from "./trace-filter.ts";
 
 const LIVE_INTERVAL_MS = 2_000;
 /** Topology is summed up every two seconds; a graph is larger than a list. */
@@ -42,8 +40,8 @@ export function createQueryClient(): QueryClient {
 	});
 }
 
-export function useTraces(filter: TraceFilter, live: boolean): UseQueryResult<TraceSearchAnswer> {
-	const query = searchQuery(filter);
+/** `query` as `searchQuery` of trace-filter.ts writes it. */
+export function useTraces(query: string, live: boolean): UseQueryResult<TraceSearchAnswer> {
 	return useQuery({
 		queryKey: ["traces", query],
 		queryFn: ({ signal }) => getJson<TraceSearchAnswer>(`/traces?${query}`, signal),
@@ -54,9 +52,32 @@ export function useTraces(filter: TraceFilter, live: boolean): UseQueryResult<Tr
 	});
 }
 
-/** `query` as {@link graphQuery} writes it. */
-export function useGraph(query: string, live: boolean): UseQueryResult<GraphAnswer> {
+/** A grid looks at every span of the range. `query` as `durationsQuery` of duration-chart.ts writes it. */
+export function useSpanDurations(query: string, live: boolean): UseQueryResult<SpanDurationsAnswer> {
 	return useQuery({
+		queryKey: ["durations", query],
+		queryFn: ({ signal }) => getJson<SpanDurationsAnswer>(`/traces/durations?${query}`, signal),
+		refetchInterval: live ? GRAPH_INTERVAL_MS : false,
+		retry: false,
+		placeholderData: keepPreviousData,
+	});
+}
+
+/** Reads up to two thousand traces: never by itself. `query` as `differencesQuery` of differences.ts writes it. */
+export function useDifferences(query: string): UseQueryResult<DifferencesAnswer> {
+	return useQuery({
+		queryKey: ["differences", query],
+		queryFn: ({ signal }) => getJson<DifferencesAnswer>(`/traces/differences?${query}`, signal),
+		staleTime: 60_000,
+		retry: false,
+		placeholderData: keepPreviousData,
+	});
+}
+
+/** `query` as {@link graphQuery} writes it. */
+export function useGraph(query: string, live: boolean, enabled = true): UseQueryResult<GraphAnswer> {
+	return useQuery({
+		enabled,
 		queryKey: ["graph", query],
 		queryFn: ({ signal }) => getJson<GraphAnswer>(`/graph?${query}`, signal),
 		// From the last answer on, not from when it became live again: who moves the sheet often must not wait for ever.

@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { attributeProblem, durationProblem, isNarrowed, momentProblem, readFilter, searchQuery } from "./trace-filter.ts";
+import {
+	attributeProblem,
+	durationProblem,
+	isNarrowed,
+	momentProblem,
+	pickChange,
+	pickedTraces,
+	readFilter,
+	searchQuery,
+	withoutEach,
+} from "./trace-filter.ts";
 
 test("an empty address asks for the last quarter of an hour", () => {
 	const filter = readFilter(new URLSearchParams());
@@ -46,4 +56,33 @@ test("attributes are key=value", () => {
 	assert.equal(attributeProblem("k="), undefined);
 	assert.match(attributeProblem("=v") ?? "", /key=value/);
 	assert.match(attributeProblem("k") ?? "", /key=value/);
+	for (const fine of ["k=int:5", "k=int:-07", "k=double:1e3", "k=double:NaN", "k=bool:true", "k=string:int:x", "k=a:b"])
+		assert.equal(attributeProblem(fine), undefined, fine);
+	for (const [wrong, rule] of [
+		["k=int:x", /whole number/],
+		["k=double:", /a number/],
+		["k=bool:yes", /true or false/],
+	] as const)
+		assert.match(attributeProblem(wrong) ?? "", rule);
+});
+
+test("two traces are picked at most, and picking one again lets go of it", () => {
+	const [a, b, c] = ["a", "b", "c"].map((digit) => digit.repeat(32)) as [string, string, string];
+	const after = (picked: readonly string[], id: string) =>
+		pickChange(new URLSearchParams(picked.map((one) => ["pick", one])), id).pick;
+	assert.deepEqual(after([], a), [a]);
+	assert.deepEqual(after([a], b), [a, b]);
+	assert.deepEqual(after([a, b], c), [b, c]);
+	assert.deepEqual(after([a, b], a), [b]);
+	assert.deepEqual(pickedTraces(new URLSearchParams("pick=<script>&pick=nothing")), []);
+});
+
+test("each filter can be left out by itself", () => {
+	const filter = readFilter(new URLSearchParams("service=a&operation=b&status=error&minDuration=1ms&attr=k=v&attr=x=y"));
+	assert.deepEqual(
+		withoutEach(filter).map(({ name }) => name),
+		["a", "b", "status error", "min duration", "k=v", "x=y"],
+	);
+	assert.deepEqual(withoutEach(filter).at(-1)?.change, { attr: ["k=v"] });
+	assert.deepEqual(withoutEach(readFilter(new URLSearchParams())), []);
 });

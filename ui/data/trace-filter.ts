@@ -80,6 +80,38 @@ export function isNarrowed(filter: TraceFilter): boolean {
 	);
 }
 
+/** One filter less each: what it is called, and the change that leaves it out. */
+export function withoutEach(
+	filter: TraceFilter,
+): readonly { readonly name: string; readonly change: Readonly<Record<string, readonly string[] | undefined>> }[] {
+	const { attributes } = filter;
+	const durations = [filter.minDuration === "" ? "" : "min duration", filter.maxDuration === "" ? "" : "max duration"];
+	return [
+		{ name: filter.service, change: { service: undefined, operation: undefined } },
+		{ name: filter.operation, change: { operation: undefined } },
+		{ name: filter.status === "" ? "" : `status ${filter.status}`, change: { status: undefined } },
+		{ name: filter.mtls === "" ? "" : "encryption of a hop", change: { mtls: undefined } },
+		{ name: filter.edge === "" ? "" : "the edge", change: { edge: undefined, side: undefined } },
+		{ name: durations.filter((one) => one !== "").join(" and "), change: { minDuration: undefined, maxDuration: undefined } },
+		...attributes.map((one) => ({ name: one, change: { attr: attributes.filter((other) => other !== one) } })),
+	].filter(({ name }) => name !== "");
+}
+
+/** Traces chosen to be compared, at most two. */
+export function pickedTraces(params: URLSearchParams): readonly string[] {
+	return params
+		.getAll("pick")
+		.filter((id) => /^[0-9a-f]{32}$/.test(id))
+		.slice(-2);
+}
+
+/** Chosen or let go of; a third one takes the place of the first. */
+export function pickChange(params: URLSearchParams, traceId: string): { readonly pick: readonly string[] } {
+	const picked = pickedTraces(params);
+	const rest = picked.filter((id) => id !== traceId);
+	return { pick: rest.length < picked.length ? rest : [...picked, traceId].slice(-2) };
+}
+
 /** What is wrong with a duration as typed, or undefined. */
 export function durationProblem(text: string): string | undefined {
 	return text === "" || parseDuration(text) !== undefined ? undefined : "Write a number and a unit, such as 250ms or 1.5s.";
@@ -92,5 +124,13 @@ export function momentProblem(text: string): string | undefined {
 
 /** What is wrong with an attribute filter as typed, or undefined. */
 export function attributeProblem(text: string): string | undefined {
-	return text === "" || text.indexOf("=") > 0 ? undefined : "Write key=value, such as http.response.status_code=503.";
+	if (text === "") return undefined;
+	const split = text.indexOf("=");
+	if (split < 1) return "Write key=value, such as http.response.status_code=503.";
+	const [, type, value = ""] = /^(int|double|bool):(.*)$/s.exec(text.slice(split + 1)) ?? [];
+	if (type === "int" && !/^[+-]?\d{1,20}$/.test(value)) return "int: takes a whole number; string:… takes any text.";
+	if (type === "double" && (value.trim() === "" || (Number.isNaN(Number(value)) && value !== "NaN")))
+		return "double: takes a number; string:… takes any text.";
+	if (type === "bool" && value !== "true" && value !== "false") return "bool: takes true or false; string:… takes any text.";
+	return undefined;
 }

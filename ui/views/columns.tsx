@@ -1,8 +1,11 @@
 /** Columns that many tables have: names of senders, lists of them, moments. */
 import type { CsvCell } from "../base/csv.ts";
+import { formatCount } from "../base/format.ts";
 import { Link } from "../base/link.tsx";
 import { serviceHref } from "../base/router.ts";
-import { Name, Names, Seen } from "./cells.tsx";
+import { msText } from "../data/graph-words.ts";
+import { VERIFIED_WORDS } from "../data/mtls-words.ts";
+import { Expiry, Name, Names, Seen } from "./cells.tsx";
 import type { Column } from "./data-table.tsx";
 
 /** @param none what stands where the text is empty */
@@ -39,6 +42,50 @@ export function namesColumn<T>(key: string, title: string, values: (row: T) => r
 
 export function seenColumn<T>(key: string, title: string, value: (row: T) => string | undefined, nowMs: number): Column<T> {
 	return { key, title, value, cell: (row) => <Seen at={value(row)} nowMs={nowMs} /> };
+}
+
+/** When a certificate ends. @param notBefore where its life is known, which says how near the end is */
+export function expiryColumn<T>(
+	key: string,
+	title: string,
+	notAfter: (row: T) => string | undefined,
+	{
+		nowMs,
+		none = "not told",
+		notBefore,
+	}: { readonly nowMs: number; readonly none?: string; readonly notBefore?: (row: T) => string },
+): Column<T> {
+	return {
+		...{ key, title, value: notAfter },
+		rank: (row) => (notAfter(row) === undefined ? undefined : Date.parse(notAfter(row)!)),
+		cell: (row) => {
+			const end = notAfter(row);
+			if (end === undefined) return <span className="muted">{none}</span>;
+			const begin = notBefore?.(row);
+			return <Expiry notAfter={end} nowMs={nowMs} {...(begin === undefined ? {} : { notBefore: begin })} />;
+		},
+	};
+}
+
+/** A whole number; counts that were scaled up from a sample may be none. */
+export function countColumn<T>(key: string, title: string, value: (row: T) => number): Column<T> {
+	return { key, title, number: true, value, cell: (row) => formatCount(Math.round(value(row))) };
+}
+
+type Percentiles = Readonly<Record<"p50" | "p95" | "p99", number>>;
+
+/** Three columns, in ms. */
+export function latencyColumns<T>(read: (row: T) => Percentiles | undefined): readonly Column<T>[] {
+	return (["p50", "p95", "p99"] as const).map((of) => ({
+		...{ key: of, title: of, number: true },
+		value: (row) => read(row)?.[of],
+		cell: (row) => msText(read(row)?.[of]),
+	}));
+}
+
+/** Whose word for the encryption is relied on. */
+export function verifiedColumn<T>(read: (row: T) => keyof typeof VERIFIED_WORDS): Column<T> {
+	return { key: "verifiedBy", title: "Vouched for by", value: read, cell: (row) => VERIFIED_WORDS[read(row)] };
 }
 
 /** In exports only: shown elsewhere in the row, or too fine for it. */

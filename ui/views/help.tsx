@@ -26,6 +26,7 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
 			["Esc", "close it"],
 			["+ - 0", "zoom in, out, and to fit"],
 			["Shift ← → ↑ ↓", "move the sheet"],
+			["c", "fold the namespace of a node, unfold a folded one"],
 			["p", "pause and resume"],
 		],
 	},

@@ -2,7 +2,8 @@
  * How a call ended, from codes, response flags and span status.
  *
  * A gRPC status decides over the HTTP status that carries it. Flags decide over both where they say that the request never reached an
- * upstream: the 503 that the caller got then is the proxy's own.
+ * upstream: the 503 that the caller got then is the proxy's own. Where the caller was answered well all the same, by a fallback or
+ * another try, it is a success to the caller; its flags are kept beside it.
  */
 import type { Outcome } from "../series.ts";
 import { countOf } from "./attributes.ts";
@@ -71,6 +72,11 @@ export function isUnreached(flags: string): boolean {
 	return flags.split(",").some((flag) => UNREACHED_FLAGS.has(flag));
 }
 
+function isAnsweredWell(http: number | undefined, grpc: number | undefined): boolean {
+	if (grpc !== undefined) return grpc === 0 && http !== 0;
+	return http !== undefined && http >= 200 && http < 400;
+}
+
 export interface Ending {
 	readonly outcome: Outcome;
 	readonly code: string;
@@ -79,7 +85,7 @@ export interface Ending {
 /** @param whenSilent what it means that there is no code at all */
 export function endingOf(http: number | undefined, grpc: number | undefined, flags: string, whenSilent: Outcome): Ending {
 	const code = grpc !== undefined ? `grpc:${grpc}` : http !== undefined && http !== 0 ? String(http) : "";
-	if (isUnreached(flags)) return { outcome: "no_response", code };
+	if (isUnreached(flags)) return { outcome: isAnsweredWell(http, grpc) ? "ok" : "no_response", code };
 	// Without an answer there is no gRPC status but the one that the proxy made up.
 	if (http === 0) return { outcome: "no_response", code };
 	if (grpc !== undefined) return { outcome: grpcOutcome(grpc), code };

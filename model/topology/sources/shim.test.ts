@@ -105,6 +105,10 @@ test("plaintext, one-way TLS, what was not verified, and what never connected ar
 test("flags, gRPC statuses and callers that went away decide how it ended", () => {
 	for (const [hop, outcome, code] of [
 		[{ status: 503, responseFlags: "UO" }, "no_response", "503"],
+		[{ status: 200, responseFlags: "UO", fellBack: true }, "ok", "200"],
+		[{ status: 404, responseFlags: "UF", fellBack: true }, "no_response", "404"],
+		[{ isGrpc: true, path: "/a.B/C", grpcStatus: 0, responseFlags: "UH", fellBack: true }, "ok", "grpc:0"],
+		[{ isGrpc: true, path: "/a.B/C", grpcStatus: 14, responseFlags: "UO" }, "no_response", "grpc:14"],
 		[{ status: 503 }, "server_error", "503"],
 		[{ status: 504, responseFlags: "UT" }, "server_error", "504"],
 		[{ status: 403, responseFlags: "UAEX" }, "client_error", "403"],
@@ -115,6 +119,7 @@ test("flags, gRPC statuses and callers that went away decide how it ended", () =
 	] as const) {
 		const facts = statedBy(httpHop(hop));
 		assert.deepEqual([facts.outcome, facts.code], [outcome, code], JSON.stringify(hop));
+		assert.equal(metric("istio_requests_total", httpHop(hop))?.outcome, outcome, `metrics: ${JSON.stringify(hop)}`);
 	}
 });
 

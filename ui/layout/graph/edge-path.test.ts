@@ -38,3 +38,12 @@ test("where two edges cross, their badges do not cover each other", () => {
 	const [first, second] = spreadBadges([across, down], []);
 	assert.ok(Math.hypot(first!.middle.x - second!.middle.x, first!.middle.y - second!.middle.y) > 20);
 });
+
+test("several loops of one node go different ways, and leave the room of its name", () => {
+	const node = { x: 100, y: 100 };
+	const middles = [0, 1, 2, 3].map((lane) => edgePath(node, node, { lane, lanes: 4, isReversed: false }).middle);
+	for (const [i, one] of middles.entries()) {
+		assert.ok(one.y < node.y, String(one.y));
+		for (const other of middles.slice(i + 1)) assert.ok(Math.hypot(one.x - other.x, one.y - other.y) > 18);
+	}
+});

@@ -101,10 +101,18 @@ function covers(a: Point, b: Point, across: number, down: number): boolean {
 	return Math.abs(a.x - b.x) < across && Math.abs(a.y - b.y) < down;
 }
 
+/** Ways of the loops of one node, from straight up: the name stands below it. */
+const LOOP_TURNS: readonly number[] = [0, -1.3, 1.3];
+
 function loopPath(node: Point, lane: number): EdgePath {
-	const rise = NODE_RADIUS * (3.4 + lane);
-	const control1 = { x: node.x - rise * 0.75, y: node.y - rise };
-	const control2 = { x: node.x + rise * 0.75, y: node.y - rise };
+	const rise = NODE_RADIUS * (3.4 + 1.6 * Math.floor(lane / LOOP_TURNS.length));
+	const turn = LOOP_TURNS[lane % LOOP_TURNS.length]!;
+	const turned = (x: number, y: number): Point => ({
+		x: node.x + x * Math.cos(turn) - y * Math.sin(turn),
+		y: node.y + x * Math.sin(turn) + y * Math.cos(turn),
+	});
+	const control1 = turned(-rise * 0.75, -rise);
+	const control2 = turned(rise * 0.75, -rise);
 	return withMiddle(towards(node, control1, NODE_RADIUS), control1, control2, towards(node, control2, NODE_RADIUS + CLEARANCE));
 }
 

@@ -5,7 +5,9 @@ import type { GraphDiffAnswer } from "../../../api/contract/topology.ts";
 import { Link } from "../../base/link.tsx";
 import { edgeHref, tracesHref } from "../../base/router.ts";
 import { useEdgeSamples } from "../../data/audit-queries.ts";
-import { CHANGE_KINDS, effectsOf, traceFilterOf } from "../../data/graph-changes.ts";
+import { sideFigures } from "../../data/change-sides.ts";
+import type { SideFigure } from "../../data/change-sides.ts";
+import { CHANGE_KINDS, effectsOf, isOfKind, traceFilterOf } from "../../data/graph-changes.ts";
 import type { ChangeKind, EdgeChange } from "../../data/graph-changes.ts";
 import { serviceOfNode } from "../../data/node-name.ts";
 import { Samples } from "../cells.tsx";
@@ -38,6 +40,8 @@ function changeColumns(diff: GraphDiffAnswer): readonly Column<Ranked>[] {
 					.join("; "),
 			cell: ({ change }) => <Effects change={change} />,
 		},
+		sideColumn("before", "Before", diff.baseline, ({ change }) => sideFigures(change, change.before)),
+		sideColumn("after", "After", diff.window, ({ change }) => sideFigures(change, change.after)),
 		{ key: "score", title: "Traffic × effect", number: true, value: ({ change }) => Number(change.score.toPrecision(3)) },
 		{
 			key: "edge",
@@ -48,10 +52,43 @@ function changeColumns(diff: GraphDiffAnswer): readonly Column<Ranked>[] {
 	];
 }
 
+/** One window's figures of the edge: the two stand side by side. */
+function sideColumn(
+	key: string,
+	title: string,
+	window: GraphDiffAnswer["window"],
+	read: (row: Ranked) => readonly SideFigure[] | undefined,
+): Column<Ranked> {
+	return {
+		key,
+		title,
+		value: (row) =>
+			read(row)
+				?.map(({ name, text }) => `${name}: ${text}`)
+				.join("; "),
+		cell: (row) => {
+			const figures = read(row);
+			if (figures === undefined) return <span className="muted">not there</span>;
+			return (
+				<ul className="side-figures">
+					{figures.map(({ name, text, isChanged }) => (
+						<li key={name}>{isChanged ? <strong>{text}</strong> : text}</li>
+					))}
+					<li>
+						<Link href={edgeHref(row.change.id, window)} aria-label={`Graph ${title.toLowerCase()}`}>
+							Graph
+						</Link>
+					</li>
+				</ul>
+			);
+		},
+	};
+}
+
 export function ChangeTable({ diff, kind }: ChangeTableProps): ReactNode {
 	const rows = diff.changes
 		.map((change, i): Ranked => ({ rank: i + 1, change }))
-		.filter(({ change }) => kind === undefined || effectsOf(change).some((effect) => effect.kind === kind));
+		.filter(({ change }) => isOfKind(change, kind));
 	return (
 		<DataTable
 			name="changes"

@@ -6,13 +6,17 @@ import { formatCount, formatSpanOfTime, formatUtcMs } from "../../base/format.ts
 import { Link } from "../../base/link.tsx";
 import { hrefWith, navigate, useLocation } from "../../base/router.ts";
 import { useGraphDiff } from "../../data/audit-queries.ts";
-import { CHANGE_KINDS, effectsOf, isChangeKind } from "../../data/graph-changes.ts";
+import { totalsTexts, windowTotals } from "../../data/change-sides.ts";
+import { CHANGE_KINDS, effectsOf, isChangeKind, isOfKind } from "../../data/graph-changes.ts";
 import type { ChangeKind, EdgeChange } from "../../data/graph-changes.ts";
+import { useGraph } from "../../data/queries.ts";
 import { momentProblem } from "../../data/trace-filter.ts";
 import { Labelled, TextFilter } from "../fields.tsx";
 import type { Change } from "../fields.tsx";
 import { ErrorNotice } from "../notice.tsx";
+import { ChangeMapView } from "./change-map-view.tsx";
 import { ChangeTable } from "./change-table.tsx";
+import { MeshCourse } from "./mesh-course.tsx";
 
 const DEFAULT_FROM = "now-15m";
 const WINDOW_PARAMETERS = ["from", "to", "baselineFrom", "baselineTo"] as const;
@@ -22,11 +26,19 @@ type Windows = Readonly<Record<(typeof WINDOW_PARAMETERS)[number], string>>;
 /** Empty is the API's own default: now, and as long right before. */
 const COMPARISONS: readonly ({ readonly label: string } & Windows)[] = [
 	{ label: "Last 15 min with the 15 before", from: DEFAULT_FROM, to: "", baselineFrom: "", baselineTo: "" },
+	{ label: "Last 15 min with the hour before", from: DEFAULT_FROM, to: "", baselineFrom: "now-75m", baselineTo: DEFAULT_FROM },
+	{ label: "Last 15 min with the same of yesterday", ...ago(DEFAULT_FROM, "now-24h15m", "now-24h") },
+	{ label: "Last 15 min with the same a week ago", ...ago(DEFAULT_FROM, "now-168h15m", "now-168h") },
 	{ label: "Last hour with the hour before", from: "now-1h", to: "", baselineFrom: "", baselineTo: "" },
-	{ label: "Last hour with that of yesterday", from: "now-1h", to: "", baselineFrom: "now-25h", baselineTo: "now-24h" },
+	{ label: "Last hour with that of yesterday", ...ago("now-1h", "now-25h", "now-24h") },
+	{ label: "Last hour with that of a week ago", ...ago("now-1h", "now-169h", "now-168h") },
 	{ label: "Last day with the day before", from: "now-24h", to: "", baselineFrom: "", baselineTo: "" },
-	{ label: "Last day with that of a week ago", from: "now-24h", to: "", baselineFrom: "now-8d", baselineTo: "now-7d" },
+	{ label: "Last day with that of a week ago", ...ago("now-24h", "now-8d", "now-7d") },
 ];
+
+function ago(from: string, baselineFrom: string, baselineTo: string): Windows {
+	return { from, to: "", baselineFrom, baselineTo };
+}
 
 export function ChangesView(): ReactNode {
 	const { path, params } = useLocation();
@@ -52,7 +64,9 @@ export function ChangesView(): ReactNode {
 			{diff.data !== undefined && (
 				<div className="audit" aria-busy={diff.isPlaceholderData}>
 					<Sides diff={diff.data} />
+					<MeshCourse diff={diff.data} />
 					<Kinds changes={diff.data.changes} chosen={kind} />
+					<ChangeMapView diff={diff.data} changes={diff.data.changes.filter((change) => isOfKind(change, kind))} />
 					<ChangeTable diff={diff.data} kind={kind} />
 				</div>
 			)}
@@ -122,6 +136,9 @@ function Sides({ diff }: { readonly diff: GraphDiffAnswer }): ReactNode {
 
 function Side({ name, window }: { readonly name: string; readonly window: GraphDiffAnswer["window"] }): ReactNode {
 	const [fromMs, toMs] = [Date.parse(window.from), Date.parse(window.to)];
+	const range = { from: window.from, to: window.to };
+	const graph = useGraph(`${new URLSearchParams(range).toString()}&groupBy=service`, false);
+	const totals = graph.data && windowTotals(graph.data);
 	return (
 		<div className="fact card">
 			<dt>{name}</dt>
@@ -131,6 +148,21 @@ function Side({ name, window }: { readonly name: string; readonly window: GraphD
 				{window.flushed !== undefined &&
 					window.flushed < window.to &&
 					`; what came after ${formatUtcMs(Date.parse(window.flushed))} is not counted yet`}
+			</dd>
+			<dd>
+				<ul className="counts">
+					{totals !== undefined &&
+						totalsTexts(totals).map(([what, text]) => (
+							<li key={what}>
+								{what} <strong>{text}</strong>
+							</li>
+						))}
+					<li>
+						<Link href={hrefWith("/", new URLSearchParams(), range)} aria-label={`The graph ${name.toLowerCase()}`}>
+							Graph
+						</Link>
+					</li>
+				</ul>
 			</dd>
 		</div>
 	);

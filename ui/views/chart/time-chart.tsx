@@ -25,6 +25,8 @@ interface TimeChartProps {
 	readonly stepMs: number;
 	readonly series: readonly ChartSeries[];
 	readonly format: (value: number) => string;
+	/** What it means that no line has a value. */
+	readonly empty?: string;
 	/** Top of the value axis; undefined fits the values. */
 	readonly most?: number;
 	/** Where a moment leads. */
@@ -45,7 +47,7 @@ function NotDrawn(): ReactNode {
 }
 
 export function TimeChart(props: TimeChartProps): ReactNode {
-	const { name, title, note, timesMs, stepMs, series, format, most, links } = props;
+	const { name, title, note, timesMs, stepMs, series, format, most, links, empty } = props;
 	const { path, params } = useLocation();
 	const [pickedMs, setPicked] = useState<number>();
 	const parameter = `chart-${name}`;
@@ -77,7 +79,7 @@ export function TimeChart(props: TimeChartProps): ReactNode {
 			</div>
 			{note !== undefined && <p className="muted chart-note">{note}</p>}
 			{shown.length === 0 ? (
-				<p className="muted chart-wait">Nothing was measured in this range.</p>
+				<p className="muted chart-wait">{empty ?? "Nothing was measured in this range."}</p>
 			) : isTable ? (
 				<Twin {...props} />
 			) : (

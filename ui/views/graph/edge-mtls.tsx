@@ -6,6 +6,7 @@ import { formatCount, formatSpanOfTime, shorten } from "../../base/format.ts";
 import { mtlsDoubt, verifiedText } from "../../data/graph-words.ts";
 import { MTLS_WORDS } from "../../data/mtls-words.ts";
 import type { MtlsStatus } from "../../data/mtls-words.ts";
+import { Fact } from "../fact.tsx";
 
 interface EdgeMtlsProps {
 	readonly edge: GraphEdgeAnswer;
@@ -39,15 +40,6 @@ export function EdgeMtls({ edge, nowMs }: EdgeMtlsProps): ReactNode {
 				<Fact name="Vouched for by">{verifiedText(edge)}</Fact>
 			</dl>
 		</section>
-	);
-}
-
-function Fact({ name, children }: { readonly name: string; readonly children: ReactNode }): ReactNode {
-	return (
-		<div>
-			<dt>{name}</dt>
-			<dd className="told">{children}</dd>
-		</div>
 	);
 }
 

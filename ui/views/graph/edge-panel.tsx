@@ -6,10 +6,20 @@ import { formatPercent } from "../../../model/topology/mtls-status.ts";
 import { formatBytes, formatCount, shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
 import { Link } from "../../base/link.tsx";
+import { tracesHref } from "../../base/router.ts";
 import { rangeQuery } from "../../data/graph-settings.ts";
 import type { GraphSettings } from "../../data/graph-settings.ts";
-import { errorsText, evidenceSentence, FLAG_WORDS, msText, rateText, reporterText } from "../../data/graph-words.ts";
+import {
+	durationText,
+	errorsText,
+	evidenceSentence,
+	FLAG_WORDS,
+	msText,
+	rateText,
+	reporterText,
+} from "../../data/graph-words.ts";
 import { useEdge } from "../../data/queries.ts";
+import { Fact } from "../fact.tsx";
 import { ErrorNotice } from "../notice.tsx";
 import { EdgeMtls } from "./edge-mtls.tsx";
 import { LatencyHistogram } from "./latency-histogram.tsx";
@@ -79,7 +89,15 @@ function Details({ answer, edge, settings }: DetailsProps): ReactNode {
 						</span>
 					</h3>
 					<LatencySeries points={answer.series} />
-					<LatencyHistogram buckets={answer.histogram} />
+					<LatencyHistogram
+						buckets={answer.histogram}
+						hrefOf={({ aboveMs, upToMs }) =>
+							tracesHref({
+								...{ edge: edge.id, side: edge.latencySide, from: settings.from, to: settings.to },
+								...{ minDuration: durationText(aboveMs, 1), maxDuration: durationText(upToMs) },
+							})
+						}
+					/>
 					<Gap edge={edge} />
 				</section>
 			)}
@@ -129,10 +147,9 @@ function countsText(counts: Readonly<Record<string, number>>): string {
 }
 
 function TraceLinks({ edge, settings }: { readonly edge: GraphEdgeAnswer; readonly settings: GraphSettings }): ReactNode {
-	const service = serviceOf(edge.target) ?? serviceOf(edge.source);
-	if (service === undefined) return undefined;
 	const href = (more: Readonly<Record<string, string>>): string =>
-		`/traces?${new URLSearchParams({ service, ...more }).toString()}&${rangeQuery(settings)}`;
+		tracesHref({ edge: edge.id, ...more, from: settings.from, to: settings.to });
+	const side = edge.latencySide === undefined ? {} : { side: edge.latencySide };
 	return (
 		<p className="panel-links">
 			<Link className="button-link" href={href({})}>
@@ -144,10 +161,7 @@ function TraceLinks({ edge, settings }: { readonly edge: GraphEdgeAnswer; readon
 				</Link>
 			)}
 			{edge.latencyMs !== undefined && (
-				<Link
-					className="button-link"
-					href={href({ minDuration: `${Math.max(1, Math.floor(edge.latencyMs.p95 * 1_000))}us` })}
-				>
+				<Link className="button-link" href={href({ ...side, minDuration: durationText(edge.latencyMs.p95) })}>
 					Slower than p95
 				</Link>
 			)}
@@ -158,12 +172,6 @@ function TraceLinks({ edge, settings }: { readonly edge: GraphEdgeAnswer; readon
 			)}
 		</p>
 	);
-}
-
-/** The service a node's ID names; undefined for what sends no spans of its own. */
-function serviceOf(id: string): string | undefined {
-	if (/^[a-z]+:/.test(id)) return undefined;
-	return id.split("/").at(-1)!.replace(/@.*$/, "");
 }
 
 function Responses({ edge }: { readonly edge: GraphEdgeAnswer }): ReactNode {
@@ -228,9 +236,11 @@ function Gap({ edge }: { readonly edge: GraphEdgeAnswer }): ReactNode {
 	if (sourceLatencyMs === undefined && destinationLatencyMs === undefined) return undefined;
 	return (
 		<dl className="panel-facts">
-			<Fact name="Caller, mean">{msText(sourceLatencyMs?.mean)}</Fact>
-			<Fact name="Callee, mean">{msText(destinationLatencyMs?.mean)}</Fact>
-			<Fact name="Gap">{gapMs === undefined ? "only one end measured" : `${msText(gapMs)}, network and proxies`}</Fact>
+			<Fact name="Caller">{sideText(sourceLatencyMs)}</Fact>
+			<Fact name="Callee">{sideText(destinationLatencyMs)}</Fact>
+			<Fact name="Gap">
+				{gapMs === undefined ? "only one end measured" : `${msText(gapMs)} between the means: network and proxies`}
+			</Fact>
 			{hopTimeMs !== undefined && (
 				<Fact name="Within a hop">
 					{msText(hopTimeMs.app)} in the app, {msText(hopTimeMs.proxy)} in proxies
@@ -240,13 +250,9 @@ function Gap({ edge }: { readonly edge: GraphEdgeAnswer }): ReactNode {
 	);
 }
 
-function Fact({ name, children }: { readonly name: string; readonly children: ReactNode }): ReactNode {
-	return (
-		<div>
-			<dt>{name}</dt>
-			<dd>{children}</dd>
-		</div>
-	);
+function sideText(latency: GraphEdgeAnswer["latencyMs"]): string {
+	if (latency === undefined) return "not measured";
+	return `mean ${msText(latency.mean)}, p95 ${msText(latency.p95)}, p99 ${msText(latency.p99)}`;
 }
 
 /** More statements than anybody reads at once are folded. */

@@ -12,7 +12,7 @@ import { useGestures } from "./gestures.ts";
 import { stepFrom } from "./graph-keys.ts";
 import type { Size } from "./layers.ts";
 import { Painter } from "./painter.ts";
-import { hitTest, placeOf, sceneOf, sheetOf } from "./scene.ts";
+import { hitTest, hullAt, placeOf, sceneOf, sheetOf } from "./scene.ts";
 import type { Scene } from "./scene.ts";
 import type { Positions } from "./use-layout.ts";
 import { usePalette } from "./use-palette.ts";
@@ -29,6 +29,8 @@ interface GraphCanvasProps {
 	readonly selected: string;
 	readonly onOpen: (id: string) => void;
 	readonly onClose: () => void;
+	/** Folds a namespace into one node, or unfolds it: by its name, or by the node that stands for it or in it. */
+	readonly onFold: (which: { readonly hull: string } | { readonly node: string }) => void;
 	/** Changes when other nodes are shown than before: the view is fitted anew. */
 	readonly fitKey: string;
 	/** While hands move the sheet, what would hold up a frame can wait. */
@@ -40,7 +42,7 @@ const ZOOM_STEP = 1.25;
 const PAN_STEP_PX = 80;
 
 export function GraphCanvas(props: GraphCanvasProps): ReactNode {
-	const { model, positions, label, selected, onOpen, onClose, fitKey, onMoving } = props;
+	const { model, positions, label, selected, onOpen, onClose, onFold, fitKey, onMoving } = props;
 	const frame = useRef<HTMLDivElement>(null);
 	const canvas = useRef<HTMLCanvasElement>(null);
 	const [views] = useState(createViewStore);
@@ -85,6 +87,7 @@ export function GraphCanvas(props: GraphCanvasProps): ReactNode {
 	const lit = useMemo(() => (centre === undefined ? model.found : neighbourhood(model, centre)), [model, centre]);
 	usePainted(canvas, { sheet, views, size, marks: { lit, found: model.found, selected, focused } });
 
+	const clicked = useRef<string>(undefined);
 	const pointed = hovered ?? focused;
 	const under = (at: Point): string | undefined => {
 		const view = views.get();
@@ -103,7 +106,12 @@ export function GraphCanvas(props: GraphCanvasProps): ReactNode {
 			setFocused(next);
 			views.set(broughtIntoView(view, placeOf(scene, next), size));
 		} else if (event.key === "Enter" && focused !== undefined) onOpen(focused);
-		else if (event.key === "Escape") {
+		else if (event.key === "c") {
+			// What the keys stood on may have been folded since.
+			const node = [focused, selected].find((id) => id !== undefined && model.nodeById.has(id));
+			if (node === undefined) return;
+			onFold({ node });
+		} else if (event.key === "Escape") {
 			setFocused(undefined);
 			onClose();
 		} else if (event.key === "+" || event.key === "=") views.set(zoomAt(view, middle, ZOOM_STEP));
@@ -116,11 +124,19 @@ export function GraphCanvas(props: GraphCanvasProps): ReactNode {
 		onHover: (at) => setHovered(under(at)),
 		onClick: (at) => {
 			const id = under(at);
+			clicked.current = id;
 			setFocused(id);
 			if (id === undefined) onClose();
 			else onOpen(id);
 		},
-		onDoubleClick: () => {},
+		onDoubleClick: (at) => {
+			// The first click opens a panel, which may have moved the sheet under the second.
+			const node = clicked.current;
+			const view = views.get();
+			const hull = node === undefined && view !== undefined ? hullAt(scene, toSheet(view, at)) : undefined;
+			if (hull !== undefined) onFold({ hull });
+			else if (node !== undefined && model.nodeById.get(node)?.kind === "namespace") onFold({ node });
+		},
 		onLeave: () => setHovered(undefined),
 		onKey,
 		onMoving,

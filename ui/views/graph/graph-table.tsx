@@ -6,9 +6,11 @@ import { shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
 import { Link } from "../../base/link.tsx";
 import { hrefWith } from "../../base/router.ts";
+import { isMergedId, NO_PERCENTILES } from "../../data/graph-collapse.ts";
 import type { GraphModel } from "../../data/graph-model.ts";
 import { edgesCsv, orderedEdges, readOrder, TABLE_COLUMNS } from "../../data/graph-table.ts";
 import type { TableColumn, TableOrder } from "../../data/graph-table.ts";
+import { graphJson } from "./export-menu.tsx";
 import { errorsText, healthOf, msText, mtlsDoubt, mtlsText, rateText } from "../../data/graph-words.ts";
 
 interface GraphTableProps {
@@ -29,13 +31,7 @@ export function GraphTable({ graph, model, params, selected }: GraphTableProps):
 					<Icon name="download" />
 					CSV
 				</button>
-				<button
-					type="button"
-					onClick={() => {
-						const shown = { window: graph.window, nodes: model.nodes, edges };
-						saveFile("graph.json", new Blob([JSON.stringify(shown, undefined, "\t")], { type: "application/json" }));
-					}}
-				>
+				<button type="button" onClick={() => saveFile("graph.json", graphJson(graph, { nodes: model.nodes, edges }))}>
 					<Icon name="download" />
 					JSON
 				</button>
@@ -102,6 +98,7 @@ interface RowProps {
 
 function Row({ edge, href, isSelected, isFound }: RowProps): ReactNode {
 	const classes = `${isSelected ? "graph-row-selected" : ""} ${isFound ? "graph-row-found" : ""}`.trim();
+	const why = isMergedId(edge.id) ? NO_PERCENTILES : undefined;
 	return (
 		<tr className={classes === "" ? undefined : classes} data-edge={edge.id}>
 			<td>
@@ -113,9 +110,15 @@ function Row({ edge, href, isSelected, isFound }: RowProps): ReactNode {
 			<td>{edge.protocol}</td>
 			<td className="number">{rateText(edge)}</td>
 			<td className={healthOf(edge) === "fail" ? "number failed" : "number"}>{errorsText(edge)}</td>
-			<td className="number">{msText(edge.latencyMs?.p50)}</td>
-			<td className="number">{msText(edge.latencyMs?.p95)}</td>
-			<td className="number">{msText(edge.latencyMs?.p99)}</td>
+			<td className="number" title={why}>
+				{msText(edge.latencyMs?.p50)}
+			</td>
+			<td className="number" title={why}>
+				{msText(edge.latencyMs?.p95)}
+			</td>
+			<td className="number" title={why}>
+				{msText(edge.latencyMs?.p99)}
+			</td>
 			<td className="number" title={mtlsDoubt(edge)}>
 				{mtlsText(edge)}
 			</td>

@@ -43,6 +43,11 @@ export function GraphToolbar({ params, settings, model, graph, isLost }: GraphTo
 			<ExpressionBox label="Find" value={settings.find} vocabulary={vocabulary} onApply={(text) => apply({ find: text })} />
 			<ExpressionBox label="Hide" value={settings.hide} vocabulary={vocabulary} onApply={(text) => apply({ hide: text })} />
 			<ExpressionHelp onFind={(text) => apply({ find: text })} />
+			{settings.collapsed !== "" && (
+				<button type="button" onClick={() => apply({ collapsed: undefined, edge: undefined, node: undefined })}>
+					Unfold all
+				</button>
+			)}
 			<span className="graph-counts muted" role="status">
 				{model !== undefined && countsText(model)}
 			</span>

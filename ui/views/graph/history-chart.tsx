@@ -110,7 +110,9 @@ export function HistoryTable({ chart, stepMs }: Pick<HistoryChartProps, "chart" 
 									<th scope="row">{tickText(bar.timeMs, Infinity)}</th>
 									<td className="number">{formatRate(bar.count)}</td>
 									<td className="number">{formatPercent((100 * bar.errors) / bar.count)}</td>
-									<td className="number">{formatPercent((100 * bar.unprotected) / bar.count)}</td>
+									<td className="number">
+										{bar.known === 0 ? "not known" : formatPercent((100 * bar.unprotected) / bar.known)}
+									</td>
 								</tr>
 							))}
 						</tbody>

@@ -7,8 +7,15 @@ import type { MtlsStatus } from "../../data/mtls-words.ts";
 import { drawLock, traceShape } from "./shapes.ts";
 import { usePalette } from "./use-palette.ts";
 
-const KINDS: readonly GraphNodeAnswer["kind"][] = ["service", "gateway", "database", "messaging", "external", "unknown"];
-const LOCKS: readonly (readonly [MtlsStatus, string])[] = [
+export const KIND_SIGNS: readonly GraphNodeAnswer["kind"][] = [
+	"service",
+	"gateway",
+	"database",
+	"messaging",
+	"external",
+	"unknown",
+];
+export const LOCK_SIGNS: readonly (readonly [MtlsStatus, string])[] = [
 	["mutual_tls", "mutual TLS"],
 	["plaintext", "plaintext, or not mutual TLS"],
 	["mixed", "mixed"],
@@ -36,7 +43,7 @@ export function Legend(): ReactNode {
 					</li>
 				</ul>
 				<ul aria-label="Encryption">
-					{LOCKS.map(([status, text]) => (
+					{LOCK_SIGNS.map(([status, text]) => (
 						<li key={status}>
 							<Sign
 								paint={(context, ink, ground) => drawLock(context, status, 11, 11, ink, ground, "sans-serif")}
@@ -46,7 +53,7 @@ export function Legend(): ReactNode {
 					))}
 				</ul>
 				<ul aria-label="Nodes">
-					{KINDS.map((kind) => (
+					{KIND_SIGNS.map((kind) => (
 						<li key={kind}>
 							<Sign paint={(context) => traceShape(context, kind, 11, 11, 8)} /> {kind}
 						</li>

@@ -5,20 +5,27 @@ import { formatCount, shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
 import { Link } from "../../base/link.tsx";
 import { serviceHref } from "../../base/router.ts";
+import { hullName } from "../../data/graph-collapse.ts";
 import type { GraphModel } from "../../data/graph-model.ts";
+import { rangeQuery } from "../../data/graph-settings.ts";
 import type { GraphSettings } from "../../data/graph-settings.ts";
 import { errorsText, mtlsText, rateText } from "../../data/graph-words.ts";
 import { formatPercent } from "../../../model/topology/mtls-status.ts";
+import { Fact } from "../fact.tsx";
 
 interface NodePanelProps {
 	readonly id: string;
 	readonly model: GraphModel;
-	readonly range: Pick<GraphSettings, "from" | "to">;
+	/** Of a folded namespace, its nodes. */
+	readonly members: readonly string[] | undefined;
+	readonly settings: GraphSettings;
 	readonly onOpen: (edgeId: string) => void;
+	/** Folds the node's namespace, or unfolds it. */
+	readonly onFold: () => void;
 	readonly onClose: () => void;
 }
 
-export function NodePanel({ id, model, range, onOpen, onClose }: NodePanelProps): ReactNode {
+export function NodePanel({ id, model, members, settings, onOpen, onFold, onClose }: NodePanelProps): ReactNode {
 	const node = model.nodeById.get(id);
 	return (
 		<aside className="graph-panel" aria-label="Node details">
@@ -39,6 +46,7 @@ export function NodePanel({ id, model, range, onOpen, onClose }: NodePanelProps)
 						<Fact name="Received">{totals(node.requests, node.connections, node.errors)}</Fact>
 						<Fact name="Sent">{totals(node.sentRequests, node.sentConnections, node.sentErrors)}</Fact>
 					</dl>
+					<Folding {...{ members, onFold }} name={settings.groupBy === "namespace" ? "" : hullName(node)} />
 					<Edges
 						title="Called by"
 						edges={model.edges.filter(({ target }) => target === id)}
@@ -48,12 +56,15 @@ export function NodePanel({ id, model, range, onOpen, onClose }: NodePanelProps)
 					<Edges title="Calls" edges={model.edges.filter(({ source }) => source === id)} end="target" onOpen={onOpen} />
 					{node.service !== "" && (
 						<p className="panel-links">
-							<Link className="button-link" href={serviceHref(id.replace(/@.*$/, ""), range)}>
+							<Link
+								className="button-link"
+								href={serviceHref(id.replace(/@.*$/, ""), { from: settings.from, to: settings.to })}
+							>
 								Service page
 							</Link>
 							<Link
 								className="button-link"
-								href={`/traces?${new URLSearchParams({ service: node.service }).toString()}`}
+								href={`/traces?${new URLSearchParams({ service: node.service }).toString()}&${rangeQuery(settings)}`}
 							>
 								Traces of {shorten(node.service, 60)}
 							</Link>
@@ -65,14 +76,43 @@ export function NodePanel({ id, model, range, onOpen, onClose }: NodePanelProps)
 	);
 }
 
-function Fact({ name, children }: { readonly name: string; readonly children: ReactNode }): ReactNode {
+interface FoldingProps {
+	readonly members: readonly string[] | undefined;
+	/** Of the hull; empty for what stands in none. */
+	readonly name: string;
+	readonly onFold: () => void;
+}
+
+function Folding({ members, name, onFold }: FoldingProps): ReactNode {
+	if (members === undefined)
+		return name === "" ? undefined : (
+			<p>
+				<button type="button" aria-keyshortcuts="c" onClick={onFold}>
+					Fold namespace {shorten(name, 40)} into one node
+				</button>
+			</p>
+		);
 	return (
-		<div>
-			<dt>{name}</dt>
-			<dd className="told">{children}</dd>
-		</div>
+		<section>
+			<h3>Folded into this node</h3>
+			<ul className="panel-edges">
+				{members.slice(0, SHOWN_MEMBERS).map((member) => (
+					<li key={member} className="told">
+						{shorten(member, 80)}
+					</li>
+				))}
+			</ul>
+			{members.length > SHOWN_MEMBERS && <p className="muted">and {formatCount(members.length - SHOWN_MEMBERS)} more</p>}
+			<p>
+				<button type="button" aria-keyshortcuts="c" onClick={onFold}>
+					Unfold
+				</button>
+			</p>
+		</section>
 	);
 }
+
+const SHOWN_MEMBERS = 12;
 
 /** `1,200 requests, 3 connections, 2.5 % errors`: the two units are never added up. */
 function totals(requests: number, connections: number, errors: number): string {

@@ -81,6 +81,7 @@ export class Painter {
 		const [width, height] = [Math.round(size.width * ratio), Math.round(size.height * ratio)];
 		if (canvas.width !== width) canvas.width = width;
 		if (canvas.height !== height) canvas.height = height;
+		canvas.dataset["tone"] = isDark(palette.ground) ? "dark" : "light";
 		if (sheet.nodes.length + sheet.edges.length <= SMALL_SHEET) {
 			paint(context, drawing, ratio);
 			canvas.dataset["painted"] = "all";
@@ -162,4 +163,10 @@ export class Painter {
 /** More than two pixels in each direction cost more than the eye gains. */
 function pixelRatio(): number {
 	return Math.min(window.devicePixelRatio, 2);
+}
+
+/** Of a colour such as `#0f141b`. */
+function isDark(colour: string): boolean {
+	const [r, g, b] = [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16)) as [number, number, number];
+	return r + g + b < 3 * 128;
 }

@@ -1,5 +1,6 @@
 /** What stands on the sheet and where: shapes of the model in the places of the layout, and which of them lies under the pointer. */
 import type { GraphEdgeAnswer } from "../../../api/contract/topology.ts";
+import { hullName } from "../../data/graph-collapse.ts";
 import { lanesOf } from "../../data/graph-model.ts";
 import type { GraphModel } from "../../data/graph-model.ts";
 import type { EdgeLabel } from "../../data/graph-settings.ts";
@@ -11,7 +12,7 @@ import { distanceTo, edgePath, edgePathAround, NODE_RADIUS, spreadBadges } from 
 import type { EdgePath } from "../../layout/graph/edge-path.ts";
 import { hullOf } from "../../layout/graph/layout.ts";
 import type { Sheet } from "./draw.ts";
-import { hullName, layoutNode, MAX_TITLE } from "./use-layout.ts";
+import { layoutNode, MAX_TITLE } from "./use-layout.ts";
 import type { Positions } from "./use-layout.ts";
 
 export interface SceneNode {
@@ -96,6 +97,15 @@ export function hitTest(scene: Scene, point: Point, reach: number): string | und
 		}
 	}
 	return nearest;
+}
+
+/** The namespace whose hull has the place; the smallest where one lies in another. */
+export function hullAt({ hulls }: Scene, { x, y }: Point): string | undefined {
+	const area = ({ left, right, top, bottom }: Bounds): number => (right - left) * (bottom - top);
+	const [hull] = hulls
+		.filter(({ bounds: { left, right, top, bottom } }) => x >= left && x <= right && y >= top && y <= bottom)
+		.toSorted((a, b) => area(a.bounds) - area(b.bounds));
+	return hull?.name;
 }
 
 /** Where the tip of a node or edge points to. */

@@ -1,6 +1,8 @@
 /** Places of the nodes, computed in a worker. Whatever was placed once keeps its place for as long as the page is open. */
 import { useEffect, useRef, useState } from "react";
 import type { GraphAnswer } from "../../../api/contract/topology.ts";
+import type { CollapsedGraph } from "../../data/graph-collapse.ts";
+import { hullName } from "../../data/graph-collapse.ts";
 import { nodeTitle } from "../../data/graph-words.ts";
 import type { GraphNodeAnswer } from "../../data/graph-words.ts";
 import type { Point } from "../../layout/graph/bodies.ts";
@@ -13,12 +15,6 @@ export type Positions = ReadonlyMap<string, Point>;
 export const MAX_TITLE = 22;
 /** Kept for nodes that went away, so that they come back where they were; beyond it the sheet begins anew. */
 const MAX_KEPT = 20_000;
-
-/** The hull a node stands in; a namespace is no hull where it is the node itself. */
-export function hullName(node: GraphNodeAnswer): string {
-	const parts = node.cluster === "" ? node.namespace : `${node.cluster}/${node.namespace}`;
-	return node.kind === "namespace" || node.namespace === "" ? "" : parts;
-}
 
 export function layoutNode(node: GraphNodeAnswer): LayoutNode {
 	const characters = Math.min(MAX_TITLE, nodeTitle(node).length);
@@ -68,6 +64,22 @@ export function useLayout(graph: GraphAnswer | undefined, scope: string): Positi
 	}, [graph, positions, scope]);
 
 	return positions;
+}
+
+/** A folded namespace stands amid the places of its nodes, so that it comes and goes without moving anything. */
+export function withFolded(positions: Positions, folded: CollapsedGraph["folded"]): Positions {
+	if (folded.size === 0) return positions;
+	const all = new Map(positions);
+	for (const [id, { members }] of folded) {
+		const places = members.flatMap((member) => positions.get(member) ?? []);
+		if (places.length === 0) continue;
+		const middle = (read: (at: Point) => number): number => {
+			const values = places.map(read);
+			return (Math.min(...values) + Math.max(...values)) / 2;
+		};
+		all.set(id, { x: middle(({ x }) => x), y: middle(({ y }) => y) });
+	}
+	return all;
 }
 
 function merged(old: Positions | undefined, placed: Positions): Positions {

@@ -4,8 +4,8 @@ import type { MeshAnswer } from "../../../api/contract/mesh.ts";
 import { formatCount, shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
 import type { MeshPicture } from "../../data/audit-queries.ts";
-import { Expiry, Name, Names, Seen } from "../cells.tsx";
-import { exportColumn, nameColumn, namesColumn, seenColumn } from "../columns.tsx";
+import { Name, Names, Seen } from "../cells.tsx";
+import { expiryColumn, exportColumn, nameColumn, namesColumn, seenColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
 
@@ -187,12 +187,7 @@ function certificateColumns(nowMs: number): readonly Column<Certificate>[] {
 	return [
 		nameColumn("principal", "Identity", (row) => row.principal, { heads: true }),
 		nameColumn("instanceId", "Instance", (row) => row.instanceId, { none: "the control plane" }),
-		{
-			key: "notAfter",
-			title: "Expires",
-			value: (row) => row.notAfter,
-			cell: (row) => <Expiry notAfter={row.notAfter} notBefore={row.notBefore} nowMs={nowMs} />,
-		},
+		expiryColumn("notAfter", "Expires", (row) => row.notAfter, { nowMs, notBefore: (row) => row.notBefore }),
 		seenColumn("notBefore", "Issued", (row) => row.notBefore, nowMs),
 		{ key: "serial", title: "Serial", value: (row) => row.serial, cell: (row) => <Digest hex={row.serial} /> },
 		{ key: "rootSha256", title: "Root", value: (row) => row.rootSha256, cell: (row) => <Digest hex={row.rootSha256} /> },
@@ -233,23 +228,8 @@ function rootColumns(nowMs: number): readonly Column<Root>[] {
 	return [
 		{ key: "sha256", title: "Root", heads: true, value: (row) => row.sha256, cell: (row) => <Digest hex={row.sha256} /> },
 		{ key: "stage", title: "Stage", value: (row) => row.stage, cell: (row) => `${row.stage}: ${STAGES[row.stage]}` },
-		{
-			key: "notAfter",
-			title: "Expires",
-			value: (row) => row.notAfter,
-			cell: (row) => <Expiry notAfter={row.notAfter} notBefore={row.notBefore} nowMs={nowMs} />,
-		},
-		{
-			key: "dropAt",
-			title: "Dropped",
-			value: (row) => row.dropAt,
-			cell: (row) =>
-				row.dropAt === undefined ? (
-					<span className="muted">not planned</span>
-				) : (
-					<Expiry notAfter={row.dropAt} nowMs={nowMs} />
-				),
-		},
+		expiryColumn("notAfter", "Expires", (row) => row.notAfter, { nowMs, notBefore: (row) => row.notBefore }),
+		expiryColumn("dropAt", "Dropped", (row) => row.dropAt, { nowMs, none: "not planned" }),
 	];
 }
 

@@ -3,13 +3,14 @@ import type { ReactNode } from "react";
 import type { GraphEdgeAnswer, MtlsAnswer } from "../../../api/contract/topology.ts";
 import { formatPercent } from "../../../model/topology/mtls-status.ts";
 import { countOf, formatCount } from "../../base/format.ts";
-import { edgeHref, tracesHref } from "../../base/router.ts";
+import { Link } from "../../base/link.tsx";
+import { edgeHref, hrefWith, tracesHref } from "../../base/router.ts";
 import { knownCount, trafficOf, unprotectedCount } from "../../data/mtls-rows.ts";
 import type { UnprotectedRow } from "../../data/mtls-rows.ts";
-import { MTLS_WORDS, REPORTER_WORDS, VERIFIED_WORDS } from "../../data/mtls-words.ts";
+import { MTLS_WORDS, REPORTER_WORDS } from "../../data/mtls-words.ts";
 import { serviceOfNode } from "../../data/node-name.ts";
-import { MtlsState, Samples } from "../cells.tsx";
-import { exportColumn, namesColumn, seenColumn, serviceColumn } from "../columns.tsx";
+import { MtlsState, Samples, Seen } from "../cells.tsx";
+import { expiryColumn, exportColumn, namesColumn, seenColumn, serviceColumn, verifiedColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
 
@@ -34,8 +35,7 @@ function unprotectedColumns({
 	mixed,
 }: Pick<UnprotectedTableProps, "nowMs" | "window" | "mixed">): readonly Column<UnprotectedRow>[] {
 	return [
-		serviceColumn("source", "Caller", ({ edge }) => edge.source, window, { heads: true }),
-		serviceColumn("target", "Callee", ({ edge }) => edge.target, window),
+		...endColumns<UnprotectedRow>(({ edge }) => edge, window),
 		exportColumn("protocol", ({ edge }) => edge.protocol),
 		{
 			key: "status",
@@ -68,20 +68,23 @@ function unprotectedColumns({
 			title: "Evidence",
 			value: ({ edge }) => edge.samples.map(({ traceId }) => traceId).join(" "),
 			cell: ({ edge }) => (
-				<Samples
-					samples={edge.samples}
-					edge={edgeHref(edge.id, window)}
-					more={tracesHref({
-						from: window.from,
-						to: window.to,
-						service: serviceOfNode(edge.source),
-						mtls: edge.counts.plaintext > 0 || edge.status === "plaintext" ? "plaintext" : edge.status,
-					})}
-				/>
+				<>
+					<Samples
+						samples={edge.samples}
+						edge={edgeHref(edge.id, window)}
+						more={tracesHref({
+							from: window.from,
+							to: window.to,
+							service: serviceOfNode(edge.source),
+							mtls: edge.counts.plaintext > 0 || edge.status === "plaintext" ? "plaintext" : edge.status,
+						})}
+					/>
+					<ProofLink id={edge.id} window={window} />
+				</>
 			),
 		},
-		seenColumn("firstSeen", "First seen", ({ edge }) => edge.firstSeen, nowMs),
-		seenColumn("lastSeen", "Last seen", ({ edge }) => edge.lastSeen, nowMs),
+		momentColumn("firstSeen", "Began", ({ edge }) => [edge.id, edge.firstSeen], { window, nowMs }),
+		momentColumn("lastSeen", "Last seen", ({ edge }) => [edge.id, edge.lastSeen], { window, nowMs }),
 		{
 			key: "reporter",
 			title: "Reported by",
@@ -115,12 +118,55 @@ export function UnprotectedTable(props: UnprotectedTableProps): ReactNode {
 	return <DataTable {...props} columns={unprotectedColumns(props)} rowKey={({ edge }) => edge.id} asOf={window.to} />;
 }
 
+const AROUND_MS = 60_000;
+
+/** A moment of an edge, with the way to the graph as it was then. */
+function momentColumn<T>(
+	key: "firstSeen" | "lastSeen",
+	title: string,
+	read: (row: T) => readonly [id: string, at: string | undefined],
+	{ window, nowMs }: Pick<AuditTableProps<T>, "window" | "nowMs">,
+): Column<T> {
+	// What was seen in the first bucket of the range most likely was there before it.
+	const beganMs = Date.parse(window.from) + Math.max(window.resolutionMs, AROUND_MS);
+	return {
+		key,
+		title,
+		value: (row) => read(row)[1],
+		cell: (row) => {
+			const [id, at] = read(row);
+			if (at === undefined) return <Seen at={at} nowMs={nowMs} />;
+			const atMs = Date.parse(at);
+			const [from, to] = [atMs - AROUND_MS, atMs + AROUND_MS].map((ms) => new Date(ms).toISOString()) as [string, string];
+			return (
+				<>
+					<Link href={edgeHref(id, { from, to })}>
+						<Seen at={at} nowMs={nowMs} />
+					</Link>
+					{key === "firstSeen" && atMs < beganMs && <span className="beneath warned">or before this range</span>}
+				</>
+			);
+		},
+	};
+}
+
+/** What an auditor takes away of an edge. */
+function ProofLink({ id, window }: { readonly id: string; readonly window: MtlsAnswer["window"] }): ReactNode {
+	return (
+		<Link
+			href={hrefWith("/mtls", new URLSearchParams({ proof: id }), { from: window.from, to: window.to })}
+			title="To print or keep"
+		>
+			Proof
+		</Link>
+	);
+}
+
 function edgeColumns(window: MtlsAnswer["window"]): readonly Column<GraphEdgeAnswer>[] {
 	return [
-		serviceColumn("source", "Caller", (edge) => edge.source, window, { heads: true }),
-		serviceColumn("target", "Callee", (edge) => edge.target, window),
+		...endColumns<GraphEdgeAnswer>((edge) => edge, window),
 		{ key: "protocol", title: "Protocol", value: (edge) => edge.protocol },
-		{ key: "count", title: "Traffic", number: true, value: trafficOf, cell: (edge) => <Traffic edge={edge} /> },
+		trafficColumn("count"),
 		exportColumn("unit", (edge) => edge.unit),
 		{
 			key: "reporter",
@@ -131,8 +177,20 @@ function edgeColumns(window: MtlsAnswer["window"]): readonly Column<GraphEdgeAns
 	];
 }
 
-export function Traffic({ edge }: { readonly edge: GraphEdgeAnswer }): ReactNode {
-	return countOf(trafficOf(edge), edge.unit === "requests" ? "request" : "connection");
+export function trafficColumn(key: string): Column<GraphEdgeAnswer> {
+	const cell = (edge: GraphEdgeAnswer): string => countOf(trafficOf(edge), edge.unit === "requests" ? "request" : "connection");
+	return { key, title: "Traffic", number: true, value: trafficOf, cell };
+}
+
+/** Who calls whom, each with the way to its page. */
+export function endColumns<T>(
+	read: (row: T) => Pick<GraphEdgeAnswer, "source" | "target">,
+	window: MtlsAnswer["window"],
+): readonly Column<T>[] {
+	return [
+		serviceColumn("source", "Caller", (row) => read(row).source, window, { heads: true }),
+		serviceColumn("target", "Callee", (row) => read(row).target, window),
+	];
 }
 
 function seenColumns(nowMs: number): readonly Column<GraphEdgeAnswer>[] {
@@ -164,15 +222,17 @@ function encryptedColumns({
 }: Pick<AuditTableProps<unknown>, "nowMs" | "window">): readonly Column<GraphEdgeAnswer>[] {
 	return [
 		...edgeColumns(window),
+		{
+			key: "proof",
+			title: "Evidence",
+			value: (edge) => edge.id,
+			cell: (edge) => <ProofLink id={edge.id} window={window} />,
+		},
 		namesColumn("sourcePrincipals", "Caller’s identity", (edge) => edge.mtls.sourcePrincipals, "not told"),
 		namesColumn("destinationPrincipals", "Callee’s identity", (edge) => edge.mtls.destinationPrincipals, "not told"),
 		namesColumn("tls", "TLS", (edge) => [...edge.mtls.tlsVersions, ...edge.mtls.ciphers], "not told"),
-		{
-			key: "verifiedBy",
-			title: "Vouched for by",
-			value: (edge) => edge.mtls.verifiedBy,
-			cell: (edge) => VERIFIED_WORDS[edge.mtls.verifiedBy],
-		},
+		verifiedColumn((edge) => edge.mtls.verifiedBy),
+		expiryColumn("certificateNotAfter", "Certificate ends", (edge) => edge.mtls.certificateNotAfter, { nowMs }),
 		...seenColumns(nowMs),
 	];
 }

@@ -2,32 +2,26 @@
 import type { ReactNode } from "react";
 import type { GraphEdgeAnswer, MtlsAnswer } from "../../../api/contract/topology.ts";
 import { formatCount } from "../../base/format.ts";
-import { VERIFIED_WORDS } from "../../data/mtls-words.ts";
-import { Expiry, Names } from "../cells.tsx";
-import { exportColumn, nameColumn, namesColumn, seenColumn } from "../columns.tsx";
+import { Names } from "../cells.tsx";
+import { expiryColumn, exportColumn, nameColumn, namesColumn, seenColumn, serviceColumn, verifiedColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
-import { Traffic } from "./edge-tables.tsx";
+import { endColumns, trafficColumn } from "./edge-tables.tsx";
 import type { AuditTableProps } from "./edge-tables.tsx";
 
 type Identity = MtlsAnswer["identities"][number];
 type Certificate = MtlsAnswer["certificates"][number];
 
-function identityColumns(nowMs: number): readonly Column<Identity>[] {
+function identityColumns({ nowMs, window }: Pick<AuditTableProps<unknown>, "nowMs" | "window">): readonly Column<Identity>[] {
 	return [
-		nameColumn("service", "Service", (row) => row.service, { heads: true }),
+		serviceColumn("service", "Service", (row) => row.service, window, { heads: true }),
 		nameColumn("principal", "Identity", (row) => row.principal),
 		{
 			key: "role",
 			title: "Shown as",
 			value: (row) => [row.asSource && "caller", row.asDestination && "callee"].filter(Boolean).join(" and "),
 		},
-		{
-			key: "verifiedBy",
-			title: "Vouched for by",
-			value: (row) => row.verifiedBy,
-			cell: (row) => VERIFIED_WORDS[row.verifiedBy],
-		},
+		verifiedColumn((row) => row.verifiedBy),
 		seenColumn("firstSeen", "First seen", (row) => row.firstSeen, nowMs),
 		seenColumn("lastSeen", "Last seen", (row) => row.lastSeen, nowMs),
 	];
@@ -40,7 +34,7 @@ export function IdentityTable({ rows, window, nowMs }: AuditTableProps<Identity>
 			title="Identities"
 			note="Which identity each service showed. A service with several, or an identity of several services, is worth a look."
 			empty="None was seen: identities come from proxies' spans, metrics and access logs."
-			columns={identityColumns(nowMs)}
+			columns={identityColumns({ nowMs, window })}
 			rows={rows}
 			rowKey={(row) => `${row.service}\n${row.principal}`}
 			asOf={window.to}
@@ -51,13 +45,7 @@ export function IdentityTable({ rows, window, nowMs }: AuditTableProps<Identity>
 function certificateColumns(nowMs: number): readonly Column<Certificate>[] {
 	return [
 		nameColumn("principal", "Identity", (row) => row.principal, { heads: true }),
-		{
-			key: "notAfter",
-			title: "Expires",
-			value: (row) => row.notAfter,
-			rank: (row) => Date.parse(row.notAfter),
-			cell: (row) => <Expiry notAfter={row.notAfter} nowMs={nowMs} />,
-		},
+		expiryColumn("notAfter", "Expires", (row) => row.notAfter, { nowMs }),
 		nameColumn("issuer", "Issuer", (row) => row.issuer, { none: "not told" }),
 		namesColumn("services", "Shown by", (row) => row.services),
 		seenColumn("lastSeen", "Last seen", (row) => row.lastSeen, nowMs),
@@ -79,10 +67,12 @@ export function CertificateTable({ rows, window, nowMs }: AuditTableProps<Certif
 	);
 }
 
-function handshakeColumns(nowMs: number): readonly Column<GraphEdgeAnswer>[] {
+function handshakeColumns({
+	nowMs,
+	window,
+}: Pick<AuditTableProps<unknown>, "nowMs" | "window">): readonly Column<GraphEdgeAnswer>[] {
 	return [
-		nameColumn("source", "Caller", (edge) => edge.source, { heads: true }),
-		nameColumn("target", "Callee", (edge) => edge.target),
+		...endColumns<GraphEdgeAnswer>((edge) => edge, window),
 		{
 			key: "failedHandshakes",
 			title: "Failed handshakes",
@@ -90,13 +80,7 @@ function handshakeColumns(nowMs: number): readonly Column<GraphEdgeAnswer>[] {
 			value: (edge) => edge.mtls.failedHandshakes,
 			cell: (edge) => <span className="failed">{formatCount(edge.mtls.failedHandshakes)}</span>,
 		},
-		{
-			key: "traffic",
-			title: "Traffic",
-			number: true,
-			value: (edge) => edge.requests + edge.connections,
-			cell: (edge) => <Traffic edge={edge} />,
-		},
+		trafficColumn("traffic"),
 		{
 			key: "flags",
 			title: "Response flags",
@@ -115,7 +99,7 @@ export function HandshakeTable({ rows, window, nowMs }: AuditTableProps<GraphEdg
 			title="Failed handshakes"
 			note="Edges whose TLS handshakes failed: a certificate that ran out or is not trusted, or a caller in plaintext where mutual TLS is demanded."
 			empty="None: no handshake failed in this range, as far as proxies told."
-			columns={handshakeColumns(nowMs)}
+			columns={handshakeColumns({ nowMs, window })}
 			rows={rows}
 			rowKey={(edge) => edge.id}
 			asOf={window.to}

@@ -10,8 +10,10 @@ import { auditRows } from "../../data/mtls-rows.ts";
 import { RangeFields } from "../fields.tsx";
 import { ErrorNotice } from "../notice.tsx";
 import { Coverage } from "./coverage.tsx";
+import { CoverageCourse } from "./coverage-course.tsx";
 import { CertificateTable, HandshakeTable, IdentityTable } from "./identity-tables.tsx";
 import { EncryptedTable, UnknownTable, UnprotectedTable } from "./edge-tables.tsx";
+import { ProofView } from "./proof-view.tsx";
 
 const DEFAULT_FROM = "now-1h";
 
@@ -20,7 +22,9 @@ export function MtlsView(): ReactNode {
 	const from = params.get("from") ?? DEFAULT_FROM;
 	const to = params.get("to") ?? "";
 	const query = new URLSearchParams({ from, ...(to === "" ? {} : { to }) }).toString();
-	const audit = useMtlsAudit(query, to === "");
+	const live = to === "";
+	const proof = params.get("proof") ?? "";
+	const audit = useMtlsAudit(query, live);
 	useEffect(() => {
 		document.title = "mTLS · meshscope";
 	}, []);
@@ -30,18 +34,33 @@ export function MtlsView(): ReactNode {
 			<section className="filters" aria-label="Time range">
 				<RangeFields from={from} to={to} onApply={(change) => navigate(hrefWith(path, params, change))} />
 			</section>
-			{audit.isError && <ErrorNotice error={audit.error} what="The encryption could not be read." />}
-			{audit.isPending && <p className="muted">Reading…</p>}
-			{audit.data !== undefined && (
-				<div className="audit" aria-busy={audit.isPlaceholderData}>
-					<Audit audit={audit.data} />
-				</div>
-			)}
+			{proof !== "" && <ProofView key={proof} id={proof} query={query} />}
+			{proof === "" && <Overview audit={audit} query={query} live={live} />}
 		</div>
 	);
 }
 
-function Audit({ audit }: { readonly audit: MtlsAudit }): ReactNode {
+interface OverviewProps {
+	readonly audit: ReturnType<typeof useMtlsAudit>;
+	readonly query: string;
+	readonly live: boolean;
+}
+
+function Overview({ audit, query, live }: OverviewProps): ReactNode {
+	return (
+		<>
+			{audit.isError && <ErrorNotice error={audit.error} what="The encryption could not be read." />}
+			{audit.isPending && <p className="muted">Reading…</p>}
+			{audit.data !== undefined && (
+				<div className="audit" aria-busy={audit.isPlaceholderData}>
+					<Audit audit={audit.data} course={<CoverageCourse query={query} live={live} />} />
+				</div>
+			)}
+		</>
+	);
+}
+
+function Audit({ audit, course }: { readonly audit: MtlsAudit; readonly course: ReactNode }): ReactNode {
 	const { mtls, graph } = audit;
 	if (graph.edges.length === 0 && mtls.identities.length === 0 && mtls.certificates.length === 0) return <Nothing />;
 	const rows = auditRows(audit);
@@ -57,6 +76,7 @@ function Audit({ audit }: { readonly audit: MtlsAudit }): ReactNode {
 				.
 			</p>
 			<Coverage coverage={mtls.coverage} />
+			{course}
 			<UnprotectedTable
 				name="plaintext"
 				title="Not mutual TLS"

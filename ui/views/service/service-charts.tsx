@@ -3,10 +3,10 @@ import type { ReactNode } from "react";
 import type { ServiceHistoryAnswer, ServiceTrafficAnswer } from "../../../api/contract/topology.ts";
 import { formatPercent } from "../../../model/topology/mtls-status.ts";
 import { countOf, formatBytes, formatCount, formatRate } from "../../base/format.ts";
-import { compareHref, hrefWith } from "../../base/router.ts";
 import { everyStep } from "../../data/chart-series.ts";
 import { errorsText, msText } from "../../data/graph-words.ts";
 import { MTLS_WORDS } from "../../data/mtls-words.ts";
+import { momentLinks } from "../chart/moment-links.ts";
 import { TimeChart } from "../chart/time-chart.tsx";
 
 interface ServiceChartsProps {
@@ -21,26 +21,9 @@ const WAYS = [
 	["outbound", "Sent", "What this service felt of those it calls"],
 ] as const;
 
-/** Before and after a moment this many steps are compared, and no less than five minutes. */
-const COMPARED_STEPS = 5;
-const LEAST_COMPARED_MS = 300_000;
-
 export function ServiceCharts({ traffic, history }: ServiceChartsProps): ReactNode {
 	const { timesMs, points } = everyStep(history);
-	const { stepMs, window } = history;
-	const common = { timesMs, stepMs };
-	const endMs = Date.parse(window.to);
-	const aroundMs = Math.max(COMPARED_STEPS * stepMs, LEAST_COMPARED_MS);
-	const links = (timeMs: number) => [
-		{ label: "Compare before and after", href: compareHref(timeMs, aroundMs, endMs) },
-		{
-			label: "Graph of this moment",
-			href: hrefWith("/", new URLSearchParams(), {
-				from: new Date(timeMs).toISOString(),
-				to: new Date(timeMs + stepMs).toISOString(),
-			}),
-		},
-	];
+	const common = { timesMs, stepMs: history.stepMs, links: momentLinks(history) };
 	return WAYS.map(([way, title, note]) => {
 		const red = traffic[way];
 		if (red.requests + red.connections === 0) return undefined;
@@ -64,7 +47,7 @@ export function ServiceCharts({ traffic, history }: ServiceChartsProps): ReactNo
 								},
 							]}
 							format={(value) => `${formatRate(value)}/s`}
-							{...{ ...common, links }}
+							{...common}
 						/>
 						<TimeChart
 							name={`${way}-errors`}
@@ -77,7 +60,7 @@ export function ServiceCharts({ traffic, history }: ServiceChartsProps): ReactNo
 								},
 							]}
 							format={formatPercent}
-							{...{ ...common, links }}
+							{...common}
 						/>
 						<TimeChart
 							name={`${way}-latency`}
@@ -88,7 +71,7 @@ export function ServiceCharts({ traffic, history }: ServiceChartsProps): ReactNo
 								values: course((point) => point?.[way].latencyMs?.[of]),
 							}))}
 							format={(ms) => (ms === 0 ? "0" : msText(ms))}
-							{...{ ...common, links }}
+							{...common}
 						/>
 					</div>
 				)}

@@ -5,9 +5,9 @@ import { formatPercent } from "../../../model/topology/mtls-status.ts";
 import { shorten } from "../../base/format.ts";
 import { Link } from "../../base/link.tsx";
 import { edgeHref } from "../../base/router.ts";
-import { errorsText, healthOf, msText, mtlsDoubt, rateText } from "../../data/graph-words.ts";
+import { errorsText, healthOf, mtlsDoubt, rateText } from "../../data/graph-words.ts";
 import { MtlsState } from "../cells.tsx";
-import { exportColumn, seenColumn, serviceColumn } from "../columns.tsx";
+import { exportColumn, latencyColumns, seenColumn, serviceColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
 
@@ -39,13 +39,7 @@ function columns(end: "source" | "target", title: string, window: Window, nowMs:
 			value: (edge) => edge.errorRatio,
 			cell: (edge) => <span className={healthOf(edge) === "fail" ? "failed" : undefined}>{errorsText(edge)}</span>,
 		},
-		...(["p50", "p95", "p99"] as const).map((of): Column<GraphEdgeAnswer> => ({
-			key: of,
-			title: of,
-			number: true,
-			value: (edge) => edge.latencyMs?.[of],
-			cell: (edge) => msText(edge.latencyMs?.[of]),
-		})),
+		...latencyColumns<GraphEdgeAnswer>((edge) => edge.latencyMs),
 		{
 			key: "mtls",
 			title: "mTLS",

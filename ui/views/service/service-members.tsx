@@ -1,10 +1,9 @@
 /** Who a service is: its workloads as the traffic shows them, its instances as the control plane knows them, and its identities. */
 import type { ReactNode } from "react";
 import type { GraphAnswer } from "../../../api/contract/topology.ts";
-import { formatCount } from "../../base/format.ts";
 import { useMeshInstances, useServiceMembers } from "../../data/service-queries.ts";
 import type { ServiceQuestion } from "../../data/service-queries.ts";
-import { nameColumn } from "../columns.tsx";
+import { countColumn, nameColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
 import { InstanceTable } from "../mesh/mesh-tables.tsx";
@@ -22,21 +21,17 @@ type Node = GraphAnswer["nodes"][number];
 const WORKLOAD_COLUMNS: readonly Column<Node>[] = [
 	nameColumn("workload", "Workload", workloadOf, { heads: true, none: "not told" }),
 	nameColumn("namespace", "Namespace", (row) => row.namespace),
-	count("requests", "Received", (row) => row.requests),
-	count("connections", "TCP received", (row) => row.connections),
-	count("errors", "Failed", (row) => row.errors),
-	count("sentRequests", "Sent", (row) => row.sentRequests),
-	count("sentErrors", "Failed of sent", (row) => row.sentErrors),
+	countColumn("requests", "Received", (row) => row.requests),
+	countColumn("connections", "TCP received", (row) => row.connections),
+	countColumn("errors", "Failed", (row) => row.errors),
+	countColumn("sentRequests", "Sent", (row) => row.sentRequests),
+	countColumn("sentErrors", "Failed of sent", (row) => row.sentErrors),
 	nameColumn("id", "Node", (row) => row.id),
 ];
 
 function workloadOf({ id }: Node): string {
 	const at = id.lastIndexOf("@");
 	return at < 0 ? "" : id.slice(at + 1);
-}
-
-function count(key: string, title: string, value: (row: Node) => number): Column<Node> {
-	return { key, title, number: true, value, cell: (row) => formatCount(Math.round(value(row))) };
 }
 
 export function Members({ question, nodes, nowMs }: MembersProps): ReactNode {

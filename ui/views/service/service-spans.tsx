@@ -5,11 +5,11 @@ import type { TraceSummary } from "../../../api/contract/traces.ts";
 import { formatCount, formatDuration, formatRate, formatUtc, serviceLabel, shorten } from "../../base/format.ts";
 import { Link } from "../../base/link.tsx";
 import { traceHref, tracesHref } from "../../base/router.ts";
-import { errorsText, msText } from "../../data/graph-words.ts";
+import { errorsText } from "../../data/graph-words.ts";
 import { serviceOfNode } from "../../data/node-name.ts";
 import { useFailedTraces, useOperationFigures } from "../../data/service-queries.ts";
 import type { ServiceQuestion } from "../../data/service-queries.ts";
-import { exportColumn } from "../columns.tsx";
+import { countColumn, exportColumn, latencyColumns } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
 import { ErrorNotice } from "../notice.tsx";
@@ -41,7 +41,7 @@ function operationColumns(service: string, range: Range): readonly Column<Operat
 		},
 		{ key: "kind", title: "Kind", value: (row) => KIND_WORDS[row.kind] ?? String(row.kind) },
 		{ key: "rate", title: "Rate", number: true, value: (row) => row.rate, cell: (row) => `${formatRate(row.rate)}/s` },
-		{ key: "spans", title: "Spans", number: true, value: (row) => row.spans, cell: (row) => formatCount(row.spans) },
+		countColumn("spans", "Spans", (row) => row.spans),
 		{
 			key: "errors",
 			title: "Errors",
@@ -60,13 +60,7 @@ function operationColumns(service: string, range: Range): readonly Column<Operat
 					</Link>
 				),
 		},
-		...(["p50", "p95", "p99"] as const).map((of): Column<Operation> => ({
-			key: of,
-			title: of,
-			number: true,
-			value: (row) => row.latencyMs[of],
-			cell: (row) => msText(row.latencyMs[of]),
-		})),
+		...latencyColumns<Operation>((row) => row.latencyMs),
 		exportColumn("lastSeen", (row) => row.lastSeen),
 	];
 }
@@ -125,8 +119,8 @@ const FAILURE_COLUMNS: readonly Column<TraceSummary>[] = [
 		value: (row) => row.durationNs,
 		cell: (row) => formatDuration(row.durationNs),
 	},
-	{ key: "errorCount", title: "Failed spans", number: true, value: (row) => row.errorCount },
-	{ key: "spanCount", title: "Spans", number: true, value: (row) => row.spanCount },
+	countColumn("errorCount", "Failed spans", (row) => row.errorCount),
+	countColumn("spanCount", "Spans", (row) => row.spanCount),
 	{
 		key: "traceId",
 		title: "Trace",

@@ -1,5 +1,5 @@
 /** One trace: what it was, its spans in time, its logs. */
-import { useEffect, useMemo } from "react";
+import { lazy, Suspense, useEffect, useMemo } from "react";
 import type { ReactNode } from "react";
 import { parseTraceId } from "../../../model/ids.ts";
 import { ApiError } from "../../base/api.ts";
@@ -66,6 +66,16 @@ function Missing({ error, retry }: { readonly error: unknown; readonly retry: ()
 	);
 }
 
+const FlameView = lazy(async () => ({ default: (await import("./trace-tools.ts")).FlameView }));
+const CompareView = lazy(async () => ({ default: (await import("./trace-tools.ts")).CompareView }));
+
+const TABS = [
+	{ key: "spans", label: "Spans" },
+	{ key: "flame", label: "Flame graph" },
+	{ key: "compare", label: "Compare" },
+	{ key: "logs", label: "Logs" },
+] as const;
+
 interface LoadedProps {
 	readonly trace: TraceAnswer;
 	readonly refresh: () => void;
@@ -77,7 +87,7 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 	const waterfall = useMemo(() => buildWaterfall(trace), [trace]);
 	const slots = useMemo(() => colourSlots(waterfall.services), [waterfall]);
 	const logs = useTraceLogs({ traceId: trace.meshscope.traceId, startNs: waterfall.startNs, durationNs: waterfall.durationNs });
-	const tab = params.get("tab") === "logs" ? "logs" : "spans";
+	const tab = TABS.find((one) => one.key === params.get("tab"))?.key ?? (params.has("with") ? "compare" : "spans");
 	// Start and duration are the rows' own: the summary also counts spans without a time, which would begin in 1970.
 	const { meshscope: summary } = trace;
 	return (
@@ -129,17 +139,31 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 				<Legend waterfall={waterfall} slots={slots} />
 				<Doubts waterfall={waterfall} />
 				<nav className="trace-tabs" aria-label="Parts of the trace">
-					<Link href={hrefWith(path, params, { tab: undefined })} aria-current={tab === "spans" ? "page" : undefined}>
-						Spans
-					</Link>
-					<Link href={hrefWith(path, params, { tab: "logs" })} aria-current={tab === "logs" ? "page" : undefined}>
-						Logs{logs.data === undefined ? "" : ` (${formatCount(logs.data.logs.length)})`}
-					</Link>
+					{TABS.map(({ key, label }) => (
+						<Link
+							key={key}
+							href={hrefWith(path, params, { tab: key === "spans" && !params.has("with") ? undefined : key })}
+							aria-current={tab === key ? "page" : undefined}
+						>
+							{label}
+							{key === "logs" && logs.data !== undefined && ` (${formatCount(logs.data.logs.length)})`}
+						</Link>
+					))}
 				</nav>
 			</header>
-			{tab === "logs" ? (
-				<TraceLogs logs={logs} startNs={waterfall.startNs} />
-			) : (
+			<Suspense fallback={<p className="trace-part muted">Reading…</p>}>
+				{tab === "logs" && <TraceLogs logs={logs} startNs={waterfall.startNs} />}
+				{tab === "flame" && <FlameView waterfall={waterfall} slots={slots} />}
+				{tab === "compare" && (
+					<CompareView
+						key={params.get("with")}
+						traceId={summary.traceId}
+						waterfall={waterfall}
+						other={params.get("with") ?? ""}
+					/>
+				)}
+			</Suspense>
+			{tab === "spans" && (
 				<WaterfallView
 					waterfall={waterfall}
 					slots={slots}

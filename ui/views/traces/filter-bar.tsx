@@ -147,7 +147,7 @@ function AttributeFilter(props: {
 				id="attribute-filter"
 				type="text"
 				value={draft}
-				placeholder="key=value, then Enter"
+				placeholder="key=value or key=int:503, then Enter"
 				autoComplete="off"
 				spellCheck={false}
 				aria-invalid={touched && problem !== undefined}

@@ -4,18 +4,20 @@ import type { ReactNode } from "react";
 import type { TraceSummary } from "../../../api/contract/traces.ts";
 import { formatClock, formatCount, formatDay, formatDuration, formatUtc, serviceLabel, shorten } from "../../base/format.ts";
 import { Link } from "../../base/link.tsx";
-import { traceHref } from "../../base/router.ts";
+import { hrefWith, navigate, traceHref } from "../../base/router.ts";
+import { pickChange, pickedTraces } from "../../data/trace-filter.ts";
 import { colourSlot } from "../../base/service-colour.ts";
 
 interface TraceTableProps {
 	readonly traces: readonly TraceSummary[];
 	/** What was asked; rows that come while it stays the same are new arrivals. */
 	readonly query: string;
+	readonly params: URLSearchParams;
 	/** False while the rows are still those of the question before. */
 	readonly current: boolean;
 }
 
-export function TraceTable({ traces, query, current }: TraceTableProps): ReactNode {
+export function TraceTable({ traces, query, current, params }: TraceTableProps): ReactNode {
 	const [settled, setSettled] = useState<string>();
 	useEffect(() => {
 		if (current) setSettled(query);
@@ -36,11 +38,20 @@ export function TraceTable({ traces, query, current }: TraceTableProps): ReactNo
 							Errors
 						</th>
 						<th scope="col">Services</th>
+						<th scope="col" className="pick">
+							Compare
+						</th>
 					</tr>
 				</thead>
 				<tbody>
 					{traces.map((trace) => (
-						<TraceRow key={trace.traceId} trace={trace} longestNs={longestNs} arriving={settled === query} />
+						<TraceRow
+							key={trace.traceId}
+							trace={trace}
+							longestNs={longestNs}
+							arriving={settled === query}
+							params={params}
+						/>
 					))}
 				</tbody>
 			</table>
@@ -52,9 +63,10 @@ interface TraceRowProps {
 	readonly trace: TraceSummary;
 	readonly longestNs: number;
 	readonly arriving: boolean;
+	readonly params: URLSearchParams;
 }
 
-function TraceRow({ trace, longestNs, arriving }: TraceRowProps): ReactNode {
+function TraceRow({ trace, longestNs, arriving, params }: TraceRowProps): ReactNode {
 	// Decided once, when the row appears: later polls must not light it up again.
 	const [fresh] = useState(arriving);
 	return (
@@ -81,6 +93,14 @@ function TraceRow({ trace, longestNs, arriving }: TraceRowProps): ReactNode {
 			</td>
 			<td className="services">
 				<Services names={trace.services} />
+			</td>
+			<td className="pick">
+				<input
+					type="checkbox"
+					aria-label={`Compare ${trace.traceId}`}
+					checked={pickedTraces(params).includes(trace.traceId)}
+					onChange={() => navigate(hrefWith("/traces", params, pickChange(params, trace.traceId)), { replace: true })}
+				/>
 			</td>
 		</tr>
 	);

@@ -2,16 +2,23 @@
 import { useEffect, useState } from "react";
 import type { ReactNode } from "react";
 import type { SearchedInfo } from "../../../api/contract/common.ts";
-import { countOf, formatCount } from "../../base/format.ts";
+import type { TraceSummary } from "../../../api/contract/traces.ts";
+import { countOf, formatCount, formatUtc, shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
 import { Link } from "../../base/link.tsx";
-import { hrefWith, navigate, useLocation } from "../../base/router.ts";
+import { hrefWith, navigate, traceHref, useLocation } from "../../base/router.ts";
 import { isTyping } from "../../base/typing.ts";
-import { useStatus, useTraces } from "../../data/queries.ts";
-import { isNarrowed, readFilter, searchQuery } from "../../data/trace-filter.ts";
+import { useSpanDurations, useStatus, useTraces } from "../../data/queries.ts";
+import { isNarrowed, pickedTraces, readFilter, searchQuery, withoutEach } from "../../data/trace-filter.ts";
 import type { TraceFilter } from "../../data/trace-filter.ts";
+import { brushedQuery, clearedChange, countedSpans, durationsQuery, readBrush } from "../../data/duration-chart.ts";
+import { differencesQuery } from "../../data/differences.ts";
+import { TableExports } from "../table-exports.tsx";
+import type { Column } from "../data-table.tsx";
 import { ErrorNotice, Notice } from "../notice.tsx";
 import { SetupView } from "../setup/setup-view.tsx";
+import { DurationChart } from "./duration-chart.tsx";
+import { Differences } from "./differences.tsx";
 import { FilterBar } from "./filter-bar.tsx";
 import { TraceTable } from "./trace-table.tsx";
 
@@ -23,7 +30,12 @@ export function TracesView(): ReactNode {
 	const filter = readFilter(params);
 	const live = params.get("live") !== "off";
 	const status = useStatus();
-	const traces = useTraces(filter, live);
+	const counted = countedSpans(params, filter);
+	const brush = readBrush(params.get("brush"));
+	const query = brush === undefined ? searchQuery(filter) : brushedQuery(filter, counted, brush);
+	const traces = useTraces(query, live);
+	const differences = differencesQuery(filter, counted, brush, params.get("compare") === "errors");
+	const durations = useSpanDurations(durationsQuery(filter, counted), live);
 	const [sawNothing, setSawNothing] = useState(false);
 	useEffect(() => {
 		document.title = "Traces · meshscope";
@@ -49,13 +61,27 @@ export function TracesView(): ReactNode {
 			{sawNothing && found.length > 0 && <Notice tone="good">The first spans have arrived. Setup is done.</Notice>}
 			<FilterBar params={params} filter={filter} />
 			{traces.isError && <ErrorNotice error={traces.error} what="The traces could not be read." />}
+			{durations.isError && !traces.isError && (
+				<ErrorNotice error={durations.error} what="The durations could not be read." />
+			)}
+			{durations.data !== undefined && (
+				<DurationChart params={params} filter={filter} counted={counted} answer={durations.data} />
+			)}
+			{differences !== undefined && <Differences params={params} query={differences} />}
 			{traces.data !== undefined && (
 				<>
-					<Searched searched={traces.data.searched} found={found.length} filter={filter} />
+					<div className="list-head">
+						<Searched searched={traces.data.searched} found={found.length} filter={filter} />
+						<ListTools
+							params={params}
+							traces={found}
+							asOf={new Date(traces.dataUpdatedAt).toISOString().slice(0, 19)}
+						/>
+					</div>
 					{found.length === 0 ? (
 						<NoMatch filter={filter} params={params} />
 					) : (
-						<TraceTable traces={found} query={searchQuery(filter)} current={!traces.isPlaceholderData} />
+						<TraceTable traces={found} params={params} query={query} current={!traces.isPlaceholderData} />
 					)}
 					{found.length >= Number(filter.limit) && found.length < MAX_LIMIT && (
 						<div>
@@ -70,6 +96,50 @@ export function TracesView(): ReactNode {
 				</>
 			)}
 			{traces.isPending && !traces.isError && <p className="muted">Reading traces…</p>}
+		</div>
+	);
+}
+
+const EXPORTED: readonly Column<TraceSummary>[] = [
+	{ key: "traceId", title: "Trace", value: ({ traceId }) => traceId },
+	{ key: "start", title: "Start", value: ({ startTimeUnixNano }) => formatUtc(startTimeUnixNano) },
+	{ key: "service", title: "Service", value: ({ rootService }) => rootService },
+	{ key: "name", title: "Name", value: ({ rootName }) => rootName },
+	{ key: "durationNs", title: "Duration", value: ({ durationNs }) => durationNs },
+	{ key: "spans", title: "Spans", value: ({ spanCount }) => spanCount },
+	{ key: "errors", title: "Errors", value: ({ errorCount }) => errorCount },
+	{ key: "services", title: "Services", value: ({ services }) => services.join(" ") },
+];
+
+/** What can be done with the list: two of it compared, all of it saved. */
+function ListTools(props: {
+	readonly params: URLSearchParams;
+	readonly traces: readonly TraceSummary[];
+	/** Moment of the answer. */
+	readonly asOf: string;
+}): ReactNode {
+	const { params, traces, asOf } = props;
+	const [first, second] = pickedTraces(params);
+	return (
+		<div className="list-tools">
+			{first !== undefined && (
+				<>
+					{second === undefined ? (
+						<span className="muted">Choose another trace to compare with.</span>
+					) : (
+						<Link className="button-link" href={hrefWith(traceHref(first), new URLSearchParams(), { with: second })}>
+							Compare the two
+						</Link>
+					)}
+					<button
+						type="button"
+						onClick={() => navigate(hrefWith("/traces", params, { pick: undefined }), { replace: true })}
+					>
+						Choose none
+					</button>
+				</>
+			)}
+			{traces.length > 0 && <TableExports name="traces" title="Traces" columns={EXPORTED} rows={traces} asOf={asOf} />}
 		</div>
 	);
 }
@@ -104,6 +174,7 @@ function Searched(props: { readonly searched: SearchedInfo; readonly found: numb
 				{countOf(found, "trace")}. Searched {countOf(searched.windows, "window")}:{" "}
 				{formatCount(searched.blocks - searched.blocksSkipped)} of {countOf(searched.blocks, "block")} read,{" "}
 				{formatCount(searched.blocksSkipped)} skipped, {countOf(searched.spansScanned, "span")} compared.
+				{searched.hops !== undefined && ` ${hopsText(searched.hops)}`}
 			</p>
 			{searched.truncated && (
 				<Notice tone="warn">
@@ -123,6 +194,13 @@ function Searched(props: { readonly searched: SearchedInfo; readonly found: numb
 	);
 }
 
+/** Where the graph counts no such call nothing was searched, which explains a quick empty answer. */
+function hopsText({ rangeMs, skippedMs, tracesChecked }: NonNullable<SearchedInfo["hops"]>): string {
+	const share = rangeMs > 0 ? Math.floor((100 * skippedMs) / rangeMs) : 0;
+	const skipped = share > 0 ? ` ${share} % of the range was passed over: the graph counts no such call there.` : "";
+	return `The calls of ${countOf(tracesChecked, "trace")} were looked at.${skipped}`;
+}
+
 function NoMatch({ filter, params }: { readonly filter: TraceFilter; readonly params: URLSearchParams }): ReactNode {
 	return (
 		<div className="card empty">
@@ -132,6 +210,20 @@ function NoMatch({ filter, params }: { readonly filter: TraceFilter; readonly pa
 					? "All filters must hold on one and the same span. Service and operation are compared exactly."
 					: "Nothing arrived in it. The list shows a new trace within two seconds."}
 			</p>
+			{(withoutEach(filter).length > 1 || params.has("brush")) && (
+				<p className="empty-actions">
+					{params.has("brush") && (
+						<Link className="button-link" href={hrefWith("/traces", params, clearedChange(params))}>
+							Clear the selection
+						</Link>
+					)}
+					{withoutEach(filter).map(({ name, change }) => (
+						<Link key={name} className="button-link" href={hrefWith("/traces", params, change)}>
+							Without <bdi>{shorten(name, 60)}</bdi>
+						</Link>
+					))}
+				</p>
+			)}
 			<p className="empty-actions">
 				<Link className="button-link" href={hrefWith("/traces", params, { from: "now-24h", to: undefined })}>
 					Search the last 24 hours

@@ -35,7 +35,7 @@ import { bodyText, logEntry, matchesAttributes, type StoredLog, type StoredSpan,
 import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
 import type { MtlsStatus } from "../../model/topology/series.ts";
 import { spanKey, spansOfStatus, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
-import { NO_TOPOLOGY } from "../topology.ts";
+import type { TopologyReader } from "../topology.ts";
 import type { MemoryState, StoredSeries } from "./state.ts";
 
 const STATUS_CODES = { unset: 0, ok: 1, error: 2 } as const;
@@ -46,9 +46,9 @@ export class MemoryReader implements StoreReader {
 	private readonly state: MemoryState;
 	private readonly topology: TopologyQueries;
 
-	constructor(state: MemoryState) {
+	constructor(state: MemoryState, topology: TopologyReader) {
 		this.state = state;
-		this.topology = topologyQueries(NO_TOPOLOGY, Date.now);
+		this.topology = topologyQueries(topology, Date.now);
 	}
 
 	async trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult> {

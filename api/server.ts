@@ -111,7 +111,10 @@ export async function startApi(options: ApiOptions): Promise<RunningApi> {
 	addProbeRoutes(app, options.status);
 	await app.register(async (scope) => {
 		installAuth(scope, options.readTokens);
-		addStatusRoutes(scope, options.status, () => ({ ...options.ingestAddresses, http: state.address }));
+		addStatusRoutes(scope, options.status, options.mesh !== undefined, () => ({
+			...options.ingestAddresses,
+			http: state.address,
+		}));
 		addMeshRoutes(scope, options.mesh);
 		scope.get("/api/*", (request) => {
 			throw notFound(request);

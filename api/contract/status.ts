@@ -105,6 +105,7 @@ export const statusAnswer = z
 			windows: z.array(windowStatus).readonly(),
 		}),
 		topology: topologyStatus.meta({ description: "The stage that turns what is committed into edges." }),
+		controlPlane: z.boolean().meta({ description: "Whether a control plane runs in this process: `/api/v1/mesh` answers." }),
 		scrape: z.array(scrapeTarget).readonly().meta({ description: "Targets that are scraped." }),
 		process: z.object({ rssBytes: z.number(), heapUsedBytes: z.number(), cpuSeconds: z.number(), nodeVersion: z.string() }),
 	})

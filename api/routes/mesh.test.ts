@@ -16,6 +16,16 @@ test("without a control plane every call of the mesh is answered no_control_plan
 	}
 });
 
+test("the status says whether a control plane runs, so that nobody has to ask for a mesh to find out", async (t) => {
+	for (const [options, runs] of [
+		[{ mesh: undefined }, false],
+		[{}, true],
+	] as const) {
+		const api = await startCannedApi(t, options);
+		assert.equal(((await api.get("/api/v1/status")).json() as { controlPlane: boolean }).controlPlane, runs);
+	}
+});
+
 test("the calls of the mesh ask for the read token", async (t) => {
 	const api = await startCannedApi(t, { readTokens: ["secret-token"] });
 	for (const path of PATHS) {

@@ -19,12 +19,17 @@ export interface IngestAddresses {
 export function addStatusRoutes(
 	scope: FastifyInstance,
 	status: StatusSource,
+	hasControlPlane: boolean,
 	addresses: () => IngestAddresses & { readonly http: string },
 ): void {
 	addRoute(scope, "status", async ({ reply }) => {
 		const current = await status();
 		// Parsing keeps the keys of the contract and drops all others: what is not declared there cannot leak.
-		const answer: StatusAnswer = statusAnswer.parse({ ...current, addresses: { ...current.addresses, ...addresses() } });
+		const answer: StatusAnswer = statusAnswer.parse({
+			...current,
+			controlPlane: hasControlPlane,
+			addresses: { ...current.addresses, ...addresses() },
+		});
 		return sendJson(reply, answer);
 	});
 

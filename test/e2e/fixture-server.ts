@@ -248,6 +248,7 @@ function statusOf(state: FixtureServer): StatusAnswer {
 		startedAtMs: Date.now() - 93_000_000,
 		uptimeSeconds: 93_000,
 		ready: true,
+		controlPlane: false,
 		addresses: {
 			http: "127.0.0.1:4300",
 			otlpGrpc: "127.0.0.1:14317",

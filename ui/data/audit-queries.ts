@@ -10,7 +10,7 @@ import type {
 	MeshServicesAnswer,
 } from "../../api/contract/mesh.ts";
 import type { EdgeAnswer, GraphAnswer, GraphDiffAnswer, GraphHistoryAnswer, MtlsAnswer } from "../../api/contract/topology.ts";
-import { ApiError, getJson } from "../base/api.ts";
+import { getJson } from "../base/api.ts";
 
 /** The topology is flushed every two seconds; a table that people read should not move as often. */
 const AUDIT_INTERVAL_MS = 10_000;
@@ -99,13 +99,14 @@ export interface MeshPicture {
 	readonly readAtMs: number;
 }
 
-/** Whether a control plane runs is asked first, so that a server without one is asked once and not six times. */
-export function useMesh(): UseQueryResult<MeshPicture> {
+/** @param enabled whether a control plane runs */
+export function useMesh(enabled: boolean): UseQueryResult<MeshPicture> {
 	return useQuery({
+		enabled,
 		queryKey: ["mesh"],
 		queryFn: async ({ signal }) => {
-			const mesh = await getJson<MeshAnswer>("/mesh", signal);
-			const [services, instances, proxies, certificates, policy] = await Promise.all([
+			const [mesh, services, instances, proxies, certificates, policy] = await Promise.all([
+				getJson<MeshAnswer>("/mesh", signal),
 				getJson<MeshServicesAnswer>("/mesh/services", signal),
 				getJson<MeshInstancesAnswer>("/mesh/instances", signal),
 				getJson<MeshProxiesAnswer>("/mesh/proxies", signal),
@@ -122,12 +123,7 @@ export function useMesh(): UseQueryResult<MeshPicture> {
 				readAtMs: Date.now(),
 			};
 		},
-		// A server that has no control plane gets none while it runs.
-		refetchInterval: ({ state }) => (hasNoControlPlane(state.error) ? false : MESH_INTERVAL_MS),
+		refetchInterval: MESH_INTERVAL_MS,
 		retry: false,
 	});
-}
-
-export function hasNoControlPlane(error: unknown): boolean {
-	return error instanceof ApiError && error.code === "no_control_plane";
 }

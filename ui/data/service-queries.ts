@@ -7,6 +7,7 @@ import type { GraphAnswer, MtlsAnswer, ServiceHistoryAnswer, ServiceTrafficAnswe
 import type { TraceSearchAnswer } from "../../api/contract/traces.ts";
 import { getJson } from "../base/api.ts";
 import { serviceOfNode } from "./node-name.ts";
+import { useStatus } from "./queries.ts";
 
 /** Topology is flushed every two seconds. */
 const FIGURES_INTERVAL_MS = 5_000;
@@ -89,13 +90,15 @@ export function useServiceMembers(question: ServiceQuestion, nodes: readonly str
 	return useOfService(`members ${nodes.join(" ")}`, question, read, SEARCH_INTERVAL_MS);
 }
 
-/** As the control plane knows them; a server that runs none gets none while it runs, and is asked once. */
+/** As the control plane knows them; a server that runs none is not asked. */
 export function useMeshInstances(): UseQueryResult<MeshInstancesAnswer["instances"]> {
+	const { data: status } = useStatus();
 	return useQuery({
+		enabled: status?.controlPlane === true,
 		queryKey: ["mesh-instances"],
 		queryFn: async ({ signal }) => (await getJson<MeshInstancesAnswer>("/mesh/instances", signal)).instances,
 		retry: false,
 		staleTime: FIGURES_INTERVAL_MS,
-		refetchInterval: ({ state }) => (state.error === null ? SEARCH_INTERVAL_MS : false),
+		refetchInterval: SEARCH_INTERVAL_MS,
 	});
 }

@@ -4,8 +4,9 @@ import type { ReactNode } from "react";
 import type { MeshAnswer } from "../../../api/contract/mesh.ts";
 import { countOf, formatCount, formatSpanOfTime, shorten } from "../../base/format.ts";
 import { Link } from "../../base/link.tsx";
-import { hasNoControlPlane, useMesh } from "../../data/audit-queries.ts";
+import { useMesh } from "../../data/audit-queries.ts";
 import type { MeshPicture } from "../../data/audit-queries.ts";
+import { useStatus } from "../../data/queries.ts";
 import { Name } from "../cells.tsx";
 import { CopyButton } from "../copy-button.tsx";
 import { ErrorNotice } from "../notice.tsx";
@@ -13,17 +14,19 @@ import { CertificateTable, InstanceTable, ProxyTable, RootTable, ServiceTable } 
 import { Policy, Rejected } from "./policy.tsx";
 
 export function MeshView(): ReactNode {
-	const mesh = useMesh();
+	const { data: status } = useStatus();
+	const mesh = useMesh(status?.controlPlane === true);
 	useEffect(() => {
 		document.title = "Mesh · meshscope";
 	}, []);
-	const absent = hasNoControlPlane(mesh.error);
+	// A server that has no control plane gets none while it runs.
+	const absent = status?.controlPlane === false;
 	return (
 		<div className="page">
 			<h1>Mesh</h1>
 			{absent && <HowToStart />}
 			{mesh.isError && !absent && <ErrorNotice error={mesh.error} what="The mesh could not be read." />}
-			{mesh.isPending && <p className="muted">Reading…</p>}
+			{mesh.isPending && !absent && <p className="muted">Reading…</p>}
 			{mesh.data !== undefined && !absent && <Picture picture={mesh.data} />}
 		</div>
 	);
@@ -36,8 +39,8 @@ function HowToStart(): ReactNode {
 		<div className="card empty">
 			<h2>No control plane runs here</h2>
 			<p className="muted">
-				<code>no_control_plane</code> This page tells of a mesh of meshscope’s own proxies. Start the server with a policy
-				file, and the control plane runs in it:
+				This page tells of a mesh of meshscope’s own proxies. Start the server with a policy file, and the control plane
+				runs in it:
 			</p>
 			<p className="start-command">
 				<code>{START}</code> <CopyButton text={START} label="Copy the command" />

@@ -16,7 +16,7 @@ import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
 import type { Palette } from "../graph/draw.ts";
 import { usePalette } from "../graph/use-palette.ts";
-import { useWidth } from "./use-width.ts";
+import { useWidth } from "../use-width.ts";
 
 /** Pixels. */
 const FRAME_HEIGHT = 22;
@@ -73,7 +73,8 @@ interface FlameProps {
 
 function Flame({ tree, root, slotOf, onZoom }: FlameProps): ReactNode {
 	const canvas = useRef<HTMLCanvasElement>(null);
-	const { box, width } = useWidth();
+	const box = useRef<HTMLButtonElement>(null);
+	const width = useWidth(box);
 	const palette = usePalette();
 	const frames = useMemo(
 		() => (width === 0 ? [] : flameFrames(tree, root, LEAST_WIDTH / width).filter(({ depth }) => depth < MAX_DEPTH)),

@@ -11,6 +11,7 @@ import { brushChange, cellsAfterKey, cellsOf, clearedChange, countIn, readBrush,
 import type { CellRange, Counted } from "../../data/duration-chart.ts";
 import type { TraceFilter } from "../../data/trace-filter.ts";
 import { DurationTable } from "./duration-table.tsx";
+import { useWidth } from "../use-width.ts";
 
 interface DurationChartProps {
 	readonly params: URLSearchParams;
@@ -373,18 +374,4 @@ function useListeners(frame: RefObject<HTMLDivElement | null>, listeners: Listen
 			for (const [type, listener] of entries) element?.removeEventListener(type, listener);
 		};
 	});
-}
-
-function useWidth(frame: RefObject<HTMLDivElement | null>): number {
-	const [width, setWidth] = useState(900);
-	useEffect(() => {
-		const element = frame.current;
-		if (element === null) return undefined;
-		const observer = new ResizeObserver(([entry]) => {
-			if (entry !== undefined) setWidth(Math.round(entry.contentRect.width));
-		});
-		observer.observe(element);
-		return () => observer.disconnect();
-	}, [frame]);
-	return width;
 }

@@ -209,3 +209,16 @@ test("hostile names in the table of times are text", options, async () => {
 		.getByText("<script>window.hacked=1</script>")
 		.waitFor();
 });
+
+test("the zoom is in the address, and a link opens it", options, async () => {
+	await openTrace(checkoutTrace(1, nowNs()));
+	await page.getByRole("treegrid").focus();
+	await page.keyboard.press("w");
+	await waitForAddress((url) => /^\d+-\d+$/.test(url.searchParams.get("zoom") ?? ""));
+	const width = (await page.locator(".span-bar").nth(3).boundingBox())!.width;
+	await page.reload();
+	await spanRows().first().waitFor();
+	assert.equal(Math.round((await page.locator(".span-bar").nth(3).boundingBox())!.width), Math.round(width));
+	await page.getByRole("button", { name: "Reset the zoom" }).click();
+	await waitForAddress((url) => !url.searchParams.has("zoom"));
+});

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { barOf, focusOn, pan, ticks, wholeTrace, zoom } from "./timeline.ts";
+import { barOf, focusOn, pan, readZoom, ticks, wholeTrace, zoom, zoomText } from "./timeline.ts";
 
 test("zooming keeps the anchor where it is and stays inside the trace", () => {
 	const view = zoom(wholeTrace(1_000), 0.5, 0.25, 1_000);
@@ -34,4 +34,12 @@ test("marks are round and few", () => {
 	assert.deepEqual(ticks({ fromNs: 0, toNs: 1_000 }, 5), [0, 200, 400, 600, 800]);
 	assert.deepEqual(ticks({ fromNs: 130, toNs: 430 }, 4), [200, 300, 400]);
 	assert.ok(ticks({ fromNs: 0, toNs: 9.2e18 }, 6).length <= 6);
+});
+
+test("a zoom is read back from its text, and what is no zoom of the trace is the whole of it", () => {
+	assert.equal(zoomText({ fromNs: 100.4, toNs: 300 }, 1_000), "100-300");
+	assert.equal(zoomText(wholeTrace(1_000), 1_000), undefined);
+	assert.deepEqual(readZoom("100-300", 1_000), { fromNs: 100, toNs: 300 });
+	for (const text of ["", "300-100", "100-2000", "-5-10", "a-b", "1e2-300"])
+		assert.deepEqual(readZoom(text, 1_000), wholeTrace(1_000), text);
 });

@@ -27,6 +27,23 @@ export function pan(view: Viewport, share: number, durationNs: number): Viewport
 	return clamp(view.fromNs + width * share, width, wholeTrace(durationNs).toNs);
 }
 
+/** The viewport as `from-to` in nanoseconds, for the address; undefined for the whole trace. */
+export function zoomText(view: Viewport, durationNs: number): string | undefined {
+	if (view.fromNs <= 0 && view.toNs >= wholeTrace(durationNs).toNs) return undefined;
+	return `${Math.round(view.fromNs)}-${Math.round(view.toNs)}`;
+}
+
+/** What {@link zoomText} wrote; anything else, or what lies outside the trace, is the whole of it. */
+export function readZoom(text: string, durationNs: number): Viewport {
+	const found = /^(\d{1,19})-(\d{1,19})$/.exec(text);
+	const whole = wholeTrace(durationNs);
+	if (found === null) return whole;
+	const [fromNs, toNs] = [Number(found[1]), Number(found[2])];
+	return fromNs < toNs && toNs <= whole.toNs
+		? clamp(fromNs, Math.min(whole.toNs, Math.max(MIN_WIDTH_NS, toNs - fromNs)), whole.toNs)
+		: whole;
+}
+
 /** A span with a tenth of its length on either side. */
 export function focusOn(offsetNs: number, lengthNs: number, durationNs: number): Viewport {
 	const whole = wholeTrace(durationNs).toNs;

@@ -8,7 +8,7 @@ import type { LogEntry } from "../../../api/contract/logs.ts";
 import { countOf, formatDuration } from "../../base/format.ts";
 import { hrefWith, navigate, useLocation } from "../../base/router.ts";
 import { criticalPath, piecesByRow } from "../../layout/trace/critical-path.ts";
-import { focusOn, pan, ticks, wholeTrace, zoom } from "../../layout/timeline.ts";
+import { focusOn, pan, readZoom, ticks, wholeTrace, zoom, zoomText } from "../../layout/timeline.ts";
 import type { Viewport } from "../../layout/timeline.ts";
 import { collapsibleRows, findRow, hasChildren, positionOf, visibleRows } from "../../layout/waterfall.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
@@ -39,19 +39,22 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 	const [cursor, setCursor] = useState(initialRow ?? 0);
 	const [open, setOpen] = useState(initialRow !== undefined);
 	const [collapsed, setCollapsed] = useState<ReadonlySet<number>>(new Set());
-	const [view, setView] = useState<Viewport>(() => wholeTrace(waterfall.durationNs));
+	const { path, params } = useLocation();
+	const [view, setView] = useState<Viewport>(() => readZoom(params.get("zoom") ?? "", waterfall.durationNs));
 	const [search, setSearch] = useState("");
 	const rows = useMemo(() => visibleRows(waterfall, collapsed), [waterfall, collapsed]);
 	const deferredSearch = useDeferredValue(search);
 	const matches = useMemo(() => matchingRows(waterfall, deferredSearch), [waterfall, deferredSearch]);
 	const { scroller, first, last, width, onScroll, reveal } = useWindowedRows(rows.length);
-	const { path, params } = useLocation();
 	const showsPath = params.get("path") === "on";
 	const pathPieces = useMemo(() => (showsPath ? piecesByRow(criticalPath(waterfall)) : undefined), [waterfall, showsPath]);
-	useSpanInAddress(open ? waterfall.spans[cursor]?.spanId : undefined);
+	useStateInAddress(open ? waterfall.spans[cursor]?.spanId : undefined, zoomText(view, waterfall.durationNs));
 
 	// A trace read again may have fewer rows, or others.
+	const drawn = useRef(waterfall);
 	useEffect(() => {
+		if (drawn.current === waterfall) return;
+		drawn.current = waterfall;
 		setCollapsed(new Set());
 		setView(wholeTrace(waterfall.durationNs));
 		setCursor((row) => Math.min(row, Math.max(0, waterfall.count - 1)));
@@ -165,10 +168,10 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 
 	const marks = Math.max(2, Math.min(MAX_TICKS, Math.floor(width / PIXELS_A_TICK)));
 	const cursorPosition = positionOf(rows, cursor);
-	const drawn: ReactNode[] = [];
+	const shown: ReactNode[] = [];
 	for (let position = first; position < Math.min(last, rows.length); position++) {
 		const row = rows[position]!;
-		drawn.push(
+		shown.push(
 			<SpanRow
 				key={row}
 				waterfall={waterfall}
@@ -254,7 +257,7 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 						<div className="axis-lines" aria-hidden="true">
 							<Axis view={view} marks={marks} />
 						</div>
-						{drawn}
+						{shown}
 					</div>
 				</div>
 			</div>
@@ -353,13 +356,13 @@ function useWindowedRows(count: number): WindowedRows {
 /** Height of the sticky axis, as in trace.css. */
 const HEAD_HEIGHT = 28;
 
-/** Keeps `?span=` in step with the panel, without a step in the history for each row. */
-function useSpanInAddress(spanId: string | undefined): void {
+/** Keeps `?span=` and `?zoom=` in step with the panel and the axis, without a step in the history for each row. */
+function useStateInAddress(spanId: string | undefined, zoomed: string | undefined): void {
 	useEffect(() => {
 		const timer = setTimeout(() => {
 			const { pathname, search } = window.location;
-			navigate(hrefWith(pathname, new URLSearchParams(search), { span: spanId }), { replace: true });
+			navigate(hrefWith(pathname, new URLSearchParams(search), { span: spanId, zoom: zoomed }), { replace: true });
 		}, ADDRESS_DELAY_MS);
 		return () => clearTimeout(timer);
-	}, [spanId]);
+	}, [spanId, zoomed]);
 }

@@ -170,7 +170,8 @@ export const ROUTES = {
 		path: "/api/v1/graph/history",
 		summary: "The whole mesh over time",
 		description:
-			"Requests, errors and mTLS of all edges added up, step by step: what a longer range looked like, and where in it to look closer.",
+			"Requests, errors and mTLS of all edges added up, step by step: what a longer range looked like, and where in it to look closer. " +
+			"Of several witnesses of one edge each step believes one by itself.",
 		query: graphHistoryQuery,
 		answer: graphHistoryAnswer,
 		errors: SEARCH_ERRORS,

@@ -3,7 +3,7 @@
  * which on it does not; a server whose buffers are made in one thread and freed in another grows by it for hours. Both are settings
  * that glibc reads at the start of a process and nowhere else, so the process starts over once, with the same id and streams.
  *
- * Figures: docs/adr/0017-freed-memory-goes-back.md.
+ * Figures: docs/adr/0018-freed-memory-goes-back.md.
  */
 
 type Env = Readonly<Record<string, string | undefined>>;

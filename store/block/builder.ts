@@ -10,6 +10,7 @@ import { ItemDictionary } from "./dictionary.ts";
 import { encodeBlock } from "./encode.ts";
 import { type EncodedBlock, MAX_OFFSET, SLOT } from "./format.ts";
 import type { BlockReader } from "./reader.ts";
+import type { Stretch } from "./stretch.ts";
 
 export interface Scope {
 	/** Dictionary numbers of the resource's and the scope group's own bytes; 0 for none. */
@@ -270,8 +271,10 @@ export class BlockBuilder {
 			used += itemCounts[layout]!;
 		}
 		this.itemsUsed = used;
-		for (let layout = 0; layout < head.layouts.length; layout++)
-			this.addItems(block, layout, itemCounts[layout]!, first, itemOf);
+		block.forEachStretchOfColumns((stretch, firstRow) => {
+			for (let layout = 0; layout < head.layouts.length; layout++)
+				this.addItems(stretch, layout, itemCounts[layout]!, first + firstRow, itemOf);
+		});
 		this.addTimes(block, first, count);
 		block.copyIds(this.traceId, this.spanId, this.parentId, first);
 		this.rows += count;
@@ -285,11 +288,12 @@ export class BlockBuilder {
 	}
 
 	/** Copies a layout's columns into rows, some rows at a time: each then stays in the cache until it has every item. */
-	private addItems(block: BlockReader, layout: number, width: number, first: number, itemOf: Uint32Array): void {
+	private addItems(stretch: Stretch, layout: number, width: number, first: number, itemOf: Uint32Array): void {
 		const { items, rowItems } = this;
-		const startOf = block.rowsOfLayout(layout).map((row) => rowItems[first + row]!);
+		const startOf = stretch.rowsOfLayout(layout).map((row) => rowItems[first + row]!);
+		if (startOf.length === 0) return;
 		const columns = Array.from({ length: width }, (_, position) => {
-			const { entries, indices } = block.column(layout, position);
+			const { entries, indices } = stretch.column(layout, position)!;
 			return { entryOf: entries.map((entry) => itemOf[entry]!), indices: indices.unpack() };
 		});
 		for (let from = 0; from < startOf.length; from += ROWS_AT_ONCE) {

@@ -59,6 +59,21 @@ export class ByteWriter {
 		this.length = at + 4;
 	}
 
+	/** Words `[from, from + count)` of an array. */
+	words(source: Uint32Array, from: number, count: number): void {
+		this.reserve(count * 4);
+		const { bytes } = this;
+		let at = this.length;
+		for (let i = from; i < from + count; i++, at += 4) {
+			const value = source[i]!;
+			bytes[at] = value >>> 24;
+			bytes[at + 1] = value >>> 16;
+			bytes[at + 2] = value >>> 8;
+			bytes[at + 3] = value;
+		}
+		this.length = at;
+	}
+
 	raw(source: Uint8Array, start = 0, end = source.length): void {
 		const size = end - start;
 		this.reserve(size);

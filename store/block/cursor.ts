@@ -67,11 +67,19 @@ export class OffsetCursor {
 	}
 }
 
+/** Columns number the entries that stretches share first, then those of their own stretch. */
+export interface EntryNumbering {
+	readonly shared: number;
+	/** What makes a number beyond the shared ones the entry's number in the block. */
+	readonly shift: number;
+}
+
 /** The dictionary entries of one column: ascending for the most part, stored as differences. */
 export class StoredColumn {
 	/** Places of the rows of a layout among {@link entries}. */
 	readonly indices: StoredIndices;
 	private readonly distinct: number;
+	private readonly numbering: EntryNumbering;
 	private readonly reader: ByteReader;
 	private readonly begin: number;
 	private all: Uint32Array | undefined;
@@ -80,8 +88,9 @@ export class StoredColumn {
 	private last = 0;
 
 	/** @param reader stands before the column, and after it then */
-	constructor(reader: ByteReader, readIndices: (distinct: number) => StoredIndices) {
+	constructor(reader: ByteReader, numbering: EntryNumbering, readIndices: (distinct: number) => StoredIndices) {
 		this.distinct = reader.varint();
+		this.numbering = numbering;
 		this.reader = new ByteReader(reader.bytes);
 		this.begin = this.reader.at = reader.at;
 		skipVarints(reader, this.distinct);
@@ -94,7 +103,10 @@ export class StoredColumn {
 			const all = new Uint32Array(this.distinct);
 			const { reader } = this;
 			reader.at = this.begin;
-			for (let i = 0, previous = 0; i < all.length; i++) all[i] = previous += reader.zigzag() + 1;
+			for (let i = 0, previous = 0; i < all.length; i++) {
+				previous += reader.zigzag() + 1;
+				all[i] = this.entryOf(previous);
+			}
 			this.all = all;
 		}
 		return this.all;
@@ -114,7 +126,12 @@ export class StoredColumn {
 			this.reader.at = this.begin;
 		}
 		this.goTo(place);
-		return this.last;
+		return this.entryOf(this.last);
+	}
+
+	private entryOf(number: number): number {
+		const { shared, shift } = this.numbering;
+		return number > shared ? number + shift : number;
 	}
 
 	/** Nearly every difference is a byte, and a lookup goes over thousands of them. */

@@ -70,6 +70,19 @@ export class ItemDictionary {
 		return this.heap.subarray(start, start + this.lengths[id]!);
 	}
 
+	/** Walks over the items from the first, each put at the beginning of `into`, as far as it fits; gives their lengths. */
+	cursor(into: Uint8Array): { next(): number } {
+		let id = 0;
+		return {
+			next: () => {
+				const start = this.starts[++id]!;
+				const length = this.lengths[id]!;
+				into.set(this.heap.subarray(start, start + Math.min(length, into.length)));
+				return length;
+			},
+		};
+	}
+
 	/** Calls back for every entry with a byte above 0x7f; looks at four bytes in about half a nanosecond. */
 	forEachNonAscii(visit: (id: number) => void): void {
 		const { heap, heapUsed, starts, lengths } = this;

@@ -1,29 +1,38 @@
 /**
- * Turns a full builder into the parts of a block: rows in trace order, columns with dictionaries of their own, statistics.
+ * Turns a full builder into the parts of a block: rows in trace order, cut into stretches, columns with dictionaries of their own,
+ * statistics.
  */
 import type { BlockBuilder } from "./builder.ts";
 import { ByteWriter } from "./bytes.ts";
-import { type EncodedColumns, encodeColumns } from "./columns.ts";
-import { writeIndices } from "./indices.ts";
-import { HeapReader } from "./heap.ts";
-import { collectTokens } from "./tokens.ts";
+import { ColumnsEncoder } from "./columns.ts";
+import {
+	encodeClasses,
+	encodeDurations,
+	encodeIds,
+	encodeTimes,
+	encodeTraces,
+	rowsOfRange,
+	type TraceRange,
+} from "./encode-rows.ts";
 import { buildFilter } from "./filter.ts";
 import { BLOCK_FORMAT, type BlockOperation, type BlockParts, type EncodedBlock, MAX_OFFSET } from "./format.ts";
 import { orderRows, type RowOrder } from "./order.ts";
-import { wordScratch } from "./scratch.ts";
-import { sealPart } from "./seal.ts";
+import { SealedChunks, sealPart } from "./seal.ts";
+import { cutIntoStretches, STRETCHED_PARTS, type StretchedPart, writeDirectory, type WrittenStretch } from "./stretches.ts";
+import { collectTokens } from "./tokens.ts";
 
 // One block is encoded at a time in a thread, so the parts share writers that keep their memory.
 const headOut = new ByteWriter(4096);
-const tracesOut = new ByteWriter(4096);
-const timesOut = new ByteWriter(4096);
-const durationsOut = new ByteWriter(4096);
-const classesOut = new ByteWriter(4096);
-const idsOut = new ByteWriter(4096);
-const classScratch = wordScratch();
-const layoutScratch = wordScratch();
+const directoryOut = new ByteWriter(1024);
+const stretchedOut: Readonly<Record<StretchedPart, SealedChunks>> = {
+	traces: new SealedChunks(),
+	times: new SealedChunks(),
+	durations: new SealedChunks(),
+	classes: new SealedChunks(),
+	ids: new SealedChunks(),
+	columns: new SealedChunks(),
+};
 
-const MAX_PARENT_PLACE = 253;
 const MAX_INT64 = (1n << 63n) - 1n;
 
 export function encodeBlock(
@@ -32,100 +41,87 @@ export function encodeBlock(
 ): EncodedBlock {
 	const { level } = options;
 	const order = orderRows(builder);
-	const times = encodeTimes(builder, order);
-	const columns = encodeColumns(builder, order.rows);
-	const classes = encodeClasses(builder, order);
+	const zone = timeZone(builder);
+	const cuts = cutIntoStretches(order.firstOfTrace);
+	const ranges = cuts.slice(1).map((end, i): TraceRange => ({ ...order, first: cuts[i]!, end }));
+	const columns = new ColumnsEncoder(builder, ranges.map(rowsOfRange), level);
+	for (const part of STRETCHED_PARTS) stretchedOut[part].reset();
+	const stretches = ranges.map((range): WrittenStretch => {
+		const { traces, times, durations, classes, ids, columns: columnsOut } = stretchedOut;
+		return {
+			traces: range.end - range.first,
+			rows: rowsOfRange(range).length,
+			hash: order.hashes[range.first] ?? 0,
+			// In the order of the directory.
+			lengths: [
+				traces.add(encodeTraces(builder, range), 0),
+				times.add(encodeTimes(builder, range), 0),
+				durations.add(encodeDurations(builder, range), 0),
+				classes.add(encodeClasses(builder, range), level),
+				ids.add(encodeIds(builder, range), 0),
+				columnsOut.add(columns.stretch(rowsOfRange(range)), level),
+			],
+		};
+	});
+	const { heap, shared, own } = columns.finish();
 	const parts: { -readonly [name in keyof BlockParts]: BlockParts[name] } = {
-		head: sealPart(encodeHead(builder, order, classes.stats, columns.newIdOf), level),
-		traces: sealPart(encodeTraces(builder, order), 0),
-		times: sealPart(times.times, 0),
-		durations: sealPart(times.durations, 0),
-		classes: sealPart(classes.bytes, level),
-		ids: sealPart(encodeIds(builder, order), 0),
-		columns: sealPart(columns.columns, level),
-		heap: sealPart(columns.heap, level),
+		head: sealPart(encodeHead(builder, order, classStats(builder), columns.newIdOf), level),
+		heap,
 	};
-	if (options.withFilter) parts.filter = encodeFilter(builder, columns);
-	const operations = operationsOf(builder);
+	for (const part of STRETCHED_PARTS) parts[part] = stretchedOut[part].view().slice();
+	if (options.withFilter) parts.filter = encodeFilter(builder);
+	if (stretches.length > 1) {
+		directoryOut.reset();
+		writeDirectory(directoryOut, stretches, shared, own);
+		parts.stretches = sealPart(directoryOut.view(), 0);
+	}
 	return {
 		summary: {
 			signal: builder.shape.signal,
 			rows: builder.rows,
 			traces: order.hashes.length,
-			minTimeNs: times.minTimeNs,
-			maxTimeNs: times.maxTimeNs,
-			minDurationNs: times.minDuration,
-			maxDurationNs: times.maxDuration,
+			minTimeNs: zone.minTimeNs,
+			maxTimeNs: zone.maxTimeNs,
+			minDurationNs: zone.minDuration,
+			maxDurationNs: zone.maxDuration,
 			services: [...new Set(builder.scopes.map((scope) => scope.service))].sort(),
 		},
 		parts,
 		traceHashes: order.hashes,
-		operations,
+		operations: operationsOf(builder),
 	};
 }
 
-function encodeTraces(builder: BlockBuilder, order: RowOrder): Uint8Array {
-	const { rows, firstOfTrace, hashes } = order;
-	const out = tracesOut;
-	out.reset();
-	out.varint(hashes.length);
-	for (let trace = 0; trace < hashes.length; trace++) {
-		const at = rows[firstOfTrace[trace]!]! * 4;
-		for (let i = 0; i < 4; i++) out.word(builder.traceId[at + i]!);
-	}
-	for (let trace = 0; trace < hashes.length; trace++) out.varint(firstOfTrace[trace + 1]! - firstOfTrace[trace]!);
-	return out.view();
+interface TimeZone {
+	readonly minTimeNs: bigint;
+	readonly maxTimeNs: bigint;
+	readonly minDuration: number;
+	readonly maxDuration: number;
 }
 
-function encodeTimes(
-	builder: BlockBuilder,
-	order: RowOrder,
-): { times: Uint8Array; durations: Uint8Array; minTimeNs: bigint; maxTimeNs: bigint; minDuration: number; maxDuration: number } {
-	const { rows, firstOfTrace } = order;
-	const { offset, duration, baseNs, wideRows } = builder;
-	const times = timesOut;
-	const durations = durationsOut;
-	times.reset();
-	durations.reset();
-	let min = Infinity;
+function timeZone({ rows, offset, duration, baseNs, wideRows }: BlockBuilder): TimeZone {
 	/** Of rows whose times are in the columns. */
-	let zoneMin = Infinity;
-	let zoneMax = -Infinity;
+	let min = Infinity;
+	let max = -Infinity;
 	let minDuration = Infinity;
 	let maxDuration = -Infinity;
-	for (let i = 0; i < rows.length; i++) {
-		const row = rows[i]!;
-		const time = offset[row]!;
-		if (time < min) min = time;
-		if (wideRows.size === 0 || !wideRows.has(row)) {
-			if (time < zoneMin) zoneMin = time;
-			if (time > zoneMax) zoneMax = time;
-		}
+	for (let row = 0; row < rows; row++) {
 		const length = duration[row]!;
 		if (length < minDuration) minDuration = length;
 		if (length > maxDuration) maxDuration = length;
+		if (wideRows.size > 0 && wideRows.has(row)) continue;
+		const time = offset[row]!;
+		if (time < min) min = time;
+		if (time > max) max = time;
 	}
-	// Offsets of first rows count from the earliest, so that they are never negative.
-	times.zigzag(min);
-	for (let trace = 0; trace + 1 < firstOfTrace.length; trace++) {
-		let previous = min;
-		for (let i = firstOfTrace[trace]!, end = firstOfTrace[trace + 1]!; i < end; i++) {
-			const time = offset[rows[i]!]!;
-			times.varint(time - previous);
-			previous = time;
-		}
-	}
-	for (let i = 0; i < rows.length; i++) durations.zigzag(duration[rows[i]!]!);
-	let minTimeNs = zoneMin === Infinity ? MAX_INT64 : baseNs + BigInt(zoneMin);
-	let maxTimeNs = zoneMax === -Infinity ? 0n : baseNs + BigInt(zoneMax);
+	let minTimeNs = min === Infinity ? MAX_INT64 : baseNs + BigInt(min);
+	let maxTimeNs = max === -Infinity ? 0n : baseNs + BigInt(max);
 	for (const { time0 } of wideRows.values()) {
 		if (time0 < minTimeNs) minTimeNs = time0;
 		if (time0 > maxTimeNs) maxTimeNs = time0;
 	}
 	if (minTimeNs < 0n) minTimeNs = 0n;
 	return {
-		times: times.view(),
-		durations: durations.view(),
 		minTimeNs: minTimeNs > MAX_INT64 ? MAX_INT64 : minTimeNs,
 		maxTimeNs: maxTimeNs > MAX_INT64 ? MAX_INT64 : maxTimeNs,
 		minDuration,
@@ -139,90 +135,20 @@ interface ClassStats {
 	readonly maxDuration: Float64Array;
 }
 
-function encodeClasses(builder: BlockBuilder, order: RowOrder): { bytes: Uint8Array; stats: ClassStats } {
-	const count = builder.classes.length;
+function classStats({ rows, rowClass, duration, classes }: BlockBuilder): ClassStats {
 	const stats: ClassStats = {
-		rows: new Uint32Array(count),
-		minDuration: new Float64Array(count).fill(MAX_OFFSET),
-		maxDuration: new Float64Array(count).fill(-MAX_OFFSET),
+		rows: new Uint32Array(classes.length),
+		minDuration: new Float64Array(classes.length).fill(MAX_OFFSET),
+		maxDuration: new Float64Array(classes.length).fill(-MAX_OFFSET),
 	};
-	const { rows } = order;
-	const { rowClass, rowLayout, duration } = builder;
-	const out = classesOut;
-	out.reset();
-	const classes = classScratch(rows.length);
-	const layouts = layoutScratch(rows.length);
-	for (let i = 0; i < rows.length; i++) {
-		const row = rows[i]!;
-		const entry = (classes[i] = rowClass[row]!);
-		layouts[i] = rowLayout[row]!;
-		stats.rows[entry] = stats.rows[entry]! + 1;
+	for (let row = 0; row < rows; row++) {
+		const entry = rowClass[row]!;
+		stats.rows[entry]!++;
 		const length = duration[row]!;
 		if (length < stats.minDuration[entry]!) stats.minDuration[entry] = length;
 		if (length > stats.maxDuration[entry]!) stats.maxDuration[entry] = length;
 	}
-	writeIndices(out, classes, count);
-	writeIndices(out, layouts, builder.layouts.length);
-	return { bytes: out.view(), stats };
-}
-
-function encodeIds(builder: BlockBuilder, order: RowOrder): Uint8Array {
-	const { rows, firstOfTrace } = order;
-	const { spanId, parentId } = builder;
-	const out = idsOut;
-	out.reset();
-	for (let i = 0; i < rows.length; i++) {
-		const at = rows[i]! * 2;
-		out.word(spanId[at]!);
-		out.word(spanId[at + 1]!);
-	}
-	// A byte a row for the parent: 0 none, 1 an id given in full behind the bytes, else 2 + its place among the rows of the trace.
-	const codesAt = out.length;
-	out.reserve(rows.length);
-	out.length += rows.length;
-	for (let trace = 0; trace + 1 < firstOfTrace.length; trace++) {
-		const first = firstOfTrace[trace]!;
-		const end = firstOfTrace[trace + 1]!;
-		const placeOf = end - first > 48 ? placesBySpanId(builder, rows, first, end) : undefined;
-		for (let i = first; i < end; i++) {
-			const at = rows[i]! * 2;
-			const p0 = parentId[at]!;
-			const p1 = parentId[at + 1]!;
-			let code = 0;
-			if ((p0 | p1) !== 0) {
-				let place = -1;
-				if (placeOf !== undefined) place = placeOf.get(p0 * 4_294_967_296 + p1) ?? -1;
-				else
-					for (let j = first; j < end; j++) {
-						const other = rows[j]! * 2;
-						if (spanId[other + 1] === p1 && spanId[other] === p0) {
-							place = j - first;
-							break;
-						}
-					}
-				const other = place < 0 ? -1 : rows[first + place]! * 2;
-				const known = other >= 0 && place <= MAX_PARENT_PLACE && spanId[other + 1] === p1 && spanId[other] === p0;
-				code = known ? place + 2 : 1;
-				if (!known) {
-					out.word(p0);
-					out.word(p1);
-				}
-			}
-			out.bytes[codesAt + i] = code;
-		}
-	}
-	return out.view();
-}
-
-/** Doubles of 64-bit ids can clash in their last 11 bits; the caller compares the id it finds. */
-function placesBySpanId(builder: BlockBuilder, rows: Uint32Array, first: number, end: number): Map<number, number> {
-	const places = new Map<number, number>();
-	for (let i = first; i < end; i++) {
-		const at = rows[i]! * 2;
-		const key = builder.spanId[at]! * 4_294_967_296 + builder.spanId[at + 1]!;
-		if (!places.has(key)) places.set(key, i - first);
-	}
-	return places;
+	return stats;
 }
 
 const encoder = new TextEncoder();
@@ -278,9 +204,9 @@ function encodeHead(builder: BlockBuilder, order: RowOrder, stats: ClassStats, n
 	return out.view();
 }
 
-function encodeFilter(builder: BlockBuilder, { heap, newIdOf }: EncodedColumns): Uint8Array {
-	const isResource = new Set(builder.scopes.map(({ resourceItem }) => newIdOf[resourceItem]!));
-	return sealPart(buildFilter(collectTokens({ shape: builder.shape, heap: new HeapReader(heap), isResource })), 0);
+function encodeFilter({ shape, scopes, dictionary }: BlockBuilder): Uint8Array {
+	const isResource = new Set(scopes.map(({ resourceItem }) => resourceItem));
+	return sealPart(buildFilter(collectTokens({ shape, heap: dictionary, isResource })), 0);
 }
 
 function operationsOf(builder: BlockBuilder): BlockOperation[] {

@@ -6,7 +6,9 @@
  */
 import { LOG_SHAPE, type RecordShape, SPAN_SHAPE } from "../../model/columns.ts";
 
-export const BLOCK_FORMAT = 2;
+export const BLOCK_FORMAT = 3;
+/** Blocks of this format have one stretch; they are read like any. */
+export const OLDEST_BLOCK_FORMAT = 2;
 
 /** Layouts store these numbers (attributes as items), so they are fixed for ever. */
 export { SLOT } from "../../model/columns.ts";
@@ -31,6 +33,8 @@ export const PART = {
 	heap: 7,
 	/** Bloom filter over `key=value` tokens; only in blocks that are merged no further. */
 	filter: 8,
+	/** Where the stretches of the other parts lie; only in blocks of more than one (stretches.ts). */
+	stretches: 9,
 } as const;
 export type PartName = keyof typeof PART;
 export const PART_NAMES = Object.keys(PART) as readonly PartName[];

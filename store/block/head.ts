@@ -4,7 +4,7 @@
  */
 import type { RecordShape } from "../../model/columns.ts";
 import { ByteReader, DamagedBlockError } from "./bytes.ts";
-import { BLOCK_FORMAT, SHAPE_OF_SIGNAL, SLOT } from "./format.ts";
+import { BLOCK_FORMAT, OLDEST_BLOCK_FORMAT, SHAPE_OF_SIGNAL, SLOT } from "./format.ts";
 
 export interface StoredScope {
 	readonly resourceItem: number;
@@ -145,7 +145,8 @@ const decoder = new TextDecoder();
 export function readHead(part: Uint8Array): StoredHead {
 	const reader = new ByteReader(part);
 	const format = reader.byte();
-	if (format !== BLOCK_FORMAT) throw new DamagedBlockError(`a block has format ${format}; this version reads ${BLOCK_FORMAT}`);
+	if (format < OLDEST_BLOCK_FORMAT || format > BLOCK_FORMAT)
+		throw new DamagedBlockError(`a block has format ${format}; this version reads ${OLDEST_BLOCK_FORMAT} to ${BLOCK_FORMAT}`);
 	const shape = SHAPE_OF_SIGNAL[reader.byte() === 0 ? "traces" : "logs"];
 	const rows = reader.varint();
 	const baseNs = reader.bigint64();

@@ -14,8 +14,14 @@ export class HeapWriter {
 	private readonly suffixLengths = new ByteWriter(4096);
 	private readonly suffixes = new ByteWriter(65_536);
 	private readonly out = new ByteWriter(65_536);
-	private count = 0;
+	/** Entries so far. */
+	count = 0;
 	private previous = 0;
+
+	/** Of entries so far, without what they share. */
+	get bytes(): number {
+		return this.suffixes.length;
+	}
 
 	begin(builder: BlockBuilder): void {
 		this.builder = builder;
@@ -55,6 +61,12 @@ export class HeapWriter {
 	}
 }
 
+/** Entries in their order, for work on all of them. */
+export interface EntryCursor {
+	/** The length of the next entry; of one that is longer than the buffer, only the beginning is there. */
+	next(): number;
+}
+
 /** Entries are numbered from 1. */
 export class HeapReader {
 	readonly count: number;
@@ -65,7 +77,6 @@ export class HeapReader {
 	private readonly suffixes: Uint8Array;
 	/** Of every sixteenth entry two numbers: where its length and where its suffix begins. All of them would be as large as the heap. */
 	private readonly restarts: Uint32Array;
-	private whole: { readonly bytes: Uint8Array; readonly starts: Uint32Array } | undefined;
 
 	constructor(part: Uint8Array) {
 		const reader = new ByteReader(part);
@@ -79,13 +90,12 @@ export class HeapReader {
 	}
 
 	get heldBytes(): number {
-		const { suffixes, lengths, restarts, count, whole } = this;
-		return count + lengths.length + suffixes.length + restarts.byteLength + (whole ? whole.bytes.length + count * 4 : 0);
+		const { suffixes, lengths, restarts, count } = this;
+		return count + lengths.length + suffixes.length + restarts.byteLength;
 	}
 
-	/** The bytes of one entry; a fresh array unless the whole heap was unpacked. */
+	/** The bytes of one entry; a fresh array. */
 	item(id: number): Uint8Array {
-		if (this.whole !== undefined) return this.whole.bytes.subarray(this.whole.starts[id]!, this.whole.starts[id + 1]!);
 		if (id < 1 || id > this.count) throw new DamagedBlockError(`there is no dictionary entry ${id}`);
 		const { shared, suffixes, restarts } = this;
 		const restart = Math.floor((id - 1) / RESTART_ENTRIES);
@@ -110,32 +120,33 @@ export class HeapReader {
 	}
 
 	/** Walks over the entries from the first, each put at the beginning of `into`; at most 255 bytes there are of use to the next. */
-	cursor(into: Uint8Array): HeapCursor {
+	cursor(into: Uint8Array): EntryCursor {
 		return new HeapCursor(into, this.shared, this.lengths, this.suffixes);
 	}
 
-	/** Every entry: `id` is `[starts[id], starts[id + 1])`. */
-	unpack(): { readonly bytes: Uint8Array; readonly starts: Uint32Array } {
-		if (this.whole !== undefined) return this.whole;
+	/** Bytes of all entries, whole. */
+	get wholeBytes(): number {
+		let total = this.suffixes.length;
+		for (const same of this.shared) total += same;
+		return total;
+	}
+
+	/** Writes every entry, whole, from `at` on, and where entry `id` begins to `starts[before + id]`. Returns the end. */
+	unpackInto(bytes: Uint8Array, at: number, starts: Uint32Array, before: number): number {
 		const { count, shared, suffixes } = this;
 		const lengths = new ByteReader(this.lengths);
-		const starts = new Uint32Array(count + 2);
-		let total = 0;
-		for (let id = 1; id <= count; id++) {
-			starts[id] = total;
-			total += shared[id - 1]! + lengths.varint();
-		}
-		starts[count + 1] = total;
-		const bytes = new Uint8Array(total);
-		for (let id = 1, from = 0; id <= count; id++) {
-			const start = starts[id]!;
+		let start = at;
+		for (let id = 1, other = at, from = 0; id <= count; id++) {
 			const same = shared[id - 1]!;
-			const end = starts[id + 1]!;
-			for (let i = start, other = starts[id - 1]!, own = start + same; i < own; i++) bytes[i] = bytes[other++]!;
-			for (let i = start + same; i < end; i++) bytes[i] = suffixes[from++]!;
+			const own = start + same;
+			const end = own + lengths.varint();
+			starts[before + id] = start;
+			for (let i = start, to = other; i < own; i++) bytes[i] = bytes[to++]!;
+			for (let i = own; i < end; i++) bytes[i] = suffixes[from++]!;
+			other = start;
+			start = end;
 		}
-		this.whole = { bytes, starts };
-		return this.whole;
+		return start;
 	}
 }
 
@@ -167,7 +178,7 @@ function restartsOf(lengths: Uint8Array, count: number, suffixBytes: number): Ui
 	return restarts;
 }
 
-class HeapCursor {
+class HeapCursor implements EntryCursor {
 	private readonly into: Uint8Array;
 	private readonly shared: Uint8Array;
 	private readonly lengths: ByteReader;
@@ -182,7 +193,6 @@ class HeapCursor {
 		this.suffixes = suffixes;
 	}
 
-	/** The length of the next entry; of one that is longer than `into`, only the beginning is there. */
 	next(): number {
 		const { into, suffixes, start } = this;
 		const same = this.shared[this.place++]!;

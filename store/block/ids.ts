@@ -43,6 +43,14 @@ export class IdsPart {
 		return [wordAt(bytes, at), wordAt(bytes, at + 4)];
 	}
 
+	/** As asking whether {@link parentId} is zeros, which most codes tell by themselves. */
+	hasParent(row: number): boolean {
+		const code = this.bytes[this.rows * 8 + row]!;
+		if (code !== 1) return code > 1;
+		const [high, low] = this.parentId(row);
+		return (high | low) !== 0;
+	}
+
 	/** Of every row, two words each; all zero for none. */
 	all(): { readonly spans: Uint32Array; readonly parents: Uint32Array } {
 		const { bytes, rows } = this;

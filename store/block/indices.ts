@@ -47,6 +47,12 @@ export class StoredIndices {
 		return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 	}
 
+	/** Writes all of them from `to[first]` on. */
+	writeTo(to: Uint32Array, first: number): void {
+		if (this.width === 1) to.set(this.bytes, first);
+		else if (this.width > 0) for (let i = 0; i < this.count; i++) to[first + i] = this.at(i);
+	}
+
 	/** One array type whatever the width, so that loops over it stay monomorphic. */
 	unpack(): Uint32Array {
 		if (this.width === 1) return new Uint32Array(this.bytes);

@@ -44,7 +44,7 @@ export function finalExtras(parts: BlockParts): FinalExtras {
 	return { filter: sealPart(buildFilter(collectTokens(storedTokens(block))), 0), traceHashes };
 }
 
-export const PARTS_FOR_EXTRAS = ["head", "traces", "heap"] as const;
+export const PARTS_FOR_EXTRAS = ["head", "stretches", "traces", "heap"] as const;
 
 /** Every attribute of a stored block once. */
 export function storedTokens(block: BlockReader): TokenSource {

@@ -1,54 +1,62 @@
 /**
- * Reads a stored block part by part, each when it is first asked for, and rebuilds records from it to the byte.
+ * Reads a stored block part by part, each when it is first asked for, and rebuilds records from it to the byte. Of a single trace it
+ * reads only the stretch of each part that holds it.
  */
 import type { RecordShape } from "../../model/columns.ts";
-import { ByteReader, ByteWriter, DamagedBlockError, unzigzag } from "./bytes.ts";
-import { MAX_RESTARTS, OffsetCursor, StoredColumn, VarintCursor } from "./cursor.ts";
-import { type PartName, SLOT } from "./format.ts";
+import { ByteWriter, DamagedBlockError } from "./bytes.ts";
+import { type PartName, SLOT, traceHash } from "./format.ts";
 import { readHead, type StoredHead } from "./head.ts";
 import { HeapReader } from "./heap.ts";
-import { IdsPart } from "./ids.ts";
-import { StoredIndices } from "./indices.ts";
+import { BlockHeap } from "./heap-chunks.ts";
+import type { StoredIndices } from "./indices.ts";
 import { openPart } from "./seal.ts";
-import { type StoredTraces, TracesPart } from "./traces.ts";
+import { Stretch } from "./stretch.ts";
+import { readDirectory, STRETCHED_PARTS, type StretchDirectory, type StretchedPart, type StretchPlace } from "./stretches.ts";
+import type { StoredTraces } from "./traces.ts";
 
 /** An empty reader's own size, about. */
 const READER_BYTES = 512;
+/** Of a stretch's place in the directory. */
+const PLACE_BYTES = 400;
+
+type Hold = (bytes: number) => void;
+
+export interface PartSource {
+	/** A part as it was sealed, or undefined where the block has none; `hold` is told of bytes kept for the next part. */
+	readonly load: (part: PartName, hold: Hold) => Uint8Array | undefined;
+	/** Bytes `[start, end)` of a part, without the rest where that is cheaper. */
+	readonly loadRange?: (part: PartName, start: number, end: number, hold: Hold) => Uint8Array | undefined;
+	/** Lets go of what is kept. */
+	readonly forget?: () => void;
+}
 
 export class BlockReader {
-	private readonly load: (part: PartName, hold: (bytes: number) => void) => Uint8Array | undefined;
 	/** Bytes that this reader keeps in memory, for whoever caches readers. */
 	heldBytes = READER_BYTES;
-	private readonly hold = (bytes: number): void => {
+	private readonly source: PartSource;
+	private readonly hold: Hold = (bytes) => {
 		this.heldBytes += bytes;
 	};
 	private headValue: StoredHead | undefined;
-	private tracesValue: TracesPart | undefined;
+	/** Null for a block of one stretch. */
+	private directoryValue: StretchDirectory | null | undefined;
+	private stretches: (Stretch | undefined)[] = [];
+	/** The stretch asked last, and its first row: nearly all of what is asked for row by row is about one. */
+	private current = 0;
+	private firstRow = 0;
+	private endRow = -1;
+	/** Parts that are read from end to end just now, as they were sealed. */
+	private readonly wholes = new Map<PartName, Uint8Array>();
+	private tracesValue: StoredTraces | undefined;
 	private offsetsValue: Float64Array | undefined;
-	private offsetCursor: OffsetCursor | undefined;
 	private durationsValue: Float64Array | undefined;
-	private durationCursor: VarintCursor | undefined;
-	private storedClassesValue: { readonly classes: StoredIndices; readonly layouts: StoredIndices } | undefined;
-	private classesValue: { readonly classes: Uint32Array; readonly layouts: Uint32Array } | undefined;
-	private idsValue: IdsPart | undefined;
-	private heapValue: HeapReader | undefined;
-	private columnsValue: readonly (readonly StoredColumn[])[] | undefined;
-	private ranksValue: { readonly counts: Uint32Array; readonly rank: Uint32Array } | undefined;
-	private layoutRowsValue: readonly Uint32Array[] | undefined;
+	private classesValue: Uint32Array | undefined;
+	private layoutsValue: Uint32Array | undefined;
+	private heapValue: BlockHeap | undefined;
 	private filterValue: Uint8Array | null | undefined;
 
-	private readonly forgetSource: () => void;
-
-	/**
-	 * @param load gives a part as it was sealed, or undefined where the block has none; told of bytes that it keeps for the next part
-	 * @param forgetSource lets go of those
-	 */
-	constructor(
-		load: (part: PartName, hold: (bytes: number) => void) => Uint8Array | undefined,
-		forgetSource: () => void = () => {},
-	) {
-		this.load = load;
-		this.forgetSource = forgetSource;
+	constructor(source: PartSource | PartSource["load"]) {
+		this.source = typeof source === "function" ? { load: source } : source;
 	}
 
 	head(): StoredHead {
@@ -59,23 +67,19 @@ export class BlockReader {
 		return this.headValue;
 	}
 
-	/** Lets go of everything but the head; parts are loaded again when they are asked for. */
+	/** Lets go of everything but the head and the directory; parts are loaded again when they are asked for. */
 	forgetParts(): void {
-		this.forgetSource();
+		this.source.forget?.();
+		this.stretches = [];
+		this.endRow = -1;
 		this.tracesValue = undefined;
 		this.offsetsValue = undefined;
-		this.offsetCursor = undefined;
 		this.durationsValue = undefined;
-		this.durationCursor = undefined;
-		this.storedClassesValue = undefined;
 		this.classesValue = undefined;
-		this.idsValue = undefined;
+		this.layoutsValue = undefined;
 		this.heapValue = undefined;
-		this.columnsValue = undefined;
-		this.ranksValue = undefined;
-		this.layoutRowsValue = undefined;
 		this.filterValue = undefined;
-		this.heldBytes = READER_BYTES + (this.headValue?.heldBytes ?? 0);
+		this.heldBytes = READER_BYTES + (this.headValue?.heldBytes ?? 0) + directoryBytes(this.directoryValue);
 	}
 
 	get shape(): RecordShape {
@@ -83,64 +87,61 @@ export class BlockReader {
 	}
 
 	traces(): StoredTraces {
-		return this.tracesPart().list();
+		return (this.tracesValue ??= this.wholly(["traces"], () => this.joinTraces()));
 	}
 
 	/** The rows of a trace, from the first up to the second; undefined where the block does not hold it. */
-	findTrace(w0: number, w1: number, w2: number, w3: number): readonly [number, number] | undefined {
-		return this.tracesPart().find(w0, w1, w2, w3);
+	findTrace(...words: readonly [number, number, number, number]): readonly [number, number] | undefined {
+		const places = this.directory()?.stretches;
+		if (places === undefined)
+			return this.stretch(0)
+				.traces()
+				.find(...words);
+		const wanted = traceHash(...words);
+		// The last stretch that begins below it; traces of one hash may go on in the next.
+		let low = 0;
+		let high = places.length;
+		while (low + 1 < high) {
+			const middle = (low + high) >>> 1;
+			if (places[middle]!.hash < wanted) low = middle;
+			else high = middle;
+		}
+		for (; low < places.length && places[low]!.hash <= wanted; low++) {
+			const found = this.stretch(low)
+				.traces()
+				.find(...words);
+			const { firstRow } = places[low]!;
+			if (found !== undefined) return [firstRow + found[0], firstRow + found[1]];
+		}
+		return undefined;
 	}
 
 	/** Place of the trace that a row belongs to. */
 	traceOfRow(row: number): number {
-		return this.tracesPart().ofRow(row);
+		const stretch = this.stretchOfRow(row);
+		return (this.directory()?.stretches[this.current]!.firstTrace ?? 0) + stretch.traces().ofRow(row - this.firstRow);
 	}
 
 	/** First time of each row less `head().baseNs`; ±2^52 stands for a wide row. */
 	offsets(): Float64Array {
-		if (this.offsetsValue === undefined) {
-			const reader = new ByteReader(this.part("times"));
-			const { firstRow, count } = this.traces();
-			const offsets = new Float64Array(this.head().rows);
-			const first = reader.zigzag();
-			for (let trace = 0; trace < count; trace++) {
-				let time = first;
-				for (let row = firstRow[trace]!, end = firstRow[trace + 1]!; row < end; row++)
-					offsets[row] = time += reader.varint();
-			}
-			this.offsetsValue = offsets;
-			this.heldBytes += offsets.byteLength;
-		}
-		return this.offsetsValue;
+		return (this.offsetsValue ??= this.numbers(["traces", "times"], (stretch, to) => stretch.writeOffsets(to)));
 	}
 
 	durations(): Float64Array {
-		if (this.durationsValue === undefined) {
-			const reader = new ByteReader(this.part("durations"));
-			const durations = new Float64Array(this.head().rows);
-			for (let row = 0; row < durations.length; row++) durations[row] = reader.zigzag();
-			this.durationsValue = durations;
-			this.heldBytes += durations.byteLength;
-		}
-		return this.durationsValue;
+		return (this.durationsValue ??= this.numbers(["durations"], (stretch, to) => stretch.writeDurations(to)));
 	}
 
 	/** As `rowClasses()` for a single row. */
 	classOfRow(row: number): number {
-		return this.classesValue?.classes[row] ?? this.storedClasses().classes.at(row);
-	}
-
-	/** As `rowLayouts()` for a single row. */
-	layoutOfRow(row: number): number {
-		return this.classesValue?.layouts[row] ?? this.storedClasses().layouts.at(row);
+		return this.classesValue?.[row] ?? this.stretchOfRow(row).classes.at(row - this.firstRow);
 	}
 
 	rowClasses(): Uint32Array {
-		return this.readClasses().classes;
+		return (this.classesValue ??= this.indices((stretch) => stretch.classes));
 	}
 
 	rowLayouts(): Uint32Array {
-		return this.readClasses().layouts;
+		return (this.layoutsValue ??= this.indices((stretch) => stretch.layouts));
 	}
 
 	time0(row: number): bigint {
@@ -155,41 +156,47 @@ export class BlockReader {
 
 	/** As `offsets()` for a single row; best asked in ascending order. */
 	offsetOfRow(row: number): number {
-		if (this.offsetsValue !== undefined) return this.offsetsValue[row]!;
-		if (this.offsetCursor === undefined) {
-			const part = this.part("times");
-			this.offsetCursor = new OffsetCursor(part);
-			this.heldBytes += part.length;
-		}
-		if (this.offsetCursor.restarts > MAX_RESTARTS) return this.offsets()[row]!;
-		return this.offsetCursor.at(row, this.tracesPart().firstRowOf(row));
+		return this.offsetsValue?.[row] ?? this.stretchOfRow(row).offsetOfRow(row - this.firstRow);
 	}
 
 	/** As `durations()` for a single row; best asked in ascending order. */
 	durationOfRow(row: number): number {
-		if (this.durationsValue !== undefined) return this.durationsValue[row]!;
-		if (this.durationCursor === undefined) {
-			const part = this.part("durations");
-			this.durationCursor = new VarintCursor(new ByteReader(part));
-			this.heldBytes += part.length;
-		}
-		if (this.durationCursor.restarts > MAX_RESTARTS) return this.durations()[row]!;
-		return unzigzag(this.durationCursor.at(row));
+		return this.durationsValue?.[row] ?? this.stretchOfRow(row).durationOfRow(row - this.firstRow);
 	}
 
 	/** Span id of a row, as two words. */
 	spanId(row: number): readonly [number, number] {
-		return this.idsPart().spanId(row);
+		return this.stretchOfRow(row)
+			.ids()
+			.spanId(row - this.firstRow);
 	}
 
 	/** Parent span id of a row, as two words; zeros for none. */
 	parentId(row: number): readonly [number, number] {
-		return this.idsPart().parentId(row);
+		return this.stretchOfRow(row)
+			.ids()
+			.parentId(row - this.firstRow);
+	}
+
+	hasParent(row: number): boolean {
+		return this.stretchOfRow(row)
+			.ids()
+			.hasParent(row - this.firstRow);
 	}
 
 	/** Ids of every row, two words each; all zero for none. */
 	ids(): { readonly spans: Uint32Array; readonly parents: Uint32Array } {
-		return this.idsPart().all();
+		const rows = this.rowCount();
+		const spans = new Uint32Array(rows * 2);
+		const parents = new Uint32Array(rows * 2);
+		this.wholly(["traces", "ids"], () =>
+			this.forEachStretch((stretch, firstRow) => {
+				const own = stretch.ids().all();
+				spans.set(own.spans, firstRow * 2);
+				parents.set(own.parents, firstRow * 2);
+			}),
+		);
+		return { spans, parents };
 	}
 
 	/** Copies ids of every row to row `first` on. */
@@ -203,11 +210,16 @@ export class BlockReader {
 				for (let i = 0; i < 4; i++) traceId[(first + row) * 4 + i] = ids[trace * 4 + i]!;
 	}
 
-	heap(): HeapReader {
+	heap(): BlockHeap {
 		if (this.heapValue === undefined) {
-			this.heapValue = new HeapReader(this.part("heap"));
-			// What unpacking adds is counted beforehand: searches by attribute do it.
-			this.heldBytes += this.heapValue.heldBytes * 2;
+			const places = this.directory()?.heap;
+			if (places === undefined) {
+				const only = new HeapReader(this.part("heap"));
+				this.heapValue = new BlockHeap([{ before: 0, entries: only.count }], () => only, this.hold);
+			} else {
+				const open = (i: number): HeapReader => new HeapReader(this.piece("heap", places[i]!.start, places[i]!.end));
+				this.heapValue = new BlockHeap(places, open, this.hold, (work) => this.wholly(["heap"], work));
+			}
 		}
 		return this.heapValue;
 	}
@@ -217,23 +229,28 @@ export class BlockReader {
 		return id === 0 ? NO_BYTES : this.heap().item(id);
 	}
 
-	column(layout: number, position: number): StoredColumn {
-		return this.readColumns()[layout]![position]!;
+	/** Calls back for each stretch with the number of its first row, for work on all columns. */
+	forEachStretchOfColumns(visit: (stretch: Stretch, firstRow: number) => void): void {
+		this.wholly(["classes", "columns"], () => this.forEachStretch(visit));
 	}
 
-	/** Rows of a layout, ascending: the order of the column's indices. */
-	rowsOfLayout(layout: number): Uint32Array {
-		return this.layoutRows()[layout]!;
+	/** True where some row of a layout may hold an entry of a set at a position. @param wanted 1 for each entry of the set */
+	columnHas(layout: number, position: number, wanted: Uint8Array): boolean {
+		let has = false;
+		this.forEachStretchOfColumns((stretch) => {
+			has ||= stretch.column(layout, position)?.entries.some((entry) => wanted[entry] === 1) === true;
+		});
+		return has;
 	}
 
 	/** Dictionary entry at a position of a row. */
 	entry(row: number, position: number): number {
-		return this.column(this.layoutOfRow(row), position).entryAt(this.ranks().rank[row]!);
+		return this.stretchOfRow(row).entry(row - this.firstRow, position);
 	}
 
 	filter(): Uint8Array | undefined {
 		if (this.filterValue === undefined) {
-			const sealed = this.load("filter", this.hold);
+			const sealed = this.source.load("filter", this.hold);
 			this.filterValue = sealed === undefined ? null : openPart(sealed);
 			this.heldBytes += this.filterValue?.length ?? 0;
 		}
@@ -244,24 +261,26 @@ export class BlockReader {
 	writeRecord(row: number, out: ByteWriter): void {
 		const head = this.head();
 		const { shape } = head;
-		const layout = head.layouts[this.layoutOfRow(row)]!;
-		const entry = head.classes.at(this.classOfRow(row));
+		const stretch = this.stretchOfRow(row);
+		const own = row - this.firstRow;
+		const layout = head.layouts[stretch.layouts.at(own)]!;
+		const entry = head.classes.at(stretch.classes.at(own));
 		let position = 0;
 		for (const slot of layout.slots) {
 			switch (slot) {
 				case SLOT.item:
-					out.raw(this.item(this.entry(row, position++)));
+					out.raw(this.item(stretch.entry(own, position++)));
 					break;
 				case SLOT.traceId:
 					out.byte((shape.traceIdField << 3) | 2);
 					out.byte(16);
-					for (const word of this.tracesPart().idOfRow(row)) out.word(word);
+					for (const word of stretch.traces().idOfRow(own)) out.word(word);
 					break;
 				case SLOT.spanId:
-					writeId(out, shape.spanIdField, this.spanId(row));
+					writeId(out, shape.spanIdField, stretch.ids().spanId(own));
 					break;
 				case SLOT.parentId:
-					writeId(out, shape.parentIdField, this.parentId(row));
+					writeId(out, shape.parentIdField, stretch.ids().parentId(own));
 					break;
 				case SLOT.time0:
 					writeTime(out, shape.time0Field, this.time0(row));
@@ -288,81 +307,141 @@ export class BlockReader {
 		return out.view();
 	}
 
-	private idsPart(): IdsPart {
-		return (this.idsValue ??= new IdsPart(this.part("ids"), this.head().rows, () => this.tracesPart(), this.hold));
+	private directory(): StretchDirectory | undefined {
+		if (this.directoryValue === undefined) {
+			const sealed = this.source.load("stretches", this.hold);
+			this.directoryValue = sealed === undefined ? null : readDirectory(openPart(sealed));
+			this.heldBytes += directoryBytes(this.directoryValue);
+		}
+		return this.directoryValue ?? undefined;
 	}
 
-	private tracesPart(): TracesPart {
-		return (this.tracesValue ??= new TracesPart(this.part("traces"), () => this.head().rows, this.hold));
+	private stretch(i: number): Stretch {
+		const known = this.stretches[i];
+		if (known !== undefined) return known;
+		const place = this.directory()?.stretches[i];
+		return (this.stretches[i] = new Stretch({
+			piece: (part) => (place === undefined ? this.part(part) : this.stretchedPiece(part, place)),
+			head: () => this.head(),
+			rows: () => place?.rows ?? this.head().rows,
+			numbering: place?.numbering ?? { shared: Infinity, shift: 0 },
+			hold: this.hold,
+		}));
+	}
+
+	/** Sets `current` and `firstRow` to the row's stretch. */
+	private stretchOfRow(row: number): Stretch {
+		if (row >= this.firstRow && row < this.endRow) return this.stretch(this.current);
+		const places = this.directory()?.stretches;
+		let low = 0;
+		if (places !== undefined) {
+			let high = places.length;
+			while (low + 1 < high) {
+				const middle = (low + high) >>> 1;
+				if (places[middle]!.firstRow <= row) low = middle;
+				else high = middle;
+			}
+		}
+		this.current = low;
+		this.firstRow = places?.[low]!.firstRow ?? 0;
+		this.endRow = this.firstRow + (places?.[low]!.rows ?? this.head().rows);
+		return this.stretch(low);
+	}
+
+	private forEachStretch(visit: (stretch: Stretch, firstRow: number) => void): void {
+		const places = this.directory()?.stretches;
+		if (places === undefined) visit(this.stretch(0), 0);
+		else for (const [i, { firstRow }] of places.entries()) visit(this.stretch(i), firstRow);
+	}
+
+	/** Rows of the block, as head and directory agree. */
+	private rowCount(): number {
+		const { rows } = this.head();
+		const listed = this.directory()?.rows ?? rows;
+		if (listed !== rows) throw new DamagedBlockError("rows of stretches do not add up");
+		return rows;
+	}
+
+	private joinTraces(): StoredTraces {
+		const directory = this.directory();
+		if (directory === undefined) return this.stretch(0).traces().list();
+		const count = directory.traces;
+		const ids = new Uint32Array(count * 4);
+		const firstRow = new Uint32Array(count + 1);
+		for (const [i, place] of directory.stretches.entries()) {
+			const own = this.stretch(i).traces().list();
+			if (own.count !== place.traces) throw new DamagedBlockError("traces of stretches do not add up");
+			ids.set(own.ids, place.firstTrace * 4);
+			for (let trace = 0; trace < own.count; trace++)
+				firstRow[place.firstTrace + trace] = place.firstRow + own.firstRow[trace]!;
+		}
+		firstRow[count] = this.rowCount();
+		this.hold(ids.byteLength + firstRow.byteLength);
+		return { count, ids, firstRow };
+	}
+
+	private numbers(parts: readonly StretchedPart[], write: (stretch: Stretch, to: Float64Array) => void): Float64Array {
+		const numbers = new Float64Array(this.rowCount());
+		this.wholly(parts, () =>
+			this.forEachStretch((stretch, firstRow) => write(stretch, numbers.subarray(firstRow, firstRow + stretch.rows))),
+		);
+		this.hold(numbers.byteLength);
+		return numbers;
+	}
+
+	private indices(of: (stretch: Stretch) => StoredIndices): Uint32Array {
+		const indices = new Uint32Array(this.rowCount());
+		this.wholly(["classes"], () => this.forEachStretch((stretch, firstRow) => of(stretch).writeTo(indices, firstRow)));
+		this.hold(indices.byteLength);
+		return indices;
 	}
 
 	private part(name: PartName): Uint8Array {
-		const sealed = this.load(name, this.hold);
+		const sealed = this.source.load(name, this.hold);
 		if (sealed === undefined) throw new DamagedBlockError(`the ${name} of a block is missing`);
 		return openPart(sealed);
 	}
 
-	private readClasses(): { readonly classes: Uint32Array; readonly layouts: Uint32Array } {
-		if (this.classesValue === undefined) {
-			const stored = this.storedClasses();
-			const classes = stored.classes.unpack();
-			this.classesValue = { classes, layouts: stored.layouts.unpack() };
-			this.heldBytes += classes.byteLength * 2;
-		}
-		return this.classesValue;
+	private stretchedPiece(part: StretchedPart, { starts, ends }: StretchPlace): Uint8Array {
+		const p = STRETCHED_PARTS.indexOf(part);
+		return this.piece(part, starts[p]!, ends[p]!);
 	}
 
-	private storedClasses(): NonNullable<BlockReader["storedClassesValue"]> {
-		if (this.storedClassesValue === undefined) {
-			const head = this.head();
-			const reader = new ByteReader(this.part("classes"));
-			const classes = new StoredIndices(reader, head.rows, head.classes.length);
-			const layouts = new StoredIndices(reader, head.rows, head.layouts.length);
-			this.storedClassesValue = { classes, layouts };
-			this.heldBytes += reader.bytes.length;
-		}
-		return this.storedClassesValue;
+	private piece(part: StretchedPart | "heap", start: number, end: number): Uint8Array {
+		const { source } = this;
+		const whole = this.wholes.get(part);
+		const sealed =
+			whole === undefined && source.loadRange !== undefined
+				? source.loadRange(part, start, end, this.hold)
+				: (whole ?? this.wholePart(part)).subarray(start, end);
+		if (sealed === undefined) throw new DamagedBlockError(`the ${part} of a block is missing`);
+		return openPart(sealed);
 	}
 
-	private readColumns(): readonly (readonly StoredColumn[])[] {
-		if (this.columnsValue === undefined) {
-			const bytes = this.part("columns");
-			const reader = new ByteReader(bytes);
-			const { counts } = this.ranks();
-			this.columnsValue = this.head().layouts.map((layout, i) => {
-				const readIndices = (distinct: number): StoredIndices => new StoredIndices(reader, counts[i]!, distinct);
-				return Array.from({ length: layout.items }, () => new StoredColumn(reader, readIndices));
-			});
-			this.heldBytes += bytes.length;
+	/** Has the parts loaded whole, once, for work on all of their stretches. */
+	private wholly<T>(parts: readonly (StretchedPart | "heap")[], work: () => T): T {
+		if (this.directory() === undefined) return work();
+		const added = parts.filter((part) => !this.wholes.has(part));
+		for (const part of added) this.wholes.set(part, this.wholePart(part));
+		try {
+			return work();
+		} finally {
+			for (const part of added) this.wholes.delete(part);
 		}
-		return this.columnsValue;
 	}
 
-	/** How many rows each layout has, and the place of each row among those of its layout. */
-	private ranks(): NonNullable<BlockReader["ranksValue"]> {
-		if (this.ranksValue === undefined) {
-			const head = this.head();
-			const { layouts } = this.storedClasses();
-			const counts = new Uint32Array(head.layouts.length);
-			const rank = new Uint32Array(head.rows);
-			for (let row = 0; row < rank.length; row++) rank[row] = counts[layouts.at(row)]!++;
-			this.ranksValue = { counts, rank };
-			this.heldBytes += rank.byteLength;
-		}
-		return this.ranksValue;
+	private wholePart(part: StretchedPart | "heap"): Uint8Array {
+		const sealed = this.source.load(part, this.hold);
+		if (sealed === undefined) throw new DamagedBlockError(`the ${part} of a block is missing`);
+		const { heap, stretches } = this.directory()!;
+		const end = part === "heap" ? heap.at(-1)!.end : stretches.at(-1)!.ends[STRETCHED_PARTS.indexOf(part)];
+		if (sealed.length !== end) throw new DamagedBlockError(`the ${part} of a block is longer or shorter than it was`);
+		return sealed;
 	}
+}
 
-	private layoutRows(): readonly Uint32Array[] {
-		if (this.layoutRowsValue === undefined) {
-			const { counts, rank } = this.ranks();
-			const rowLayouts = this.rowLayouts();
-			const rows = Array.from(counts, (count) => new Uint32Array(count));
-			for (let row = 0; row < rank.length; row++) rows[rowLayouts[row]!]![rank[row]!] = row;
-			this.layoutRowsValue = rows;
-			this.heldBytes += rank.byteLength;
-		}
-		return this.layoutRowsValue;
-	}
+function directoryBytes(directory: StretchDirectory | null | undefined): number {
+	return (directory?.stretches.length ?? 0) * PLACE_BYTES;
 }
 
 const NO_BYTES = new Uint8Array(0);

@@ -7,8 +7,9 @@ import { LOG_SHAPE, RecordColumns, type RecordShape, SPAN_SHAPE } from "../../mo
 import { WireWriter } from "../../model/protobuf/writer.ts";
 import { logsData, protobufjsEncode, tracesData } from "../conformance/otlp-arbitraries.ts";
 import { BlockBuilder } from "./builder.ts";
-import type { EncodedBlock } from "./format.ts";
+import { type EncodedBlock, OLDEST_BLOCK_FORMAT } from "./format.ts";
 import { BlockReader } from "./reader.ts";
+import { openPart, sealPart } from "./seal.ts";
 
 const numRuns = Math.ceil(Number(process.env["MESHSCOPE_FUZZ_CASES"] ?? 5_000) / 10);
 const FRESH = { level: 1, withFilter: false } as const;
@@ -498,4 +499,80 @@ test("in a trace of 3,000 spans each row alone names the parent that all rows to
 		assert.deepEqual([...reader.parentId(row)], expected, `row ${row}`);
 		assert.deepEqual(expected, [0, parentOf(row)], `row ${row}`);
 	}
+});
+
+/** 1,300 traces of four spans each, with a value of its own in each span, one in each trace, and some that all share. */
+function manyTraces(first: number): RecordColumns {
+	const spans = Array.from({ length: 5_200 }, (_, i) =>
+		plainSpan(
+			first + i,
+			(writer) => writer.stringField(5, `op ${i % 5}`),
+			(writer) => writer.stringField(3, `trace ${(first + i) >> 2}`),
+			...(i % 3 === 0 ? [(writer: WireWriter): void => writer.stringField(3, `span ${first + i}`)] : []),
+			(writer) => writer.stringField(3, `one of ${i % 40}`),
+		),
+	);
+	return skimAll(SPAN_SHAPE, [requestOf("cart", spans)]);
+}
+
+test("a block of several stretches holds every row, fresh and merged, and gives single rows as it gives all", () => {
+	const [one, other] = [manyTraces(0), manyTraces(5_200)];
+	const [rowsOfOne, rowsOfOther] = [rowsOfColumns(one), rowsOfColumns(other)];
+	const [fresh, next] = [build(one), build(other)];
+	assert.ok(fresh.parts.stretches !== undefined);
+	assert.deepEqual(sorted(rowsOfBlock(fresh)), sorted(rowsOfOne));
+	const merged = merge([fresh, next]);
+	assert.deepEqual(sorted(rowsOfBlock(merged)), sorted([...rowsOfOne, ...rowsOfOther]));
+	const whole = readerOf(merged);
+	const { spans, parents } = whole.ids();
+	const [offsets, durations, classes] = [whole.offsets(), whole.durations(), whole.rowClasses()];
+	const single = readerOf(merged);
+	for (let row = merged.summary.rows - 1; row >= 0; row -= 7) {
+		assert.deepEqual([...single.spanId(row)], [spans[row * 2], spans[row * 2 + 1]]);
+		assert.deepEqual([...single.parentId(row)], [parents[row * 2], parents[row * 2 + 1]]);
+		assert.deepEqual([single.offsetOfRow(row), single.durationOfRow(row)], [offsets[row], durations[row]]);
+		assert.equal(single.classOfRow(row), classes[row]);
+		assert.equal(single.traceOfRow(row), whole.traceOfRow(row));
+	}
+});
+
+test("a trace is found in any stretch, and read without the rest of the block", () => {
+	const columns = manyTraces(0);
+	const block = build(columns);
+	const partBytes = Object.values(block.parts).reduce((total, part) => total + part.length, 0);
+	const known = new Map<string, string[]>();
+	for (const { traceId, record } of rowsOfColumns(columns)) known.set(traceId, [...(known.get(traceId) ?? []), record]);
+	for (const [traceId, records] of [...known].slice(0, 200)) {
+		let loaded = 0;
+		const counted = (bytes: Uint8Array | undefined): Uint8Array | undefined => {
+			loaded += bytes?.length ?? 0;
+			return bytes;
+		};
+		const reader = new BlockReader({
+			load: (part) => counted(block.parts[part]),
+			loadRange: (part, start, end) => counted(block.parts[part]?.subarray(start, end)),
+		});
+		const [w0, w1, w2, w3] = [0, 8, 16, 24].map((at) => Number.parseInt(traceId.slice(at, at + 8), 16));
+		const [first, end] = reader.findTrace(w0!, w1!, w2!, w3!)!;
+		const found = Array.from({ length: end - first }, (_, i) => hex(reader.record(first + i)));
+		assert.deepEqual(found.sort(), records.sort());
+		assert.ok(loaded < partBytes / 2, `${loaded} of ${partBytes} bytes`);
+	}
+});
+
+test("a block of the format before, whose parts are sealed whole, is read", () => {
+	const spans = Array.from({ length: 3_000 }, (_, i): readonly Write[] => [
+		(writer) => writer.bytesField(1, Buffer.alloc(16, 1)),
+		(writer) => writer.bytesField(2, spanIdOf(i % 200)),
+		(writer) => writer.stringField(3, `state ${i}`),
+	]);
+	const columns = skimAll(SPAN_SHAPE, [requestOf("cart", spans)]);
+	const block = build(columns);
+	// One trace is one stretch, whose block differs from an older one by the number alone.
+	assert.equal(block.parts.stretches, undefined);
+	const head = Uint8Array.from(openPart(block.parts.head!));
+	head[0] = OLDEST_BLOCK_FORMAT;
+	const older = { ...block, parts: { ...block.parts, head: sealPart(head, 1) } };
+	assertHolds(older, rowsOfColumns(columns));
+	assert.equal(merge([older, build(manyTraces(0))]).summary.rows, 8_200);
 });

@@ -2,7 +2,7 @@
  * The envelope of a stored part: how it is compressed, and a checksum over what is stored.
  */
 import { constants, crc32, zstdCompressSync, zstdDecompressSync } from "node:zlib";
-import { DamagedBlockError } from "./bytes.ts";
+import { ByteWriter, DamagedBlockError } from "./bytes.ts";
 
 const RAW = 0;
 const ZSTD = 1;
@@ -36,6 +36,31 @@ export function sealPart(content: Uint8Array, level: number): Uint8Array<ArrayBu
 	sealed.set(body, HEADER_BYTES);
 	view.setUint32(end, crc32(sealed.subarray(0, end)), true);
 	return sealed;
+}
+
+/** Sealed runs one behind the other, in memory that is kept. */
+export class SealedChunks {
+	private readonly out = new ByteWriter(1 << 14);
+
+	get length(): number {
+		return this.out.length;
+	}
+
+	reset(): void {
+		this.out.reset();
+	}
+
+	/** Returns how many bytes it took, sealed. */
+	add(content: Uint8Array, level: number): number {
+		const sealed = sealPart(content, level);
+		this.out.raw(sealed);
+		return sealed.length;
+	}
+
+	/** A view; valid until the next run. */
+	view(): Uint8Array<ArrayBuffer> {
+		return this.out.view();
+	}
 }
 
 /** @throws DamagedBlockError when the checksum does not hold */

@@ -7,13 +7,20 @@ import { scalarText } from "../../model/otlp/attribute-match.ts";
 import { decodeKeyValue } from "../../model/otlp/any-value.ts";
 import type { OtlpKeyValue } from "../../model/otlp/types.ts";
 import { WIRE_LENGTH, WireError, WireReader } from "../../model/protobuf/reader.ts";
-import type { HeapReader } from "./heap.ts";
+import type { EntryCursor } from "./heap.ts";
+
+/** A dictionary, its entries numbered from 1: each a field of a record, or the fields of a resource group. */
+export interface TokenEntries {
+	readonly count: number;
+	item(id: number): Uint8Array;
+	/** Walks over the entries from the first, each put at the beginning of `into`. */
+	cursor(into: Uint8Array): EntryCursor;
+}
 
 /** The dictionary of a block. */
 export interface TokenSource {
 	readonly shape: RecordShape;
-	/** Each entry a field of a record, or the fields of a resource group. */
-	readonly heap: HeapReader;
+	readonly heap: TokenEntries;
 	readonly isResource: ReadonlySet<number>;
 }
 

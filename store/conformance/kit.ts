@@ -10,6 +10,7 @@ import type { CommittedTraces, TopologyReader, TopologyWriter } from "../topolog
 import { ANALYSIS_RULES } from "./rules-analysis.ts";
 import { COMMITTED_RULES } from "./rules-committed.ts";
 import { DIFFERENTIAL_RULES } from "./rules-differential.ts";
+import { GRAPH_RULES } from "./rules-graph.ts";
 import { HOP_RULES } from "./rules-hops.ts";
 import { LOG_RULES } from "./rules-logs.ts";
 import { METRIC_RULES } from "./rules-metrics.ts";
@@ -85,6 +86,7 @@ const RULES: readonly Rule[] = [
 	...REPLAY_RULES,
 	...COMMITTED_RULES,
 	...TOPOLOGY_RULES,
+	...GRAPH_RULES,
 	...DIFFERENTIAL_RULES,
 ];
 

@@ -16,8 +16,8 @@ const decoders: ConformanceDecoders = {
 };
 
 async function memoryStore(options: Partial<MemoryOptions> = {}): Promise<StoreUnderTest> {
-	const store = openMemoryStore(options);
 	const topology = openMemoryTopology({ keptSinceMs: (nowMs) => nowMs - TOPOLOGY_KEPT_MS, now: () => NOW_MS });
+	const store = openMemoryStore({ topology: topology.reader, ...options });
 	return {
 		...store,
 		topology: { ...topology, committed: store.committed },

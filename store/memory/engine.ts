@@ -7,7 +7,14 @@ import { type RecordColumns, SLOT } from "../../model/columns.ts";
 import { invalidTexts } from "../../model/otlp/invalid-text.ts";
 import type { MetricSeriesKey } from "../../model/metric.ts";
 import type { AppendReport, StoreReader, StoreScanner, StoreStats, StoreWriter, WriteGroup } from "../store.ts";
-import { type CommitRef, type CommittedTraces, isAfter, type ReplayGroup } from "../topology.ts";
+import {
+	type CommitRef,
+	type CommittedTraces,
+	isAfter,
+	NO_TOPOLOGY,
+	type ReplayGroup,
+	type TopologyReader,
+} from "../topology.ts";
 import { MemoryCommittedTraces } from "./committed-traces.ts";
 import { MemoryReader } from "./reader.ts";
 import { logsOf, otlpData, spansOf, type StoredLog, type StoredSpan } from "./records.ts";
@@ -25,15 +32,18 @@ export interface MemoryOptions {
 	/** Bytes of records, not of the objects around them. */
 	readonly maxBytes: number;
 	readonly maxAgeMs: number;
+	/** What graphs are read from; without it they are empty. */
+	readonly topology: TopologyReader;
 }
 
-const DEFAULTS: MemoryOptions = { maxBytes: 256 * 1024 * 1024, maxAgeMs: 7 * 86_400_000 };
+const DEFAULTS: MemoryOptions = { maxBytes: 256 * 1024 * 1024, maxAgeMs: 7 * 86_400_000, topology: NO_TOPOLOGY };
 
 export function openMemoryStore(options: Partial<MemoryOptions> = {}): MemoryStore {
 	const state = new MemoryState();
+	const all: MemoryOptions = { ...DEFAULTS, ...options };
 	return {
-		writer: new MemoryWriter(state, { ...DEFAULTS, ...options }),
-		reader: new MemoryReader(state),
+		writer: new MemoryWriter(state, all),
+		reader: new MemoryReader(state, all.topology),
 		scanner: new MemoryScanner(state),
 		committed: new MemoryCommittedTraces(state),
 	};

@@ -52,7 +52,7 @@ import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
 import { GREATEST_TRACE_HASH, traceHash } from "../block/format.ts";
 import { OperationSums } from "../../model/otlp/operation-sums.ts";
 import { asksHops, type FoundHop, spanKey, topologyQueries, type TopologyQueries } from "../topology-queries.ts";
-import { NO_TOPOLOGY } from "../topology.ts";
+import type { TopologyReader } from "../topology.ts";
 import type { MemoryState, StoredSeries } from "./state.ts";
 
 const STATUS_CODES = { unset: 0, ok: 1, error: 2 } as const;
@@ -65,9 +65,9 @@ export class MemoryReader implements StoreReader {
 	private readonly state: MemoryState;
 	private readonly topology: TopologyQueries;
 
-	constructor(state: MemoryState) {
+	constructor(state: MemoryState, topology: TopologyReader) {
 		this.state = state;
-		this.topology = topologyQueries(NO_TOPOLOGY, Date.now);
+		this.topology = topologyQueries(topology, Date.now);
 	}
 
 	async trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult> {

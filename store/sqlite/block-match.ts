@@ -113,7 +113,7 @@ export class EntryRows {
 	private positionsOf(layout: number): readonly number[] {
 		const positions: number[] = [];
 		for (let position = 0, { items } = this.block.head().layouts[layout]!; position < items; position++)
-			if (this.block.column(layout, position).entries.some((entry) => this.wanted[entry] === 1)) positions.push(position);
+			if (this.block.columnHas(layout, position, this.wanted)) positions.push(position);
 		return positions;
 	}
 }

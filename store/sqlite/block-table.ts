@@ -4,7 +4,7 @@
 import type { BlockParts, BlockSummary, EncodedBlock, PartName } from "../block/format.ts";
 import { PART, PART_NAMES, PARTS_PER_BLOCK } from "../block/format.ts";
 import { MAX_PACK_BYTES, PACK, packParts, sizeOfParts, unpackPart } from "../block/pack.ts";
-import { BlockReader } from "../block/reader.ts";
+import { BlockReader, type PartSource } from "../block/reader.ts";
 import type { Connection } from "./database.ts";
 
 export interface StoredBlock {
@@ -42,6 +42,7 @@ export class BlockTable {
 	private readonly listUnmerged;
 	private readonly commitOfId;
 	private readonly load;
+	private readonly loadSlice;
 
 	constructor(database: Connection) {
 		this.listIds = database.prepare<[number], number>("SELECT id FROM blocks WHERE signal = ? ORDER BY id").pluck();
@@ -57,6 +58,10 @@ export class BlockTable {
 			.pluck();
 		this.commitOfId = database.prepare<[number], number>("SELECT commit_id FROM blocks WHERE id = ?").pluck();
 		this.load = database.prepare<[number], Uint8Array>("SELECT data FROM parts WHERE id = ?").pluck();
+		// SQLite reads the whole row, in memory of its own; what is not asked for never becomes a buffer.
+		this.loadSlice = database
+			.prepare<[number, number, number], Uint8Array>("SELECT substr(data, ?, ?) FROM parts WHERE id = ?")
+			.pluck();
 	}
 
 	/** In the order of commits. */
@@ -97,17 +102,23 @@ export class BlockTable {
 	open(id: number): BlockReader {
 		let pack: Uint8Array | undefined;
 		let isPacked: boolean | undefined;
-		return new BlockReader(
-			(part, hold) => {
-				if (isPacked !== false && pack === undefined) {
-					pack = this.load.get(id * PARTS_PER_BLOCK + PACK);
-					isPacked = pack !== undefined;
-					hold(pack?.length ?? 0);
-				}
-				return pack === undefined ? this.load.get(id * PARTS_PER_BLOCK + PART[part]) : unpackPart(pack, part);
-			},
-			() => (pack = undefined),
-		);
+		const rowOf = (part: PartName): number => id * PARTS_PER_BLOCK + PART[part];
+		const load: PartSource["load"] = (part, hold) => {
+			if (isPacked !== false && pack === undefined) {
+				pack = this.load.get(id * PARTS_PER_BLOCK + PACK);
+				isPacked = pack !== undefined;
+				hold(pack?.length ?? 0);
+			}
+			return pack === undefined ? this.load.get(rowOf(part)) : unpackPart(pack, part);
+		};
+		return new BlockReader({
+			load,
+			loadRange: (part, start, end, hold) =>
+				isPacked === false
+					? this.loadSlice.get(start + 1, end - start, rowOf(part))
+					: load(part, hold)?.subarray(start, end),
+			forget: () => (pack = undefined),
+		});
 	}
 }
 

@@ -121,7 +121,13 @@ class SqliteReader implements StoreReader {
 
 	async traceDifferences(query: DifferencesQuery): Promise<DifferencesResult> {
 		const deadlineMs = this.deadline();
-		const options = { windows: this.windows, query, known: this.hopsOf(query), isLate: () => this.now() > deadlineMs };
+		const options = {
+			windows: this.windows,
+			query,
+			known: this.hopsOf(query),
+			now: () => this.now(),
+			isLate: () => this.now() > deadlineMs,
+		};
 		return traceDifferences(options, (spans) => this.fromTopology((topology) => topology.traceHops(spans)));
 	}
 

@@ -96,7 +96,7 @@ export class SpanMatch {
 			}
 			const offset = offsets === undefined ? block.offsetOfRow(row) : offsets[row]!;
 			if (offset < from || offset >= to || !canBeOfHop(row)) continue;
-			if (query.isRoot !== undefined && isRoot(block, row) !== query.isRoot) continue;
+			if (query.isRoot !== undefined && block.hasParent(row) === query.isRoot) continue;
 			if (matcher !== undefined && !matcher.matches(row)) continue;
 			if (wideRows.size === 0 || !wideRows.has(row)) visit(row, offset, duration);
 		}
@@ -108,7 +108,7 @@ export class SpanMatch {
 				if (query.minDurationNs !== undefined && durationNs < query.minDurationNs) continue;
 				if (query.maxDurationNs !== undefined && durationNs > query.maxDurationNs) continue;
 			}
-			if (query.isRoot !== undefined && isRoot(block, row) !== query.isRoot) continue;
+			if (query.isRoot !== undefined && block.hasParent(row) === query.isRoot) continue;
 			if (matcher === undefined || matcher.matches(row)) visit(row, 0, Number(durationNs));
 		}
 		return true;
@@ -158,11 +158,6 @@ export class SpanMatch {
 	private overlapsDurations(min: number, max: number): boolean {
 		return (max >= this.minDuration || max >= MAX_OFFSET) && (min <= this.maxDuration || min <= -MAX_OFFSET);
 	}
-}
-
-function isRoot(block: BlockReader, row: number): boolean {
-	const [high, low] = block.parentId(row);
-	return (high | low) === 0;
 }
 
 function rowsOfClasses(rowClasses: Uint32Array, wanted: Uint8Array): number[] {

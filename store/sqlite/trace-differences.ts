@@ -1,6 +1,6 @@
 /** What differs between the traces of selected spans and the others: samples both from columns, then reads the sampled traces whole. */
 import { TraceFeatures } from "../../model/analysis/trace-features.ts";
-import { TraceSample } from "../../model/analysis/trace-sample.ts";
+import { type SampledTrace, TraceSample } from "../../model/analysis/trace-sample.ts";
 import type { TraceId } from "../../model/ids.ts";
 import type { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
 import type { ToldHops } from "../../model/topology/told-hops.ts";
@@ -12,11 +12,16 @@ import { traceIdAt, traceWords } from "./trace-rows.ts";
 
 class LateError extends Error {}
 
+/** Somebody waits. A trace takes about a millisecond, and a few hundred tell what differs. */
+const READ_BUDGET_MS = 4_000;
+/** Up to which trace of each side rounds go: what a round cut short has read is as good a sample as a smaller one. */
+const ROUNDS = [60, 200, 500, COMPARED_TRACES];
+
 export function traceDifferences(
-	options: Omit<ScanOptions, "originNs"> & { readonly query: DifferencesQuery },
+	options: Omit<ScanOptions, "originNs"> & { readonly query: DifferencesQuery; readonly now: () => number },
 	hopsOf: (spans: DecodedSpans) => ToldHops,
 ): DifferencesResult {
-	const { query, windows, isLate } = options;
+	const { query, windows, isLate, now } = options;
 	const sample = new TraceSample<TraceId>(COMPARED_TRACES, GREATEST_TRACE_HASH);
 	let order = 0;
 	const searched = scanMatchingSpans({ ...options, originNs: query.fromNs }, ({ block, row, sinceNs, durationNs, hop }) => {
@@ -31,17 +36,12 @@ export function traceDifferences(
 	const features = new TraceFeatures();
 	const all = windowsInRange(windows.list(), query);
 	const damaged = new Set(searched.damagedWindows);
+	const untilMs = now() + READ_BUDGET_MS;
 	const check = (): void => {
-		if (isLate()) throw new LateError();
+		if (isLate() || now() > untilMs) throw new LateError();
 	};
-	let truncated = searched.truncated;
-	// In the order in which they lie, so that each block is read once; both sides together, so that a late end costs both.
-	const sides = [
-		...selected.traces.map((trace) => ({ ...trace, side: "selected" as const })),
-		...others.traces.map((trace) => ({ ...trace, side: "others" as const })),
-	].sort((a, b) => a.order - b.order);
 	try {
-		for (const { id, side } of sides) {
+		for (const { id, side } of inRounds(selected.traces, others.traces)) {
 			check();
 			features.begin(side);
 			const gatherer = new HopGatherer(traceWords(id), check, (span, resource) => features.addSpan(span, resource));
@@ -49,13 +49,31 @@ export function traceDifferences(
 			for (const hop of hopsOf(gatherer.spans).hops) features.addHop(hop);
 		}
 	} catch (error) {
+		// How many were compared says it.
 		if (!(error instanceof LateError)) throw error;
-		truncated = true;
 	}
 	return {
 		selected: { spans: sample.spans.selected, traces: selected.of, compared: features.compared.selected },
 		others: { spans: sample.spans.others, traces: others.of, compared: features.compared.others },
 		differences: features.differences(query.limit),
-		searched: { ...searched, truncated, damagedWindows: [...damaged] },
+		searched: { ...searched, damagedWindows: [...damaged] },
 	};
+}
+
+interface SidedTrace {
+	readonly id: TraceId;
+	readonly side: "selected" | "others";
+}
+
+/** Both sides in each round, in the order in which they lie, so that a round reads each block once. */
+function* inRounds(selected: readonly SampledTrace<TraceId>[], others: readonly SampledTrace<TraceId>[]): Generator<SidedTrace> {
+	let from = 0;
+	for (const to of ROUNDS) {
+		const round = [
+			...selected.slice(from, to).map((trace) => ({ ...trace, side: "selected" as const })),
+			...others.slice(from, to).map((trace) => ({ ...trace, side: "others" as const })),
+		];
+		yield* round.sort((a, b) => a.order - b.order);
+		from = to;
+	}
 }

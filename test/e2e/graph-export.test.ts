@@ -18,7 +18,8 @@ beforeEach(() => {
 });
 
 async function saved(kind: "SVG" | "PNG" | "CSV" | "JSON"): Promise<{ name: string; content: Buffer }> {
-	const download = page.waitForEvent("download");
+	// A picture of a large graph takes a while without help of a graphics card.
+	const download = page.waitForEvent("download", { timeout: 45_000 });
 	await page.locator(".graph-export").getByRole("button", { name: kind }).click();
 	const file = await download;
 	return { name: file.suggestedFilename(), content: await readFile(await file.path()) };
@@ -85,7 +86,7 @@ test("a large graph is saved whole, and CSV and JSON are there without the table
 	await painted();
 	await page.locator(".graph-export summary").click();
 	const png = (await saved("PNG")).content;
-	assert.ok(png.readUInt32BE(16) * png.readUInt32BE(20) <= 41_000_000);
+	assert.ok(png.readUInt32BE(16) * png.readUInt32BE(20) <= 25_000_000);
 	const csv = (await saved("CSV")).content.toString("utf8").trimEnd().split("\r\n");
 	assert.equal(csv.length, server.graph.edges.length + 1);
 	const json = JSON.parse((await saved("JSON")).content.toString("utf8")) as { window: unknown; nodes: unknown[] };

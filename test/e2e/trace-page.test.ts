@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import type { Page } from "playwright-core";
 import type { LogEntry } from "../../api/contract/logs.ts";
+import { seriousFindings } from "./axe.ts";
 import type { FixtureServer } from "./fixture-server.ts";
-import { checkoutTrace, hexId, largeTrace } from "./fixture-traces.ts";
+import { checkoutTrace, hexId, hostileTrace, largeTrace } from "./fixture-traces.ts";
 import { bench, nowNs, openTrace, options, SECOND, serve, spanRows, waitForAddress } from "./page-bench.ts";
 
 let page: Page;
@@ -72,7 +73,10 @@ test("a span's details hold attributes, events, links, resource, status and logs
 	await detail.getByText("Resource (2)").click();
 	await detail.getByText("k8s.namespace.name").waitFor();
 	await waitForAddress((url) => url.searchParams.get("span") === span.spanId);
-	assert.equal(await detail.getByRole("link").getAttribute("href"), `/trace/${hexId(5, 32)}?span=${hexId(80, 16)}`);
+	assert.equal(
+		await detail.locator(".events").getByRole("link").getAttribute("href"),
+		`/trace/${hexId(5, 32)}?span=${hexId(80, 16)}`,
+	);
 
 	await page.reload();
 	await detail.waitFor();
@@ -151,4 +155,57 @@ test("20,000 spans are drawn row by row, fast", options, async (t) => {
 	t.diagnostic(`first paint ${firstPaintMs.toFixed(0)} ms, collapse all ${collapseMs.toFixed(0)} ms`);
 	assert.ok(firstPaintMs < 5_000, `first paint took ${firstPaintMs.toFixed(0)} ms`);
 	assert.ok(collapseMs < 500, `collapsing took ${collapseMs.toFixed(0)} ms`);
+});
+
+test("the critical path is drawn on the bars and told by operation, and the choice is in the address", options, async () => {
+	const trace = checkoutTrace(1, nowNs());
+	await openTrace(trace);
+	assert.equal(await page.locator(".path-piece").count(), 0);
+	await page.getByRole("button", { name: "Critical path" }).click();
+	await waitForAddress((url) => url.searchParams.get("path") === "on");
+	await page.locator(".path-piece").first().waitFor();
+	assert.equal(await page.getByRole("button", { name: "Critical path" }).getAttribute("aria-pressed"), "true");
+	await page.reload();
+	await page.locator(".path-piece").first().waitFor();
+
+	await page.getByRole("link", { name: "Where the time went" }).click();
+	const table = page.getByRole("region", { name: "Where the time went, table" });
+	await table.waitFor();
+	const shares = await table.locator("tbody tr td:nth-child(4)").allInnerTexts();
+	const sum = shares.reduce((total, text) => total + Number.parseFloat(text), 0);
+	assert.ok(shares.length === 9 && Math.abs(sum - 100) < 0.5, `the shares add up to ${sum} %`);
+	for (const theme of ["light", "dark"] as const) {
+		await page.emulateMedia({ colorScheme: theme });
+		assert.deepEqual(await seriousFindings(page), []);
+	}
+	await table.getByRole("link", { name: "ingress POST /charges" }).click();
+	await page.getByRole("complementary", { name: "Span details" }).getByText("ingress POST /charges").waitFor();
+	await page.goBack();
+	await table.waitFor();
+});
+
+test("] and [ go to the next and previous failed span, or match while something is searched for", options, async () => {
+	await openTrace(checkoutTrace(4, nowNs()));
+	const current = async (): Promise<string> => (await page.locator(".span-current .span-operation").innerText()).trim();
+	const grid = page.getByRole("treegrid");
+	await grid.focus();
+	await page.keyboard.press("]");
+	assert.equal(await current(), "egress payment");
+	await page.keyboard.press("[");
+	assert.equal(await current(), "POST /checkout");
+	await page.getByLabel("Find spans by any text").fill("SELECT");
+	await page.getByText("1 match").waitFor();
+	await grid.focus();
+	await page.keyboard.press("]");
+	assert.equal(await current(), "SELECT stock");
+});
+
+test("hostile names in the table of times are text", options, async () => {
+	const trace = hostileTrace(nowNs());
+	await openTrace(trace, "?path=on");
+	await page.getByRole("link", { name: "Where the time went" }).click();
+	await page
+		.getByRole("region", { name: "Where the time went, table" })
+		.getByText("<script>window.hacked=1</script>")
+		.waitFor();
 });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TestContext } from "node:test";
-import type { GraphAnswer, GraphEdgeAnswer } from "../../api/contract/topology.ts";
+import { graphHistoryAnswer } from "../../api/contract/topology.ts";
+import type { GraphAnswer, GraphEdgeAnswer, MeshPointAnswer } from "../../api/contract/topology.ts";
 import { seededRandom } from "../../bench/mesh.ts";
 import { httpSender } from "../chaos/sending.ts";
 import { temporaryFolder } from "../chaos/temporary.ts";
@@ -136,6 +137,24 @@ test(`of ${SIZE.services} services and ${SIZE.edges} edges every edge is found a
 				assertLatency(`${key}, destination`, edge.destinationLatencyMs, truth.destinationNs);
 			}
 		}
+		// In one step, so that it is weighed as the graph is which witness counts what.
+		const { points } = graphHistoryAnswer.parse(await getJson(http, "/api/v1/graph/history?from=now-1h&to=now&step=7d"));
+		const sum = (read: (point: MeshPointAnswer) => number): number => points.reduce((total, point) => total + read(point), 0);
+		const known = (read: (edge: KnownEdge) => number): number => mesh.edges.reduce((total, edge) => total + read(edge), 0);
+		assert.equal(
+			sum((point) => point.requests),
+			requests,
+		);
+		assert.equal(
+			sum((point) => point.errors),
+			known(({ errors }) => errors),
+		);
+		for (const status of ["mutual_tls", "plaintext", "unknown"] as const)
+			assert.equal(
+				sum((point) => point.requestMtls[status]),
+				known((edge) => (edge.mtls === status ? edge.requests : 0)),
+				`history, ${status}`,
+			);
 	} finally {
 		sender.close();
 		await server.stop();

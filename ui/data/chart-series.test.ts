@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { axisTime, everyStep, timeTicks } from "./chart-series.ts";
+import { axisTime, everyStep, percentTop, timeTicks } from "./chart-series.ts";
 
 const at = (second: number): string => new Date(second * 1_000).toISOString();
 
@@ -14,6 +14,10 @@ test("a step that nothing was seen in has its place and no point", () => {
 test("what was not flushed yet is no gap", () => {
 	const steps = everyStep({ window: { from: at(0), to: at(240), flushed: at(70) }, stepMs: 60_000, points: [] });
 	assert.deepEqual(steps.timesMs, [0, 60_000]);
+});
+
+test("no axis of percentages ends above 100, and one of nothing has some height", () => {
+	assert.deepEqual([[0, 99.9], [0, undefined], [3, 12], []].map(percentTop), [100, 1, undefined, 1]);
 });
 
 test("marks are round, within the range, and few", () => {

@@ -34,6 +34,12 @@ export function everyStep<Point extends { readonly time: string }>({ window, ste
 	return { timesMs, points: timesMs.map((timeMs) => byTime.get(timeMs)) };
 }
 
+/** Top of an axis of percentages: an axis of 105 % would be read as one that can be reached, and one without any needs some height. */
+export function percentTop(values: readonly (number | undefined)[]): number | undefined {
+	const most = values.reduce<number>((max, value) => Math.max(max, value ?? 0), 0);
+	return most > 50 ? 100 : most === 0 ? 1 : undefined;
+}
+
 /** `12:04`, or `11-25 12:00` in a chart of more than a day; UTC, as all tables are. */
 export function axisTime(timeMs: number, rangeMs: number): string {
 	const iso = new Date(timeMs).toISOString();

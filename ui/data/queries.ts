@@ -57,7 +57,8 @@ export function useSpanDurations(query: string, live: boolean): UseQueryResult<S
 	return useQuery({
 		queryKey: ["durations", query],
 		queryFn: ({ signal }) => getJson<SpanDurationsAnswer>(`/traces/durations?${query}`, signal),
-		refetchInterval: live ? GRAPH_INTERVAL_MS : false,
+		// What took all the time it was given would keep a thread of the server's busy for good.
+		refetchInterval: ({ state }) => (live && state.data?.searched.truncated !== true ? GRAPH_INTERVAL_MS : false),
 		retry: false,
 		placeholderData: keepPreviousData,
 	});

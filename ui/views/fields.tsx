@@ -113,7 +113,11 @@ export function RangeFields({ from, to, isToldBelow = false, onApply }: RangeFie
 							if (event.target.value !== "custom") onApply({ from: event.target.value, to: undefined });
 						}}
 					>
-						{past && <option value="history">From history</option>}
+						{past && (
+							<option value="history">
+								{to === "" && from.startsWith("now-") ? `Last ${from.slice(4)}` : "From history"}
+							</option>
+						)}
 						{RANGES.map((range) => (
 							<option key={range.from} value={range.from}>
 								{range.label}

@@ -46,6 +46,7 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
 			["Enter", "show the span's details"],
 			["Esc", "close them"],
 			["e E", "next and previous failed span"],
+			["] [", "next and previous match, or failed span"],
 			["f", "zoom to the span, again for all"],
 			["w s a d", "zoom in and out, move left and right"],
 			["Home End", "first and last span"],

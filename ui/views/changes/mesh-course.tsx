@@ -4,7 +4,7 @@ import type { GraphDiffAnswer } from "../../../api/contract/topology.ts";
 import { formatPercent } from "../../../model/topology/mtls-status.ts";
 import { formatRate } from "../../base/format.ts";
 import { useMeshHistory } from "../../data/audit-queries.ts";
-import { everyStep } from "../../data/chart-series.ts";
+import { everyStep, percentTop } from "../../data/chart-series.ts";
 import { momentLinks } from "../chart/moment-links.ts";
 import { TimeChart } from "../chart/time-chart.tsx";
 
@@ -18,6 +18,9 @@ export function MeshCourse({ diff }: { readonly diff: GraphDiffAnswer }): ReactN
 	const { timesMs, points } = everyStep(history.data);
 	const { stepMs } = history.data;
 	const common = { timesMs, stepMs, links: momentLinks(history.data) };
+	const errors = points.map((point) =>
+		point === undefined || point.requests === 0 ? 0 : (100 * point.errors) / point.requests,
+	);
 	return (
 		<div className="charts">
 			<TimeChart
@@ -40,12 +43,11 @@ export function MeshCourse({ diff }: { readonly diff: GraphDiffAnswer }): ReactN
 					{
 						key: "errors",
 						title: "Failed, of all requests",
-						values: points.map((point) =>
-							point === undefined || point.requests === 0 ? 0 : (100 * point.errors) / point.requests,
-						),
+						values: errors,
 					},
 				]}
 				format={formatPercent}
+				most={percentTop(errors)}
 				{...common}
 			/>
 		</div>

@@ -28,7 +28,7 @@ interface TimeChartProps {
 	/** What it means that no line has a value. */
 	readonly empty?: string;
 	/** Top of the value axis; undefined fits the values. */
-	readonly most?: number;
+	readonly most?: number | undefined;
 	/** Where a moment leads. */
 	readonly links?: (timeMs: number) => readonly { readonly label: string; readonly href: string }[];
 }

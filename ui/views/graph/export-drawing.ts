@@ -4,7 +4,7 @@
  */
 import { FAILING_RATIO } from "../../data/graph-words.ts";
 import type { Health } from "../../data/graph-words.ts";
-import { draw, paint } from "./draw.ts";
+import { draw } from "./draw.ts";
 import type { Drawing, Palette, Pen } from "./draw.ts";
 import { KIND_SIGNS, LOCK_SIGNS } from "./legend.tsx";
 import { drawLock, traceShape } from "./shapes.ts";
@@ -66,30 +66,27 @@ export function svgOf(graph: ExportedGraph): string {
 /** Twice as fine as the screen, as far as browsers make canvases of that size. */
 const PNG_SCALE = 2;
 const MAX_SIDE = 8_192;
-const MAX_PIXELS = 40_000_000;
+const MAX_PIXELS = 24_000_000;
 
 export async function pngOf(graph: ExportedGraph): Promise<Blob> {
 	const sizes = sizesOf(graph);
-	const { width, height, across, down } = sizes;
+	const { width, height, across } = sizes;
 	const scale = Math.min(PNG_SCALE, MAX_SIDE / width, MAX_SIDE / height, Math.sqrt(MAX_PIXELS / (width * height)));
 	const canvas = new OffscreenCanvas(Math.ceil(width * scale), Math.ceil(height * scale));
-	const context = contextOf(canvas);
+	const context = canvas.getContext("2d");
+	if (context === null) throw new Error("the browser makes no canvas of that size");
 	context.scale(scale, scale);
 	context.fillStyle = graph.palette.ground;
 	context.fillRect(0, 0, width, height);
 	drawHead(context, graph);
-	const part = new OffscreenCanvas(Math.ceil(across * scale), Math.ceil(down * scale));
-	paint(contextOf(part), drawingOf(graph, sizes), scale);
-	context.drawImage(part, (width - across) / 2, HEAD, across, down);
+	const drawing = drawingOf(graph, sizes);
+	context.save();
+	context.translate((width - across) / 2 + drawing.view.x, HEAD + drawing.view.y);
+	draw(context, drawing);
+	context.restore();
 	context.translate(0, height - LEGEND);
 	drawLegend(context, graph.palette, width);
 	return await canvas.convertToBlob({ type: "image/png" });
-}
-
-function contextOf(canvas: OffscreenCanvas): OffscreenCanvasRenderingContext2D {
-	const context = canvas.getContext("2d");
-	if (context === null) throw new Error("the browser makes no canvas of that size");
-	return context;
 }
 
 function drawHead(pen: Pen, { palette, title, facts }: ExportedGraph): void {

@@ -237,7 +237,7 @@ function usePainted(canvas: RefObject<HTMLCanvasElement | null>, { sheet, views,
 	const palette = usePalette();
 	const painter = useRef<Painter>(undefined);
 	useEffect(() => {
-		const context = canvas.current!.getContext("2d");
+		const context = canvas.current!.getContext("2d", { alpha: false });
 		if (context === null) return undefined;
 		const own = new Painter(canvas.current!, context);
 		painter.current = own;

@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 import type { ServiceHistoryAnswer, ServiceTrafficAnswer } from "../../../api/contract/topology.ts";
 import { formatPercent } from "../../../model/topology/mtls-status.ts";
 import { countOf, formatBytes, formatCount, formatRate } from "../../base/format.ts";
-import { everyStep } from "../../data/chart-series.ts";
+import { everyStep, percentTop } from "../../data/chart-series.ts";
 import { errorsText, msText } from "../../data/graph-words.ts";
 import { MTLS_WORDS } from "../../data/mtls-words.ts";
 import { momentLinks } from "../chart/moment-links.ts";
@@ -27,6 +27,7 @@ export function ServiceCharts({ traffic, history }: ServiceChartsProps): ReactNo
 	return WAYS.map(([way, title, note]) => {
 		const red = traffic[way];
 		if (red.requests + red.connections === 0) return undefined;
+		const errors = points.map((point) => 100 * (point?.[way].errorRatio ?? 0));
 		const course = <T,>(read: (point: (typeof points)[number]) => T): T[] => points.map(read);
 		return (
 			<section key={way} className="service-way" aria-labelledby={`${way}-title`}>
@@ -56,10 +57,11 @@ export function ServiceCharts({ traffic, history }: ServiceChartsProps): ReactNo
 								{
 									key: "errors",
 									title: "Failed, of all requests",
-									values: course((point) => 100 * (point?.[way].errorRatio ?? 0)),
+									values: errors,
 								},
 							]}
 							format={formatPercent}
+							most={percentTop(errors)}
 							{...common}
 						/>
 						<TimeChart

@@ -3,6 +3,7 @@ import { memo } from "react";
 import type { ReactNode } from "react";
 import { formatDuration, fromStart, serviceLabel, shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
+import type { PathPiece } from "../../layout/trace/critical-path.ts";
 import { barOf } from "../../layout/timeline.ts";
 import type { Viewport } from "../../layout/timeline.ts";
 import {
@@ -49,11 +50,13 @@ interface SpanRowProps {
 	readonly current: boolean;
 	readonly collapsed: boolean;
 	readonly dimmed: boolean;
+	/** On the critical path, where that is shown. */
+	readonly path: readonly PathPiece[] | undefined;
 }
 
 /** Clicks and keys are the grid's (waterfall-view.tsx), so a row is drawn again only when what it shows changes. */
 export const SpanRow = memo(function SpanRow(props: SpanRowProps): ReactNode {
-	const { waterfall, row, position, slot, view, current, collapsed, dimmed } = props;
+	const { waterfall, row, position, slot, view, current, collapsed, dimmed, path } = props;
 	const span = waterfall.spans[row]!;
 	const depth = waterfall.depth[row]!;
 	const parent = hasChildren(waterfall, row);
@@ -97,8 +100,13 @@ export const SpanRow = memo(function SpanRow(props: SpanRowProps): ReactNode {
 					</span>
 				)}
 			</div>
-			<div className="span-time" role="gridcell" aria-label={`starts at ${fromStart(waterfall.offsetNs[row]!)}`}>
+			<div
+				className="span-time"
+				role="gridcell"
+				aria-label={`starts at ${fromStart(waterfall.offsetNs[row]!)}${path === undefined ? "" : ", on the critical path"}`}
+			>
 				<Bar waterfall={waterfall} row={row} view={view} failed={failed} />
+				{path !== undefined && <PathLine path={path} view={view} />}
 			</div>
 			<div className="span-length" role="gridcell">
 				{formatDuration(waterfall.lengthNs[row]!)}
@@ -133,4 +141,27 @@ function Bar({ waterfall, row, view, failed }: BarProps): ReactNode {
 			style={{ insetInlineStart: `${bar.left}%`, inlineSize: `${bar.width}%` }}
 		/>
 	);
+}
+
+/** Percent of the width: pieces nearer to each other are drawn as one, so that a row draws a few hundred at most. */
+const PIECE_GAP = 0.2;
+
+function PathLine({ path, view }: { readonly path: readonly PathPiece[]; readonly view: Viewport }): ReactNode {
+	const drawn: { left: number; right: number }[] = [];
+	for (const { fromNs, toNs } of path) {
+		const bar = barOf(view, fromNs, toNs - fromNs);
+		if (bar === undefined) continue;
+		const last = drawn.at(-1);
+		const right = bar.left + bar.width;
+		if (last !== undefined && bar.left - last.right < PIECE_GAP) last.right = right;
+		else drawn.push({ left: bar.left, right });
+	}
+	return drawn.map(({ left, right }) => (
+		<span
+			key={left}
+			className="path-piece"
+			style={{ insetInlineStart: `${left}%`, inlineSize: `${right - left}%` }}
+			aria-hidden="true"
+		/>
+	));
 }

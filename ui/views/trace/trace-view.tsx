@@ -68,9 +68,11 @@ function Missing({ error, retry }: { readonly error: unknown; readonly retry: ()
 
 const FlameView = lazy(async () => ({ default: (await import("./trace-tools.ts")).FlameView }));
 const CompareView = lazy(async () => ({ default: (await import("./trace-tools.ts")).CompareView }));
+const TraceTime = lazy(async () => ({ default: (await import("./trace-tools.ts")).TraceTime }));
 
 const TABS = [
 	{ key: "spans", label: "Spans" },
+	{ key: "time", label: "Where the time went" },
 	{ key: "flame", label: "Flame graph" },
 	{ key: "compare", label: "Compare" },
 	{ key: "logs", label: "Logs" },
@@ -153,6 +155,7 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 			</header>
 			<Suspense fallback={<p className="trace-part muted">Reading…</p>}>
 				{tab === "logs" && <TraceLogs logs={logs} startNs={waterfall.startNs} />}
+				{tab === "time" && <TraceTime waterfall={waterfall} traceId={summary.traceId} />}
 				{tab === "flame" && <FlameView waterfall={waterfall} slots={slots} />}
 				{tab === "compare" && (
 					<CompareView

@@ -6,7 +6,8 @@ import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } f
 import type { KeyboardEvent, MouseEvent, ReactNode, RefObject } from "react";
 import type { LogEntry } from "../../../api/contract/logs.ts";
 import { countOf, formatDuration } from "../../base/format.ts";
-import { hrefWith, navigate } from "../../base/router.ts";
+import { hrefWith, navigate, useLocation } from "../../base/router.ts";
+import { criticalPath, piecesByRow } from "../../layout/trace/critical-path.ts";
 import { focusOn, pan, ticks, wholeTrace, zoom } from "../../layout/timeline.ts";
 import type { Viewport } from "../../layout/timeline.ts";
 import { collapsibleRows, findRow, hasChildren, positionOf, visibleRows } from "../../layout/waterfall.ts";
@@ -44,6 +45,9 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 	const deferredSearch = useDeferredValue(search);
 	const matches = useMemo(() => matchingRows(waterfall, deferredSearch), [waterfall, deferredSearch]);
 	const { scroller, first, last, width, onScroll, reveal } = useWindowedRows(rows.length);
+	const { path, params } = useLocation();
+	const showsPath = params.get("path") === "on";
+	const pathPieces = useMemo(() => (showsPath ? piecesByRow(criticalPath(waterfall)) : undefined), [waterfall, showsPath]);
 	useSpanInAddress(open ? waterfall.spans[cursor]?.spanId : undefined);
 
 	// A trace read again may have fewer rows, or others.
@@ -99,6 +103,9 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 		} else toggle(row);
 	};
 
+	/** What [ and ] go to: matches while something is searched for, else failed spans. */
+	const isWanted = (row: number): boolean => (matches === undefined ? waterfall.failed[row] === 1 : matches.has(row));
+
 	function keyAction(key: string): (() => void) | undefined {
 		const position = positionOf(rows, cursor);
 		const step = (by: number) => () => goTo(rows[Math.max(0, Math.min(rows.length - 1, position + by))] ?? 0);
@@ -137,6 +144,10 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 				return () => goTo(findRow(waterfall, cursor, 1, (row) => waterfall.failed[row] === 1));
 			case "E":
 				return () => goTo(findRow(waterfall, cursor, -1, (row) => waterfall.failed[row] === 1));
+			case "]":
+				return () => goTo(findRow(waterfall, cursor, 1, isWanted));
+			case "[":
+				return () => goTo(findRow(waterfall, cursor, -1, isWanted));
 			case "f":
 				return () => setView(toggledFocus(waterfall, cursor, view));
 			case "w":
@@ -168,6 +179,7 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 				current={row === cursor}
 				collapsed={collapsed.has(row)}
 				dimmed={matches !== undefined && !matches.has(row)}
+				path={pathPieces?.get(row)}
 			/>,
 		);
 	}
@@ -192,6 +204,15 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 					<span className="muted match-count" role="status">
 						{matches === undefined ? "" : `${countOf(matches.size, "match", "matches")}, Enter for the next`}
 					</span>
+					<button
+						type="button"
+						className="quiet"
+						aria-pressed={showsPath}
+						title="Marks under each bar when the end of the trace waited for it"
+						onClick={() => navigate(hrefWith(path, params, { path: showsPath ? undefined : "on" }))}
+					>
+						Critical path
+					</button>
 					<button type="button" className="quiet" onClick={() => setCollapsed(collapsibleRows(waterfall))}>
 						Collapse all
 					</button>

@@ -35,7 +35,7 @@ export function TracesView(): ReactNode {
 	const query = brush === undefined ? searchQuery(filter) : brushedQuery(filter, counted, brush);
 	const traces = useTraces(query, live);
 	const differences = differencesQuery(filter, counted, brush, params.get("compare") === "errors");
-	const durations = useSpanDurations(durationsQuery(filter, counted), live);
+	const durations = useSpanDurations(durationsQuery(filter, counted), live && filter.edge === "" && filter.mtls === "");
 	const [sawNothing, setSawNothing] = useState(false);
 	useEffect(() => {
 		document.title = "Traces · meshscope";

@@ -1,0 +1,75 @@
+/** Where the time of the trace went, by service and operation: a table that says what the critical path draws. */
+import { useMemo } from "react";
+import type { ReactNode } from "react";
+import { formatDuration, serviceLabel } from "../../base/format.ts";
+import { Link } from "../../base/link.tsx";
+import { hrefWith, useLocation } from "../../base/router.ts";
+import { criticalPath } from "../../layout/trace/critical-path.ts";
+import { timeSpent } from "../../layout/trace/time-spent.ts";
+import type { TimeSpent } from "../../layout/trace/time-spent.ts";
+import type { Waterfall } from "../../layout/waterfall.ts";
+import { Name } from "../cells.tsx";
+import { nameColumn } from "../columns.tsx";
+import { DataTable } from "../data-table.tsx";
+import type { Column } from "../data-table.tsx";
+
+interface TraceTimeProps {
+	readonly waterfall: Waterfall;
+	readonly traceId: string;
+}
+
+export function TraceTime({ waterfall, traceId }: TraceTimeProps): ReactNode {
+	const { path, params } = useLocation();
+	const rows = useMemo(() => timeSpent(waterfall, criticalPath(waterfall)), [waterfall]);
+	const columns = columnsOf(waterfall.durationNs, (row) =>
+		hrefWith(path, params, { tab: undefined, path: "on", span: waterfall.spans[row.row]!.spanId }),
+	);
+	return (
+		<div className="trace-part">
+			<DataTable
+				name="time"
+				title="Where the time went"
+				note="The critical path is what the end of the trace waited for: its shares add up to the whole duration. Self time is time in which no child ran; calls side by side count each."
+				columns={columns}
+				rows={rows}
+				rowKey={({ service, operation }) => `${service}\u0000${operation}`}
+				empty="The trace has no spans."
+				asOf={traceId}
+			/>
+		</div>
+	);
+}
+
+function nsColumn(key: string, title: string, value: (row: TimeSpent) => number): Column<TimeSpent> {
+	return { key, title, value, cell: (row) => formatDuration(value(row)), number: true };
+}
+
+/** @param hrefOf the span of a row that is on the path longest, in the waterfall */
+function columnsOf(durationNs: number, hrefOf: (row: TimeSpent) => string): readonly Column<TimeSpent>[] {
+	return [
+		{
+			key: "operation",
+			title: "Operation",
+			value: ({ operation }) => operation,
+			cell: (row) => (
+				<Link href={hrefOf(row)}>
+					<Name text={row.operation} none="no name" />
+				</Link>
+			),
+			heads: true,
+		},
+		nameColumn("service", "Service", ({ service }) => serviceLabel(service)),
+		nsColumn("pathNs", "On the critical path", ({ pathNs }) => pathNs),
+		{
+			key: "pathPercent",
+			title: "Share",
+			value: ({ pathNs }) => (durationNs === 0 ? 0 : (100 * pathNs) / durationNs),
+			cell: ({ pathNs }) => `${((100 * pathNs) / Math.max(1, durationNs)).toFixed(1)} %`,
+			number: true,
+		},
+		nsColumn("selfNs", "Self time", ({ selfNs }) => selfNs),
+		nsColumn("totalNs", "Total", ({ totalNs }) => totalNs),
+		{ key: "spans", title: "Spans", value: ({ spans }) => spans, number: true },
+		{ key: "failed", title: "Errors", value: ({ failed }) => failed, number: true },
+	];
+}

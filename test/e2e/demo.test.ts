@@ -1,81 +1,15 @@
 /** The demo as a person starts it: what its graph says of the shop, and that nothing is left of it, however it ends. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
-import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { graphAnswer } from "../../api/contract/topology.ts";
 import type { GraphAnswer, GraphEdgeAnswer } from "../../api/contract/topology.ts";
 import { askUntil, getJson, searchTraces } from "../interop/api.ts";
-import { MAIN } from "../interop/server.ts";
+import { startDemo } from "./running-demo.ts";
 
 /** The wave of the flaky service is 40 s; half a minute more for what only one end reports. */
 const GRAPH_LIMIT_MS = 90_000;
-const ALIVE_LIMIT_MS = 90_000;
-
-interface Demo {
-	readonly process: ChildProcess;
-	readonly exited: Promise<unknown[]>;
-	/** Its temporary files lie here, and nothing else. */
-	readonly temporary: string;
-	readonly said: () => string;
-	/** Resolves with a line of standard output that is this event. */
-	event(name: string): Promise<Readonly<Record<string, unknown>>>;
-}
-
-function startDemo(t: TestContext, flags: readonly string[] = []): Demo {
-	const temporary = mkdtempSync(join(tmpdir(), "meshscope-demo-test-"));
-	const anyPort = ["--http", "--otlp-grpc", "--otlp-http", "--zipkin"].flatMap((flag) => [flag, "127.0.0.1:0"]);
-	const child = spawn(process.execPath, [MAIN, "demo", ...flags, ...anyPort], {
-		stdio: ["ignore", "pipe", "pipe"],
-		env: {
-			PATH: process.env["PATH"],
-			HOME: process.env["HOME"],
-			TMPDIR: temporary,
-			// Shared by all runs on the machine, and no file of the demo's.
-			NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache"),
-		},
-	});
-	let said = "";
-	const exited = once(child, "exit");
-	const waiting = new Map<string, PromiseWithResolvers<Readonly<Record<string, unknown>>>>();
-	const waiterFor = (name: string): PromiseWithResolvers<Readonly<Record<string, unknown>>> => {
-		const waiter = waiting.get(name) ?? Promise.withResolvers<Readonly<Record<string, unknown>>>();
-		waiting.set(name, waiter);
-		return waiter;
-	};
-	child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
-	createInterface({ input: child.stdout }).on("line", (line) => {
-		said += `${line}\n`;
-		const message = JSON.parse(line) as Readonly<Record<string, unknown>>;
-		waiterFor(String(message["event"])).resolve(message);
-	});
-	t.after(async () => {
-		if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
-		await exited;
-		rmSync(temporary, { recursive: true, force: true });
-	});
-	return {
-		process: child,
-		exited,
-		temporary,
-		said: () => said,
-		event: (name) =>
-			Promise.race([
-				waiterFor(name).promise,
-				exited.then((how) => Promise.reject(new Error(`the demo ended (${how.join(" ")}):\n${said}`))),
-				delay(ALIVE_LIMIT_MS, undefined, { ref: false }).then(() =>
-					Promise.reject(new Error(`no ${name} in time:\n${said}`)),
-				),
-			]),
-	};
-}
 
 /** Every process that the demo has started, and theirs. */
 function descendants(pid: number): readonly number[] {
@@ -144,7 +78,7 @@ function isComplete(edges: Edges): boolean {
 }
 
 test("the graph of the demo says what is in the shop, and Ctrl-C leaves nothing behind", async (t) => {
-	const demo = startDemo(t);
+	const demo = startDemo((end) => t.after(end));
 	const { http } = (await demo.event("ready")) as { readonly http: string };
 	const alive = await demo.event("alive");
 	t.diagnostic(`the graph was alive after ${String(alive["seconds"])} s`);
@@ -198,7 +132,7 @@ test("the graph of the demo says what is in the shop, and Ctrl-C leaves nothing 
 });
 
 test("with one proxy for all and without Python the shop lives too; killed outright, it leaves neither a process nor a file", async (t) => {
-	const demo = startDemo(t, ["--no-python", "--node-proxy"]);
+	const demo = startDemo((end) => t.after(end), ["--no-python", "--node-proxy"]);
 	const alive = await demo.event("alive");
 	t.diagnostic(`with a node proxy the graph was alive after ${String(alive["seconds"])} s`);
 	const pids = descendants(demo.process.pid!);

@@ -238,7 +238,9 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 					aria-label="Spans of the trace"
 					aria-rowcount={rows.length + 1}
 					aria-colcount={3}
-					aria-activedescendant={cursorPosition >= first && cursorPosition < last ? rowElementId(cursor) : undefined}
+					aria-activedescendant={
+						cursorPosition >= first && cursorPosition < Math.min(last, rows.length) ? rowElementId(cursor) : undefined
+					}
 					tabIndex={0}
 					onScroll={onScroll}
 					onKeyDown={onKeyDown}

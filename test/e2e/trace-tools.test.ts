@@ -1,4 +1,4 @@
-/** What the trace page has beside the waterfall: the flame graph, and the comparison with another trace. */
+/** What the trace page has beside the waterfall: the minimap, the flame graph, and the comparison with another trace. */
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import type { Page } from "playwright-core";
@@ -34,6 +34,33 @@ function laterCheckout(trace: FixtureTrace): FixtureTrace {
 		],
 	};
 }
+
+test("the minimap shows another part by a drag, by its ends' keys, and the whole by a double click", options, async () => {
+	const trace = checkoutTrace(4, nowNs());
+	await open(trace, "");
+	const box = (await page.locator(".minimap").boundingBox())!;
+	const at = (share: number): number => box.x + box.width * share;
+	const middle = box.y + box.height / 2;
+	await page.mouse.move(at(0.25), middle);
+	await page.mouse.down();
+	await page.mouse.move(at(0.5), middle, { steps: 4 });
+	await page.mouse.up();
+	const shares = (url: URL): number[] => {
+		const durationNs = Number(trace.spans[0]!.durationNs);
+		return (url.searchParams.get("zoom") ?? "").split("-").map((ns) => Math.round((100 * Number(ns)) / durationNs));
+	};
+	await waitForAddress((url) => shares(url).join() === "25,50");
+	await page.getByRole("slider", { name: "End of the part shown" }).focus();
+	for (let i = 0; i < 5; i++) await page.keyboard.press("ArrowRight");
+	await waitForAddress((url) => shares(url).join() === "25,55");
+	await page.mouse.move(at(0.4), middle);
+	await page.mouse.down();
+	await page.mouse.move(at(0.5), middle, { steps: 4 });
+	await page.mouse.up();
+	await waitForAddress((url) => shares(url).join() === "35,65");
+	await page.mouse.dblclick(at(0.9), middle);
+	await waitForAddress((url) => !url.searchParams.has("zoom"));
+});
 
 test("the flame graph is zoomed by keys, says what is chosen, and has its figures as a table", options, async () => {
 	const trace = checkoutTrace(4, nowNs());

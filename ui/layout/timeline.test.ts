@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { barOf, focusOn, pan, readZoom, ticks, wholeTrace, zoom, zoomText } from "./timeline.ts";
+import { barOf, between, focusOn, pan, readZoom, ticks, wholeTrace, zoom, zoomText } from "./timeline.ts";
 
 test("zooming keeps the anchor where it is and stays inside the trace", () => {
 	const view = zoom(wholeTrace(1_000), 0.5, 0.25, 1_000);
@@ -11,6 +11,13 @@ test("zooming keeps the anchor where it is and stays inside the trace", () => {
 test("panning stops at the ends", () => {
 	assert.deepEqual(pan({ fromNs: 100, toNs: 300 }, -2, 1_000), { fromNs: 0, toNs: 200 });
 	assert.deepEqual(pan({ fromNs: 100, toNs: 300 }, 20, 1_000), { fromNs: 800, toNs: 1_000 });
+});
+
+test("a part is from one point to the other, whichever comes first, inside of the trace and never without width", () => {
+	assert.deepEqual(between(700, 200, 1_000), { fromNs: 200, toNs: 700 });
+	assert.deepEqual(between(-50, 5_000, 1_000), { fromNs: 0, toNs: 1_000 });
+	assert.deepEqual(between(1_000, 1_000, 1_000), { fromNs: 990, toNs: 1_000 });
+	assert.deepEqual(between(0, 0, 0), { fromNs: 0, toNs: 1 });
 });
 
 test("a span in focus fills most of the width", () => {

@@ -27,6 +27,14 @@ export function pan(view: Viewport, share: number, durationNs: number): Viewport
 	return clamp(view.fromNs + width * share, width, wholeTrace(durationNs).toNs);
 }
 
+/** From one point to another, in whichever order they are given; stays inside the trace. */
+export function between(aNs: number, bNs: number, durationNs: number): Viewport {
+	const whole = wholeTrace(durationNs).toNs;
+	const [fromNs, toNs] = aNs < bNs ? [aNs, bNs] : [bNs, aNs];
+	const from = Math.max(0, Math.min(fromNs, whole));
+	return clamp(from, Math.min(whole, Math.max(MIN_WIDTH_NS, Math.min(whole, toNs) - from)), whole);
+}
+
 /** The viewport as `from-to` in nanoseconds, for the address; undefined for the whole trace. */
 export function zoomText(view: Viewport, durationNs: number): string | undefined {
 	if (view.fromNs <= 0 && view.toNs >= wholeTrace(durationNs).toNs) return undefined;

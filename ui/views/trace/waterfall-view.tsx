@@ -12,6 +12,7 @@ import { focusOn, pan, readZoom, ticks, wholeTrace, zoom, zoomText } from "../..
 import type { Viewport } from "../../layout/timeline.ts";
 import { collapsibleRows, findRow, hasChildren, positionOf, visibleRows } from "../../layout/waterfall.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
+import { Minimap } from "./minimap.tsx";
 import { SpanDetail } from "./span-detail.tsx";
 import { matchingRows } from "./span-search.ts";
 import { ROW_HEIGHT, SpanRow, rowElementId } from "./span-row.tsx";
@@ -190,6 +191,7 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 	return (
 		<div className={open ? "waterfall waterfall-split" : "waterfall"}>
 			<div className="waterfall-main">
+				<Minimap waterfall={waterfall} slots={slots} view={view} onView={setView} />
 				<div className="waterfall-tools">
 					<input
 						type="search"

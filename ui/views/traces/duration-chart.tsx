@@ -3,7 +3,7 @@
  * of it is selected with the mouse or the arrow keys; the selection is in the address.
  */
 import { useEffect, useRef, useState } from "react";
-import type { ReactNode, RefObject } from "react";
+import type { ReactNode } from "react";
 import type { SpanDurationsAnswer } from "../../../api/contract/traces.ts";
 import { countOf, formatClock, formatCount, formatDuration } from "../../base/format.ts";
 import { hrefWith, navigate, traceHref } from "../../base/router.ts";
@@ -11,6 +11,7 @@ import { brushChange, cellsAfterKey, cellsOf, clearedChange, countIn, readBrush,
 import type { CellRange, Counted } from "../../data/duration-chart.ts";
 import type { TraceFilter } from "../../data/trace-filter.ts";
 import { DurationTable } from "./duration-table.tsx";
+import { useListeners } from "../use-listeners.ts";
 import { useWidth } from "../use-width.ts";
 
 interface DurationChartProps {
@@ -360,18 +361,4 @@ function told(answer: SpanDurationsAnswer, cells: CellRange): string {
 	const shortest = formatDuration(answer.rows[cells.firstRow]!.minNs);
 	const longest = formatDuration(answer.rows[cells.lastRow]!.maxNs);
 	return `${at(cells.firstColumn)} to ${at(cells.lastColumn + 1)}, ${shortest} to ${longest}: ${countOf(spans, "span")}, ${formatCount(errors)} with errors`;
-}
-
-type Listeners = { readonly [Type in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[Type]) => void };
-
-/** A drawing is no control of HTML's, so it listens as the graph's does. */
-function useListeners(frame: RefObject<HTMLDivElement | null>, listeners: Listeners): void {
-	useEffect(() => {
-		const element = frame.current;
-		const entries = Object.entries(listeners) as [string, EventListener][];
-		for (const [type, listener] of entries) element?.addEventListener(type, listener);
-		return () => {
-			for (const [type, listener] of entries) element?.removeEventListener(type, listener);
-		};
-	});
 }

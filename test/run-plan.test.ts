@@ -31,6 +31,9 @@ test("files that load the machine run alone; those beside the code share it", ()
 	const alone = (path: string): boolean | undefined => planRun([path], ALL)[0]?.alone;
 	assert.equal(alone("test/chaos/kill.test.ts"), true);
 	assert.equal(alone("test/interop/envoy.test.ts"), true);
+	assert.equal(alone("test/interop/js-sdk.test.ts"), false);
+	assert.equal(alone("test/e2e/demo.test.ts"), true);
+	assert.equal(alone("test/e2e/trace-page.test.ts"), false);
 	assert.equal(alone("bench/ingest.test.ts"), true);
 	assert.equal(alone("ui/views/traces.browser.test.ts"), true);
 	assert.equal(alone("test/architecture.test.ts"), false);

@@ -61,8 +61,12 @@ export function takes(filters: readonly string[], name: string): boolean {
 	return filters.length === 0 || filters.some((filter) => name.includes(filter));
 }
 
-/** Peers on loopback and waits for conditions: neither figures nor time limits that a neighbour could spoil. */
-const SHARES_THE_MACHINE = /^test\/(?:conformance|mechanisms|mesh|proxy)\//;
+/**
+ * Peers on loopback, pages over canned answers, senders whose spans are waited for: neither figures nor time limits that a neighbour
+ * could spoil.
+ */
+const SHARES_THE_MACHINE =
+	/^test\/(?:(?:conformance|mechanisms|mesh|proxy)\/|e2e\/(?!demo|flows|every-page|live-)|interop\/(?!envoy|shim))/;
 
 function inFolderOfTests(path: string): boolean {
 	return /^test\/[^/]+\//.test(path);

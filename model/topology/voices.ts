@@ -109,7 +109,8 @@ export function countDecision(voices: readonly Voice[]): CountDecision | undefin
 	return best;
 }
 
-function neverArrivedBeside(voice: Voice, voices: readonly Voice[]): readonly NeverArrived[] {
+/** Requests that only the source of the voice's kind knows of, beside those that the voice counted. */
+export function neverArrivedBeside(voice: Voice, voices: readonly Voice[]): readonly NeverArrived[] {
 	if (voice.witness === "spans" || voice.reporter === "source" || voice.reporter === "both") return [];
 	const source = voices.find(({ witness, reporter }) => witness === voice.witness && reporter === "source");
 	if (source === undefined) return [];

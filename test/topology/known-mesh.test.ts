@@ -137,24 +137,29 @@ test(`of ${SIZE.services} services and ${SIZE.edges} edges every edge is found a
 				assertLatency(`${key}, destination`, edge.destinationLatencyMs, truth.destinationNs);
 			}
 		}
-		// In one step, so that it is weighed as the graph is which witness counts what.
-		const { points } = graphHistoryAnswer.parse(await getJson(http, "/api/v1/graph/history?from=now-1h&to=now&step=7d"));
-		const sum = (read: (point: MeshPointAnswer) => number): number => points.reduce((total, point) => total + read(point), 0);
-		const known = (read: (edge: KnownEdge) => number): number => mesh.edges.reduce((total, edge) => total + read(edge), 0);
-		assert.equal(
-			sum((point) => point.requests),
-			requests,
-		);
-		assert.equal(
-			sum((point) => point.errors),
-			known(({ errors }) => errors),
-		);
-		for (const status of ["mutual_tls", "plaintext", "unknown"] as const)
+		// In many steps or in few: whom to believe is decided for all of them at once, as in the graph.
+		for (const step of ["1m", "1h", "7d"]) {
+			const history = await getJson(http, `/api/v1/graph/history?from=now-1h&to=now&step=${step}`);
+			const { points } = graphHistoryAnswer.parse(history);
+			const sum = (read: (point: MeshPointAnswer) => number): number =>
+				points.reduce((total, point) => total + read(point), 0);
+			const known = (read: (edge: KnownEdge) => number): number =>
+				mesh.edges.reduce((total, edge) => total + read(edge), 0);
 			assert.equal(
-				sum((point) => point.requestMtls[status]),
-				known((edge) => (edge.mtls === status ? edge.requests : 0)),
-				`history, ${status}`,
+				sum((point) => point.requests),
+				requests,
 			);
+			assert.equal(
+				sum((point) => point.errors),
+				known(({ errors }) => errors),
+			);
+			for (const status of ["mutual_tls", "plaintext", "unknown"] as const)
+				assert.equal(
+					sum((point) => point.requestMtls[status]),
+					known((edge) => (edge.mtls === status ? edge.requests : 0)),
+					`history, ${status}`,
+				);
+		}
 	} finally {
 		sender.close();
 		await server.stop();

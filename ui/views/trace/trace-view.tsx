@@ -171,6 +171,7 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 					waterfall={waterfall}
 					slots={slots}
 					logs={logs.data?.logs ?? []}
+					hops={summary.hops}
 					initialSpanId={params.get("span") ?? undefined}
 				/>
 			)}

@@ -22,7 +22,6 @@ import { SetupView } from "./setup/setup-view.tsx";
 import { StatusView } from "./status/status-view.tsx";
 import { TokenView } from "./token-view.tsx";
 import { TraceView } from "./trace/trace-view.tsx";
-import { TracesView } from "./traces/traces-view.tsx";
 
 const PAGES: readonly PageOfFrame[] = [
 	{ path: "/", label: "Graph", key: "g" },
@@ -36,7 +35,8 @@ const PAGES: readonly PageOfFrame[] = [
 
 const PALETTE_KEY = /Mac|iP(hone|ad)/.test(navigator.userAgent) ? "⌘K" : "Ctrl K";
 
-const AUDIT_PAGES: Readonly<Record<string, ComponentProps<typeof LoadedPage>>> = {
+const LOADED_PAGES: Readonly<Record<string, ComponentProps<typeof LoadedPage>>> = {
+	"/traces": { title: "Traces", load: async () => (await import("./traces/traces-view.tsx")).TracesView },
 	"/mtls": { title: "mTLS", load: async () => (await import("./audit-pages.ts")).MtlsView },
 	"/changes": { title: "Changes", load: async () => (await import("./audit-pages.ts")).ChangesView },
 	"/mesh": { title: "Mesh", load: async () => (await import("./audit-pages.ts")).MeshView },
@@ -125,9 +125,8 @@ function isCurrent(page: string, path: string): boolean {
 
 function Page({ path }: { readonly path: string }): ReactNode {
 	if (path === "/") return <GraphView />;
-	if (path === "/traces") return <TracesView />;
-	const audit = AUDIT_PAGES[path];
-	if (audit !== undefined) return <LoadedPage key={path} {...audit} />;
+	const loaded = LOADED_PAGES[path];
+	if (loaded !== undefined) return <LoadedPage key={path} {...loaded} />;
 	if (path === "/status") return <StatusView />;
 	if (path === "/setup") return <SetupView />;
 	if (path.startsWith("/service/")) return <LoadedPage key={path} {...SERVICE_PAGE} />;

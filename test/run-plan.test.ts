@@ -28,17 +28,17 @@ test("test files are found wherever they stand, but not in folders that others f
 });
 
 test("files that load the machine run alone; those beside the code share it", () => {
-	const alone = (path: string): boolean | undefined => planRun([path], ALL)[0]?.alone;
-	assert.equal(alone("test/chaos/kill.test.ts"), true);
-	assert.equal(alone("test/interop/envoy.test.ts"), true);
-	assert.equal(alone("test/interop/js-sdk.test.ts"), false);
-	assert.equal(alone("test/e2e/demo.test.ts"), true);
-	assert.equal(alone("test/e2e/trace-page.test.ts"), false);
-	assert.equal(alone("bench/ingest.test.ts"), true);
-	assert.equal(alone("ui/views/traces.browser.test.ts"), true);
-	assert.equal(alone("test/architecture.test.ts"), false);
-	assert.equal(alone("test/conformance/otlp.test.ts"), false);
-	assert.equal(alone("model/ids.test.ts"), false);
+	const company = (path: string): string | undefined => planRun([path], ALL)[0]?.company;
+	assert.equal(company("test/chaos/kill.test.ts"), "none");
+	assert.equal(company("test/interop/envoy.test.ts"), "none");
+	assert.equal(company("test/interop/js-sdk.test.ts"), "heavy");
+	assert.equal(company("test/e2e/demo.test.ts"), "none");
+	assert.equal(company("test/e2e/trace-page.test.ts"), "heavy");
+	assert.equal(company("bench/ingest.test.ts"), "none");
+	assert.equal(company("ui/views/traces.browser.test.ts"), "none");
+	assert.equal(company("test/architecture.test.ts"), "any");
+	assert.equal(company("test/conformance/otlp.test.ts"), "any");
+	assert.equal(company("model/ids.test.ts"), "any");
 });
 
 test("a unit run takes only what stands beside the code", () => {

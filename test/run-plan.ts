@@ -7,8 +7,8 @@ import { globSync } from "node:fs";
 export interface TestFile {
 	/** Relative to the root, with forward slashes. */
 	readonly path: string;
-	/** Files that load the machine, count processes or measure run alone. */
-	readonly alone: boolean;
+	/** Files that load the machine, count processes or measure run alone; heavy ones only beside their like. */
+	readonly company: "any" | "heavy" | "none";
 	/** Stands beside the code it tests. */
 	readonly unit: boolean;
 	readonly timeoutMs: number;
@@ -61,12 +61,10 @@ export function takes(filters: readonly string[], name: string): boolean {
 	return filters.length === 0 || filters.some((filter) => name.includes(filter));
 }
 
-/**
- * Peers on loopback, pages over canned answers, senders whose spans are waited for: neither figures nor time limits that a neighbour
- * could spoil.
- */
-const SHARES_THE_MACHINE =
-	/^test\/(?:(?:conformance|mechanisms|mesh|proxy)\/|e2e\/(?!demo|flows|every-page|live-)|interop\/(?!envoy|shim))/;
+/** Peers on loopback and waits for conditions: neither figures nor time limits that a neighbour could spoil. */
+const SHARES_THE_MACHINE = /^test\/(?:conformance|mechanisms|mesh|proxy)\//;
+/** Pages over canned answers, and senders whose spans are waited for: they bear one another, but are too heavy for the rest. */
+const HEAVY = /^test\/(?:e2e\/(?!demo|flows|every-page|live-)|interop\/(?!envoy|shim))/;
 
 function inFolderOfTests(path: string): boolean {
 	return /^test\/[^/]+\//.test(path);
@@ -75,11 +73,11 @@ function inFolderOfTests(path: string): boolean {
 function classify(path: string, long: boolean): TestFile {
 	const inTest = path.startsWith("test/");
 	const browser = path.includes(".browser.") || path.startsWith("ui/e2e/");
-	const alone = (inFolderOfTests(path) && !SHARES_THE_MACHINE.test(path)) || path.startsWith("bench/") || browser;
+	const isAlone = (inFolderOfTests(path) && !SHARES_THE_MACHINE.test(path)) || path.startsWith("bench/") || browser;
 	return {
 		path,
-		alone,
-		unit: !inTest && !alone,
-		timeoutMs: long ? LONG_TIMEOUT_MS : alone ? ALONE_TIMEOUT_MS : UNIT_TIMEOUT_MS,
+		company: HEAVY.test(path) ? "heavy" : isAlone ? "none" : "any",
+		unit: !inTest && !isAlone,
+		timeoutMs: long ? LONG_TIMEOUT_MS : isAlone ? ALONE_TIMEOUT_MS : UNIT_TIMEOUT_MS,
 	};
 }

@@ -3,7 +3,7 @@
  *
  *   node test/run.ts [--unit] [--long] [filter…]
  *
- * Quick files run two at a time, those that load the machine alone. Each file has a time limit, for its open handles too. The last
+ * Quick files run two at a time, then heavy ones, then alone those that load the machine. Each file has a time limit, for its open handles too. The last
  * line is `N passed, N failed, N skipped`; a skip without a reason, a file without a test and an empty run are failures.
  */
 import { availableParallelism } from "node:os";
@@ -45,10 +45,11 @@ for (const check of checks) {
 	else fail(check.name, result.output);
 }
 
-const quick = plan.filter((file) => !file.alone);
 const width = Math.max(1, Math.min(4, availableParallelism()));
-await Promise.all(Array.from({ length: width }, () => drain(quick)));
-for (const file of plan.filter((one) => one.alone)) await runFile(file);
+for (const company of ["any", "heavy", "none"] as const) {
+	const files = plan.filter((file) => file.company === company);
+	await Promise.all(Array.from({ length: company === "none" ? 1 : width }, () => drain(files)));
+}
 
 for (const skip of skips) console.log(`skipped: ${skip}`);
 if (failures.length > 0) console.log(`\n${failures.join("\n\n")}\n`);

@@ -18,7 +18,6 @@ import { ERRORS } from "../../model/errors.ts";
 import type { ErrorCode } from "../../model/errors.ts";
 import { parseDuration, parseMoment } from "../../model/time.ts";
 import { edgeAnswerOf, historyAnswerOf } from "./fixture-graph.ts";
-import type { WholeTraceSummary } from "../../api/contract/traces.ts";
 import { resourceSpansOf, summaryOf } from "./fixture-traces.ts";
 import type { FixtureTrace } from "./fixture-traces.ts";
 
@@ -130,13 +129,8 @@ function answerApi(state: FixtureServer, url: URL, response: ServerResponse): vo
 	} else if (trace !== null) {
 		const found = state.traces.find((candidate) => candidate.traceId === trace[1]);
 		if (found === undefined) refuse(response, "not_found", `no trace ${decodeURIComponent(trace[1]!)}`);
-		else sendJson(response, { resourceSpans: resourceSpansOf(found), meshscope: wholeSummaryOf(found) });
+		else sendJson(response, { resourceSpans: resourceSpansOf(found), meshscope: summaryOf(found) });
 	} else refuse(response, "not_found", `no path ${url.pathname}`);
-}
-
-function wholeSummaryOf(trace: FixtureTrace): WholeTraceSummary {
-	const hops = trace.hops ?? [];
-	return { ...summaryOf(trace), hops, hopCount: hops.length, spansLeft: 0, damagedWindows: [] };
 }
 
 function servicesOf(state: FixtureServer): { name: string; firstSeenMs: number; lastSeenMs: number }[] {

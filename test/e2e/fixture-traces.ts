@@ -1,5 +1,5 @@
 /** Traces for the page tests: ordinary ones, hostile ones, a large one. The same number always yields the same trace. */
-import type { TraceHop, TraceSummary } from "../../api/contract/traces.ts";
+import type { TraceSummary } from "../../api/contract/traces.ts";
 
 export interface FixtureSpan {
 	readonly service: string;
@@ -18,7 +18,6 @@ export interface FixtureSpan {
 export interface FixtureTrace {
 	readonly traceId: string;
 	readonly spans: readonly FixtureSpan[];
-	readonly hops?: readonly TraceHop[];
 }
 
 const MS = 1_000_000n;

@@ -2,12 +2,11 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import type { Page } from "playwright-core";
-import type { TraceHop } from "../../api/contract/traces.ts";
 import { seriousFindings } from "./axe.ts";
 import type { FixtureServer } from "./fixture-server.ts";
 import type { FixtureTrace } from "./fixture-traces.ts";
 import { checkoutTrace } from "./fixture-traces.ts";
-import { bench, forgive, nowNs, options, SECOND, serve, waitForAddress } from "./page-bench.ts";
+import { bench, nowNs, options, SECOND, serve, waitForAddress } from "./page-bench.ts";
 
 let page: Page;
 let server: FixtureServer;
@@ -35,46 +34,6 @@ function laterCheckout(trace: FixtureTrace): FixtureTrace {
 		],
 	};
 }
-
-/** The checkout's first call between workloads, as the rules make it of its spans. */
-function hopOf(trace: FixtureTrace, status: TraceHop["mtls"]["status"]): TraceHop {
-	const [caller, callee] = [trace.spans[1]!, trace.spans[2]!];
-	return {
-		edgeId: "0123456789abcdef",
-		...{ source: "shop/gateway", target: "shop/checkout", protocol: "http", evidence: "pair", reporter: "both" },
-		mtls: {
-			...{ status, source: status, destination: status, tlsVersion: "", cipher: "", verifiedBy: "server" },
-			sourcePrincipal: "spiffe://cluster.local/ns/shop/sa/gateway",
-			destinationPrincipal: "<b onmouseover=window.hacked=1>",
-		},
-		...{ outcome: "ok", code: "200", flags: "", attempts: 2, startMs: Number(caller.startNs) / 1e6 },
-		...{ sourceLatencyNs: 5e6, destinationLatencyNs: 4e6, appNs: 3e6, proxyNs: 1e6 },
-		spans: { source: caller.spanId, destination: callee.spanId },
-	};
-}
-
-test("the row of a call shows its lock, and its details lead to the edge", options, async () => {
-	for (const status of ["mutual_tls", "plaintext"] as const) {
-		const plain = checkoutTrace(status === "plaintext" ? 4 : 5, nowNs());
-		const trace = { ...plain, hops: [hopOf(plain, status)] };
-		await open(trace, "");
-		const row = page.locator(".span-row").nth(1);
-		await row.locator(`.mtls-cell-${status} svg`).waitFor();
-		assert.equal(await page.locator(".span-lock").count(), 1);
-		assert.equal(
-			await row.locator(".span-lock").getAttribute("title"),
-			`shop/gateway → shop/checkout: ${status === "plaintext" ? "plaintext" : "mutual TLS"}`,
-		);
-		await row.locator(".span-operation").click();
-		const detail = page.getByRole("complementary", { name: "Span details" });
-		await detail.getByText("app 3 ms, proxy 1 ms more").waitFor();
-		await detail.getByText("<b onmouseover=window.hacked=1>").waitFor();
-		assert.deepEqual(await seriousFindings(page), []);
-		await detail.getByRole("link", { name: "shop/gateway → shop/checkout" }).click();
-		await waitForAddress((url) => url.pathname === "/" && url.searchParams.get("edge") === "0123456789abcdef");
-	}
-	forgive(/404/);
-});
 
 test("the minimap shows another part by a drag, by its ends' keys, and the whole by a double click", options, async () => {
 	const trace = checkoutTrace(4, nowNs());

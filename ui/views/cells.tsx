@@ -31,12 +31,12 @@ export function Names({ texts, none }: { readonly texts: readonly string[]; read
 const SHOWN_NAMES = 5;
 
 /** A status by shape and word: a closed lock, an open one, a half-filled ring for what is both, a dashed one for what is not known. */
-export function MtlsState({ status, isShort = false }: { readonly status: MtlsStatus; readonly isShort?: boolean }): ReactNode {
+export function MtlsState({ status }: { readonly status: MtlsStatus }): ReactNode {
 	const icon = LOCKS[status];
 	return (
 		<span className={`status-cell mtls-cell-${status}`}>
 			{icon === undefined ? <span className={`mtls-mark mtls-${status}`} aria-hidden="true" /> : <Icon name={icon} />}
-			<span className={isShort ? "hidden-label" : undefined}>{MTLS_WORDS[status]}</span>
+			{MTLS_WORDS[status]}
 		</span>
 	);
 }

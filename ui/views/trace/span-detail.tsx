@@ -2,16 +2,14 @@
 import { useEffect, useState } from "react";
 import type { ReactNode } from "react";
 import type { LogEntry } from "../../../api/contract/logs.ts";
-import type { TraceHop } from "../../../api/contract/traces.ts";
 import { countOf, formatDuration, formatUtc, fromStart, serviceLabel, shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
 import { Link } from "../../base/link.tsx";
 import { nanosOf, SPAN_KINDS, textOfValue, typeOfValue } from "../../base/otlp.ts";
 import type { KeyValue, OtlpSpan } from "../../base/otlp.ts";
-import { edgeHref, serviceHref, traceHref } from "../../base/router.ts";
+import { serviceHref, traceHref } from "../../base/router.ts";
 import { isTyping } from "../../base/typing.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
-import { MtlsState } from "../cells.tsx";
 import { CopyButton } from "../copy-button.tsx";
 import { LongText } from "../long-text.tsx";
 import { LogList } from "./trace-logs.tsx";
@@ -20,8 +18,6 @@ import { MARK_MEANINGS } from "./span-row.tsx";
 interface SpanDetailProps {
 	readonly waterfall: Waterfall;
 	readonly row: number;
-	/** The call between workloads that the span begins. */
-	readonly hop: TraceHop | undefined;
 	readonly slots: readonly number[];
 	/** Of the whole trace; the span's own are picked out. */
 	readonly logs: readonly LogEntry[];
@@ -40,50 +36,7 @@ function around(startNano: string | number | undefined): { readonly from?: strin
 	return { from: new Date(startMs - AROUND_MS).toISOString(), to: new Date(startMs + AROUND_MS).toISOString() };
 }
 
-interface HopFactsProps {
-	readonly hop: TraceHop;
-	readonly at: ReturnType<typeof around>;
-}
-
-/** The hop as the graph counts it: between whom, how safe, and what of its time was the proxy's. */
-function HopFacts({ hop, at }: HopFactsProps): ReactNode {
-	const { source, target, mtls, appNs, proxyNs, attempts, edgeId } = hop;
-	return (
-		<>
-			<dt>Call</dt>
-			<dd>
-				<Link
-					href={edgeHref(edgeId, { from: at.from ?? "now-24h", to: at.to ?? "" })}
-					title="The edge in the graph of that time"
-				>
-					<bdi>{shorten(source, 80)}</bdi> → <bdi>{shorten(target, 80)}</bdi>
-				</Link>
-			</dd>
-			<dt>mTLS</dt>
-			<dd>
-				<MtlsState status={mtls.status} />
-				{mtls.sourcePrincipal !== "" && <span className="beneath told">{shorten(mtls.sourcePrincipal)}</span>}
-				{mtls.destinationPrincipal !== "" && <span className="beneath told">{shorten(mtls.destinationPrincipal)}</span>}
-			</dd>
-			{appNs !== undefined && proxyNs !== undefined && (
-				<>
-					<dt>Callee</dt>
-					<dd>
-						app {formatDuration(appNs)}, proxy {formatDuration(proxyNs)} more
-					</dd>
-				</>
-			)}
-			{attempts > 1 && (
-				<>
-					<dt>Attempts</dt>
-					<dd>{attempts}</dd>
-				</>
-			)}
-		</>
-	);
-}
-
-export function SpanDetail({ waterfall, row, hop, slots, logs, onGoTo, onClose }: SpanDetailProps): ReactNode {
+export function SpanDetail({ waterfall, row, slots, logs, onGoTo, onClose }: SpanDetailProps): ReactNode {
 	const span = waterfall.spans[row]!;
 	const service = waterfall.service[row]!;
 	const source = waterfall.sources[waterfall.source[row]!]!;
@@ -117,7 +70,6 @@ export function SpanDetail({ waterfall, row, hop, slots, logs, onGoTo, onClose }
 				</button>
 			</header>
 			<dl className="detail-facts">
-				{hop !== undefined && <HopFacts hop={hop} at={around(span.startTimeUnixNano)} />}
 				<dt>Duration</dt>
 				<dd>{formatDuration(waterfall.lengthNs[row]!)}</dd>
 				<dt>Starts at</dt>

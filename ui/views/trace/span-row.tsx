@@ -1,10 +1,8 @@
 /** One row of the waterfall: its place in the tree, its bar, its duration. */
 import { memo } from "react";
 import type { ReactNode } from "react";
-import type { TraceHop } from "../../../api/contract/traces.ts";
 import { formatDuration, fromStart, serviceLabel, shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
-import { MTLS_WORDS } from "../../data/mtls-words.ts";
 import type { PathPiece } from "../../layout/trace/critical-path.ts";
 import { barOf } from "../../layout/timeline.ts";
 import type { Viewport } from "../../layout/timeline.ts";
@@ -18,7 +16,6 @@ import {
 	MARK_SKEW,
 } from "../../layout/waterfall.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
-import { MtlsState } from "../cells.tsx";
 
 /** Pixels, as in trace.css. */
 export const ROW_HEIGHT = 26;
@@ -53,15 +50,13 @@ interface SpanRowProps {
 	readonly current: boolean;
 	readonly collapsed: boolean;
 	readonly dimmed: boolean;
-	/** The call between workloads that the span begins. */
-	readonly hop: TraceHop | undefined;
 	/** On the critical path, where that is shown. */
 	readonly path: readonly PathPiece[] | undefined;
 }
 
 /** Clicks and keys are the grid's (waterfall-view.tsx), so a row is drawn again only when what it shows changes. */
 export const SpanRow = memo(function SpanRow(props: SpanRowProps): ReactNode {
-	const { waterfall, row, position, slot, view, current, collapsed, dimmed, path, hop } = props;
+	const { waterfall, row, position, slot, view, current, collapsed, dimmed, path } = props;
 	const span = waterfall.spans[row]!;
 	const depth = waterfall.depth[row]!;
 	const parent = hasChildren(waterfall, row);
@@ -97,11 +92,6 @@ export const SpanRow = memo(function SpanRow(props: SpanRowProps): ReactNode {
 					<bdi className="span-operation">{shorten(span.name ?? "")}</bdi>
 				</span>
 				{collapsed && <span className="span-hidden">+{waterfall.subtreeEnd[row]! - row - 1}</span>}
-				{hop !== undefined && (
-					<span className="span-lock" title={`${hop.source} → ${hop.target}: ${MTLS_WORDS[hop.mtls.status]}`}>
-						<MtlsState status={hop.mtls.status} isShort />
-					</span>
-				)}
 				{failed && <span className="span-failed">error</span>}
 				{marks !== 0 && (
 					<span className="span-mark" title={marksText(marks)}>

@@ -171,7 +171,6 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 					waterfall={waterfall}
 					slots={slots}
 					logs={logs.data?.logs ?? []}
-					hops={summary.hops}
 					initialSpanId={params.get("span") ?? undefined}
 				/>
 			)}

@@ -5,13 +5,11 @@
 import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 import type { KeyboardEvent, MouseEvent, ReactNode, RefObject } from "react";
 import type { LogEntry } from "../../../api/contract/logs.ts";
-import type { TraceHop } from "../../../api/contract/traces.ts";
 import { countOf, formatDuration } from "../../base/format.ts";
 import { hrefWith, navigate, useLocation } from "../../base/router.ts";
 import { criticalPath, piecesByRow } from "../../layout/trace/critical-path.ts";
 import { focusOn, pan, readZoom, ticks, wholeTrace, zoom, zoomText } from "../../layout/timeline.ts";
 import type { Viewport } from "../../layout/timeline.ts";
-import { hopRows } from "../../layout/trace/hop-rows.ts";
 import { collapsibleRows, findRow, hasChildren, positionOf, visibleRows } from "../../layout/waterfall.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
 import { Minimap } from "./minimap.tsx";
@@ -24,7 +22,6 @@ interface WaterfallViewProps {
 	/** Colour slot of each service. */
 	readonly slots: readonly number[];
 	readonly logs: readonly LogEntry[];
-	readonly hops: readonly TraceHop[];
 	readonly initialSpanId: string | undefined;
 }
 
@@ -38,7 +35,7 @@ const PIXELS_A_TICK = 140;
 /** Percent of the width from which a label would run into the next column. */
 const LABELLED_BELOW = 93;
 
-export function WaterfallView({ waterfall, slots, logs, hops, initialSpanId }: WaterfallViewProps): ReactNode {
+export function WaterfallView({ waterfall, slots, logs, initialSpanId }: WaterfallViewProps): ReactNode {
 	const initialRow = useMemo(() => rowOfSpan(waterfall, initialSpanId), [waterfall, initialSpanId]);
 	const [cursor, setCursor] = useState(initialRow ?? 0);
 	const [open, setOpen] = useState(initialRow !== undefined);
@@ -46,7 +43,6 @@ export function WaterfallView({ waterfall, slots, logs, hops, initialSpanId }: W
 	const { path, params } = useLocation();
 	const [view, setView] = useState<Viewport>(() => readZoom(params.get("zoom") ?? "", waterfall.durationNs));
 	const [search, setSearch] = useState("");
-	const hopOf = useMemo(() => hopRows(waterfall, hops), [waterfall, hops]);
 	const rows = useMemo(() => visibleRows(waterfall, collapsed), [waterfall, collapsed]);
 	const deferredSearch = useDeferredValue(search);
 	const matches = useMemo(() => matchingRows(waterfall, deferredSearch), [waterfall, deferredSearch]);
@@ -187,7 +183,6 @@ export function WaterfallView({ waterfall, slots, logs, hops, initialSpanId }: W
 				current={row === cursor}
 				collapsed={collapsed.has(row)}
 				dimmed={matches !== undefined && !matches.has(row)}
-				hop={hopOf.get(row)}
 				path={pathPieces?.get(row)}
 			/>,
 		);
@@ -271,15 +266,7 @@ export function WaterfallView({ waterfall, slots, logs, hops, initialSpanId }: W
 				</div>
 			</div>
 			{open && waterfall.count > 0 && (
-				<SpanDetail
-					waterfall={waterfall}
-					row={cursor}
-					hop={hopOf.get(cursor)}
-					slots={slots}
-					logs={logs}
-					onGoTo={goTo}
-					onClose={close}
-				/>
+				<SpanDetail waterfall={waterfall} row={cursor} slots={slots} logs={logs} onGoTo={goTo} onClose={close} />
 			)}
 		</div>
 	);

@@ -11,6 +11,7 @@ import { extname, join, normalize } from "node:path";
 import { SECURITY_HEADERS } from "../../api/plugins/security.ts";
 import type { LogEntry } from "../../api/contract/logs.ts";
 import type { GraphAnswer } from "../../api/contract/topology.ts";
+import type { WholeTraceSummary } from "../../api/contract/traces.ts";
 import type { StatusAnswer } from "../../api/contract/status.ts";
 import { TraceFeatures } from "../../model/analysis/trace-features.ts";
 import { DurationGrid } from "../../model/analysis/duration-grid.ts";
@@ -129,8 +130,13 @@ function answerApi(state: FixtureServer, url: URL, response: ServerResponse): vo
 	} else if (trace !== null) {
 		const found = state.traces.find((candidate) => candidate.traceId === trace[1]);
 		if (found === undefined) refuse(response, "not_found", `no trace ${decodeURIComponent(trace[1]!)}`);
-		else sendJson(response, { resourceSpans: resourceSpansOf(found), meshscope: summaryOf(found) });
+		else sendJson(response, { resourceSpans: resourceSpansOf(found), meshscope: wholeSummaryOf(found) });
 	} else refuse(response, "not_found", `no path ${url.pathname}`);
+}
+
+function wholeSummaryOf(trace: FixtureTrace): WholeTraceSummary {
+	const { hops = [] } = trace;
+	return { ...summaryOf(trace), hops, hopCount: hops.length, spansLeft: 0, damagedWindows: [] };
 }
 
 function servicesOf(state: FixtureServer): { name: string; firstSeenMs: number; lastSeenMs: number }[] {

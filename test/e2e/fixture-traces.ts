@@ -1,5 +1,5 @@
 /** Traces for the page tests: ordinary ones, hostile ones, a large one. The same number always yields the same trace. */
-import type { TraceSummary } from "../../api/contract/traces.ts";
+import type { TraceHop, TraceSummary } from "../../api/contract/traces.ts";
 
 export interface FixtureSpan {
 	readonly service: string;
@@ -18,6 +18,8 @@ export interface FixtureSpan {
 export interface FixtureTrace {
 	readonly traceId: string;
 	readonly spans: readonly FixtureSpan[];
+	/** None where left out. */
+	readonly hops?: readonly TraceHop[];
 }
 
 const MS = 1_000_000n;

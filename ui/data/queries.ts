@@ -8,7 +8,7 @@ import type { LogSearchAnswer } from "../../api/contract/logs.ts";
 import type { OperationsAnswer, ServicesAnswer } from "../../api/contract/services.ts";
 import type { StatusAnswer } from "../../api/contract/status.ts";
 import type { EdgeAnswer, GraphAnswer, GraphHistoryAnswer } from "../../api/contract/topology.ts";
-import type { DifferencesAnswer, SpanDurationsAnswer, TraceSearchAnswer, TraceSummary } from "../../api/contract/traces.ts";
+import type { DifferencesAnswer, SpanDurationsAnswer, TraceSearchAnswer, WholeTraceSummary } from "../../api/contract/traces.ts";
 import { ApiError, getJson } from "../base/api.ts";
 import type { TracesData } from "../base/otlp.ts";
 
@@ -23,7 +23,7 @@ const GRAPH_KEPT_MS = 10_000;
 
 /** The whole trace: the contract leaves the OTLP part open, `base/otlp.ts` names what is read of it. */
 export interface TraceAnswer extends TracesData {
-	readonly meshscope: TraceSummary;
+	readonly meshscope: WholeTraceSummary;
 }
 
 export function createQueryClient(): QueryClient {

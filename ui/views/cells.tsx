@@ -32,13 +32,18 @@ const SHOWN_NAMES = 5;
 
 /** A status by shape and word: a closed lock, an open one, a half-filled ring for what is both, a dashed one for what is not known. */
 export function MtlsState({ status }: { readonly status: MtlsStatus }): ReactNode {
-	const icon = LOCKS[status];
 	return (
 		<span className={`status-cell mtls-cell-${status}`}>
-			{icon === undefined ? <span className={`mtls-mark mtls-${status}`} aria-hidden="true" /> : <Icon name={icon} />}
+			<MtlsSign status={status} />
 			{MTLS_WORDS[status]}
 		</span>
 	);
+}
+
+/** The shape alone, for where the word stands elsewhere; its colour is that of the `mtls-cell-` around it. */
+export function MtlsSign({ status }: { readonly status: MtlsStatus }): ReactNode {
+	const icon = LOCKS[status];
+	return icon === undefined ? <span className={`mtls-mark mtls-${status}`} aria-hidden="true" /> : <Icon name={icon} />;
 }
 
 const LOCKS: Readonly<Partial<Record<MtlsStatus, "lock" | "unlock">>> = {

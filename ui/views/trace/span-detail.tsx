@@ -9,9 +9,12 @@ import { nanosOf, SPAN_KINDS, textOfValue, typeOfValue } from "../../base/otlp.t
 import type { KeyValue, OtlpSpan } from "../../base/otlp.ts";
 import { serviceHref, traceHref } from "../../base/router.ts";
 import { isTyping } from "../../base/typing.ts";
+import type { TracedCall } from "../../layout/trace/calls.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
 import { CopyButton } from "../copy-button.tsx";
 import { LongText } from "../long-text.tsx";
+import { around } from "./around.ts";
+import { CallDetail } from "./call-detail.tsx";
 import { LogList } from "./trace-logs.tsx";
 import { MARK_MEANINGS } from "./span-row.tsx";
 
@@ -19,6 +22,8 @@ interface SpanDetailProps {
 	readonly waterfall: Waterfall;
 	readonly row: number;
 	readonly slots: readonly number[];
+	/** The one that the span belongs to. */
+	readonly call: TracedCall | undefined;
 	/** Of the whole trace; the span's own are picked out. */
 	readonly logs: readonly LogEntry[];
 	readonly onGoTo: (row: number) => void;
@@ -27,16 +32,7 @@ interface SpanDetailProps {
 
 const STATUS_NAMES: readonly string[] = ["unset", "ok", "error"];
 
-const AROUND_MS = 1_800_000;
-
-/** The hour in whose middle a span began; nothing where its time is none. */
-function around(startNano: string | number | undefined): { readonly from?: string; readonly to?: string } {
-	const startMs = Number(startNano) / 1e6;
-	if (!(startMs > AROUND_MS) || startMs > 8e15) return {};
-	return { from: new Date(startMs - AROUND_MS).toISOString(), to: new Date(startMs + AROUND_MS).toISOString() };
-}
-
-export function SpanDetail({ waterfall, row, slots, logs, onGoTo, onClose }: SpanDetailProps): ReactNode {
+export function SpanDetail({ waterfall, row, slots, call, logs, onGoTo, onClose }: SpanDetailProps): ReactNode {
 	const span = waterfall.spans[row]!;
 	const service = waterfall.service[row]!;
 	const source = waterfall.sources[waterfall.source[row]!]!;
@@ -57,7 +53,7 @@ export function SpanDetail({ waterfall, row, slots, logs, onGoTo, onClose }: Spa
 					<p className="detail-service">
 						<span className={`swatch slot-${slots[service]}`} aria-hidden="true" />
 						<Link
-							href={serviceHref(waterfall.services[service]!, around(span.startTimeUnixNano))}
+							href={serviceHref(waterfall.services[service]!, around(span.startTimeUnixNano) ?? {})}
 							title="The service at that time"
 						>
 							<bdi>{serviceLabel(waterfall.services[service]!)}</bdi>
@@ -118,6 +114,7 @@ export function SpanDetail({ waterfall, row, slots, logs, onGoTo, onClose }: Spa
 					</span>
 				</p>
 			))}
+			{call !== undefined && <CallDetail waterfall={waterfall} call={call} row={row} onGoTo={onGoTo} />}
 			<Attributes title="Attributes" attributes={span.attributes} dropped={span.droppedAttributesCount} open />
 			<Events span={span} />
 			<Links span={span} />

@@ -3,7 +3,9 @@ import { memo } from "react";
 import type { ReactNode } from "react";
 import { formatDuration, fromStart, serviceLabel, shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
+import type { TracedCall } from "../../layout/trace/calls.ts";
 import type { PathPiece } from "../../layout/trace/critical-path.ts";
+import type { FoldedWaterfall } from "../../layout/trace/fold.ts";
 import { barOf } from "../../layout/timeline.ts";
 import type { Viewport } from "../../layout/timeline.ts";
 import {
@@ -16,6 +18,7 @@ import {
 	MARK_SKEW,
 } from "../../layout/waterfall.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
+import { CallBar, CallLock, CallName, Tries, partsText } from "./call-cells.tsx";
 
 /** Pixels, as in trace.css. */
 export const ROW_HEIGHT = 26;
@@ -41,7 +44,7 @@ export function rowElementId(row: number): string {
 }
 
 interface SpanRowProps {
-	readonly waterfall: Waterfall;
+	readonly waterfall: FoldedWaterfall;
 	readonly row: number;
 	/** Among the visible rows. */
 	readonly position: number;
@@ -52,16 +55,25 @@ interface SpanRowProps {
 	readonly dimmed: boolean;
 	/** On the critical path, where that is shown. */
 	readonly path: readonly PathPiece[] | undefined;
+	/** The one that begins at the row. */
+	readonly call: TracedCall | undefined;
+	readonly isFolded: boolean;
 }
 
 /** Clicks and keys are the grid's (waterfall-view.tsx), so a row is drawn again only when what it shows changes. */
 export const SpanRow = memo(function SpanRow(props: SpanRowProps): ReactNode {
-	const { waterfall, row, position, slot, view, current, collapsed, dimmed, path } = props;
+	const { waterfall, row, position, slot, view, current, collapsed, dimmed, path, call, isFolded } = props;
 	const span = waterfall.spans[row]!;
 	const depth = waterfall.depth[row]!;
 	const parent = hasChildren(waterfall, row);
 	const failed = waterfall.failed[row] === 1;
 	const marks = waterfall.marks[row]!;
+	const folded = isFolded ? call : undefined;
+	const timeText = [
+		`starts at ${fromStart(waterfall.offsetNs[row]!)}`,
+		...(folded === undefined ? [] : [partsText(waterfall.whole, folded)]),
+		...(path === undefined ? [] : ["on the critical path"]),
+	].join(", ");
 	const indent = Math.min(depth, MAX_INDENT_DEPTH) * INDENT;
 	return (
 		<div
@@ -84,14 +96,31 @@ export const SpanRow = memo(function SpanRow(props: SpanRowProps): ReactNode {
 					<span className="twisty" />
 				)}
 				<span className="span-slot" aria-hidden="true" />
-				<span
-					className="one-line"
-					title={`${serviceLabel(waterfall.services[waterfall.service[row]!]!)} ${shorten(span.name ?? "")}`}
-				>
-					<bdi className="span-service">{serviceLabel(waterfall.services[waterfall.service[row]!]!)}</bdi>{" "}
-					<bdi className="span-operation">{shorten(span.name ?? "")}</bdi>
-				</span>
-				{collapsed && <span className="span-hidden">+{waterfall.subtreeEnd[row]! - row - 1}</span>}
+				{folded === undefined ? (
+					<span
+						className="one-line"
+						title={`${serviceLabel(waterfall.services[waterfall.service[row]!]!)} ${shorten(span.name ?? "")}`}
+					>
+						<bdi className="span-service">{serviceLabel(waterfall.services[waterfall.service[row]!]!)}</bdi>{" "}
+						<bdi className="span-operation">{shorten(span.name ?? "")}</bdi>
+					</span>
+				) : (
+					<CallName waterfall={waterfall.whole} call={folded} operation={span.name ?? ""} />
+				)}
+				{call !== undefined && (
+					<CallLock call={call} startNano={waterfall.whole.spans[call.rows[0]!]!.startTimeUnixNano} />
+				)}
+				{call !== undefined && call.rows.length > 1 && (
+					<button type="button" className="call-fold" tabIndex={-1} data-fold="" aria-expanded={!isFolded}>
+						{isFolded ? `${call.rows.length} spans` : "fold"}
+					</button>
+				)}
+				{folded !== undefined && folded.hop.attempts > 1 && <Tries waterfall={waterfall.whole} call={folded} />}
+				{collapsed && (
+					<span className="span-hidden">
+						+{waterfall.memberStart[waterfall.subtreeEnd[row]!]! - waterfall.memberStart[row + 1]!}
+					</span>
+				)}
 				{failed && <span className="span-failed">error</span>}
 				{marks !== 0 && (
 					<span className="span-mark" title={marksText(marks)}>
@@ -100,12 +129,9 @@ export const SpanRow = memo(function SpanRow(props: SpanRowProps): ReactNode {
 					</span>
 				)}
 			</div>
-			<div
-				className="span-time"
-				role="gridcell"
-				aria-label={`starts at ${fromStart(waterfall.offsetNs[row]!)}${path === undefined ? "" : ", on the critical path"}`}
-			>
-				<Bar waterfall={waterfall} row={row} view={view} failed={failed} />
+			<div className="span-time" role="gridcell" aria-label={timeText} title={folded === undefined ? undefined : timeText}>
+				<Bar waterfall={waterfall} row={row} view={view} failed={failed} thin={folded !== undefined} />
+				{folded !== undefined && <CallBar waterfall={waterfall.whole} call={folded} view={view} failed={failed} />}
 				{path !== undefined && <PathLine path={path} view={view} />}
 			</div>
 			<div className="span-length" role="gridcell">
@@ -126,10 +152,12 @@ interface BarProps {
 	readonly row: number;
 	readonly view: Viewport;
 	readonly failed: boolean;
+	/** What else is drawn tells its parts. */
+	readonly thin: boolean;
 }
 
 /** The bar, or an arrow to where it lies when the zoom leaves it out. */
-function Bar({ waterfall, row, view, failed }: BarProps): ReactNode {
+function Bar({ waterfall, row, view, failed, thin }: BarProps): ReactNode {
 	const bar = barOf(view, waterfall.offsetNs[row]!, waterfall.lengthNs[row]!);
 	if (bar === undefined) {
 		const before = waterfall.offsetNs[row]! < view.fromNs;
@@ -137,7 +165,7 @@ function Bar({ waterfall, row, view, failed }: BarProps): ReactNode {
 	}
 	return (
 		<span
-			className={failed ? "span-bar span-bar-failed" : "span-bar"}
+			className={`span-bar${failed ? " span-bar-failed" : ""}${thin ? " span-bar-thin" : ""}`}
 			style={{ insetInlineStart: `${bar.left}%`, inlineSize: `${bar.width}%` }}
 		/>
 	);

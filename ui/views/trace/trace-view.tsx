@@ -170,6 +170,8 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 				<WaterfallView
 					waterfall={waterfall}
 					slots={slots}
+					hops={summary.hops}
+					hopCount={summary.hopCount}
 					logs={logs.data?.logs ?? []}
 					initialSpanId={params.get("span") ?? undefined}
 				/>

@@ -1,13 +1,20 @@
 /**
  * The waterfall: a tree grid of which only the rows on screen exist. It owns the cursor, what is collapsed, the zoom, and whether the
  * detail panel is open; the span in the panel is in the address, so that a link opens it.
+ *
+ * Cursor, matches and what is collapsed are rows of the whole trace, so that they stay where they are when calls are folded; what is
+ * drawn and moved through are rows of the folded one.
  */
 import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 import type { KeyboardEvent, MouseEvent, ReactNode, RefObject } from "react";
 import type { LogEntry } from "../../../api/contract/logs.ts";
 import { countOf, formatDuration } from "../../base/format.ts";
 import { hrefWith, navigate, useLocation } from "../../base/router.ts";
+import type { CallHop } from "../../layout/trace/calls.ts";
 import { criticalPath, piecesByRow } from "../../layout/trace/critical-path.ts";
+import type { PathPiece } from "../../layout/trace/critical-path.ts";
+import { headOf, membersAt } from "../../layout/trace/fold.ts";
+import type { FoldedWaterfall } from "../../layout/trace/fold.ts";
 import { focusOn, pan, readZoom, ticks, wholeTrace, zoom, zoomText } from "../../layout/timeline.ts";
 import type { Viewport } from "../../layout/timeline.ts";
 import { collapsibleRows, findRow, hasChildren, positionOf, visibleRows } from "../../layout/waterfall.ts";
@@ -16,11 +23,15 @@ import { Minimap } from "./minimap.tsx";
 import { SpanDetail } from "./span-detail.tsx";
 import { matchingRows } from "./span-search.ts";
 import { ROW_HEIGHT, SpanRow, rowElementId } from "./span-row.tsx";
+import { useFold } from "./use-fold.ts";
 
 interface WaterfallViewProps {
 	readonly waterfall: Waterfall;
 	/** Colour slot of each service. */
 	readonly slots: readonly number[];
+	/** As the server tells them: the first of `hopCount`. */
+	readonly hops: readonly CallHop[];
+	readonly hopCount: number;
 	readonly logs: readonly LogEntry[];
 	readonly initialSpanId: string | undefined;
 }
@@ -35,7 +46,7 @@ const PIXELS_A_TICK = 140;
 /** Percent of the width from which a label would run into the next column. */
 const LABELLED_BELOW = 93;
 
-export function WaterfallView({ waterfall, slots, logs, initialSpanId }: WaterfallViewProps): ReactNode {
+export function WaterfallView({ waterfall, slots, hops, hopCount, logs, initialSpanId }: WaterfallViewProps): ReactNode {
 	const initialRow = useMemo(() => rowOfSpan(waterfall, initialSpanId), [waterfall, initialSpanId]);
 	const [cursor, setCursor] = useState(initialRow ?? 0);
 	const [open, setOpen] = useState(initialRow !== undefined);
@@ -43,7 +54,11 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 	const { path, params } = useLocation();
 	const [view, setView] = useState<Viewport>(() => readZoom(params.get("zoom") ?? "", waterfall.durationNs));
 	const [search, setSearch] = useState("");
-	const rows = useMemo(() => visibleRows(waterfall, collapsed), [waterfall, collapsed]);
+	const fold = useFold(waterfall, hops, params.get("fold"));
+	const { folded, calls } = fold;
+	const collapsedRows = useMemo(() => new Set(Array.from(collapsed, (row) => folded.rowOf[row] ?? -1)), [folded, collapsed]);
+	const rows = useMemo(() => visibleRows(folded, collapsedRows), [folded, collapsedRows]);
+	const cursorRow = folded.rowOf[cursor] ?? 0;
 	const deferredSearch = useDeferredValue(search);
 	const matches = useMemo(() => matchingRows(waterfall, deferredSearch), [waterfall, deferredSearch]);
 	const { scroller, first, last, width, onScroll, reveal } = useWindowedRows(rows.length);
@@ -64,31 +79,41 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 	const goTo = useCallback(
 		(row: number) => {
 			if (row < 0) return;
-			const opened = withAncestorsOpen(waterfall, collapsed, row);
-			if (opened !== collapsed) setCollapsed(opened);
+			const shown = folded.rowOf[row]!;
+			const opened = withAncestorsOpen(folded, collapsedRows, shown);
+			if (opened !== collapsedRows) setCollapsed(new Set(Array.from(opened, (at) => headOf(folded, at))));
 			setCursor(row);
-			reveal(positionOf(opened === collapsed ? rows : visibleRows(waterfall, opened), row));
+			reveal(positionOf(opened === collapsedRows ? rows : visibleRows(folded, opened), shown));
 		},
-		[waterfall, collapsed, rows, reveal],
+		[folded, collapsedRows, rows, reveal],
 	);
+	/** The span that stands for a row of the folded waterfall: of a folded call, the callee's. */
+	const spanAt = (row: number): number => {
+		const call = calls[folded.callAt[row]!];
+		return fold.isFoldedAt(row) ? (call?.calleeRow ?? headOf(folded, row)) : headOf(folded, row);
+	};
+	const goToRow = (row: number | undefined): void => {
+		if (row !== undefined && row >= 0 && row < folded.count) goTo(spanAt(row));
+	};
 	const revealed = useRef(false);
 	useEffect(() => {
 		// Once, for the span of the address.
-		if (initialRow !== undefined && !revealed.current) reveal(positionOf(rows, initialRow));
+		if (initialRow !== undefined && !revealed.current) reveal(positionOf(rows, folded.rowOf[initialRow]!));
 		revealed.current = true;
-	}, [initialRow, rows, reveal]);
+	}, [initialRow, folded, rows, reveal]);
 
 	const close = useCallback(() => {
 		setOpen(false);
 		scroller.current?.focus();
 	}, [scroller]);
 	const toggle = (row: number): void => {
-		const next = new Set(collapsed);
+		const next = new Set(collapsedRows);
 		if (!next.delete(row)) next.add(row);
-		setCollapsed(next);
+		setCollapsed(new Set(Array.from(next, (at) => headOf(folded, at))));
 		// The cursor must not stay inside what was closed.
-		if (cursor > row && cursor < waterfall.subtreeEnd[row]!) setCursor(row);
+		if (cursorRow > row && cursorRow < folded.subtreeEnd[row]!) setCursor(spanAt(row));
 	};
+	const toggleFolds = (): void => navigate(hrefWith(path, params, { fold: fold.toggled }));
 	const onKeyDown = (event: KeyboardEvent): void => {
 		if (event.ctrlKey || event.metaKey || event.altKey) return;
 		const action = keyAction(event.key);
@@ -100,19 +125,21 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 	const onClick = (event: MouseEvent<HTMLElement>): void => {
 		const target = event.target as Element;
 		const row = Number(target.closest("[data-row]")?.getAttribute("data-row") ?? -1);
-		if (row < 0) return;
-		if (target.closest("button") === null) {
-			setCursor(row);
+		if (row < 0 || target.closest("a") !== null) return;
+		const button = target.closest("button");
+		if (button === null) {
+			if (row !== cursorRow) setCursor(spanAt(row));
 			setOpen(true);
-		} else toggle(row);
+		} else if (button.hasAttribute("data-fold")) fold.toggle(folded.callAt[row]!);
+		else toggle(row);
 	};
 
 	/** What [ and ] go to: matches while something is searched for, else failed spans. */
 	const isWanted = (row: number): boolean => (matches === undefined ? waterfall.failed[row] === 1 : matches.has(row));
 
 	function keyAction(key: string): (() => void) | undefined {
-		const position = positionOf(rows, cursor);
-		const step = (by: number) => () => goTo(rows[Math.max(0, Math.min(rows.length - 1, position + by))] ?? 0);
+		const position = positionOf(rows, cursorRow);
+		const step = (by: number) => () => goToRow(rows[Math.max(0, Math.min(rows.length - 1, position + by))]);
 		const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? 0) / ROW_HEIGHT) - 2);
 		switch (key) {
 			case "ArrowDown":
@@ -131,13 +158,13 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 				return step(rows.length);
 			case "ArrowRight":
 				return () => {
-					if (collapsed.has(cursor)) toggle(cursor);
-					else if (hasChildren(waterfall, cursor)) goTo(cursor + 1);
+					if (collapsedRows.has(cursorRow)) toggle(cursorRow);
+					else if (hasChildren(folded, cursorRow)) goToRow(cursorRow + 1);
 				};
 			case "ArrowLeft":
 				return () => {
-					if (hasChildren(waterfall, cursor) && !collapsed.has(cursor)) toggle(cursor);
-					else goTo(waterfall.parent[cursor] ?? -1);
+					if (hasChildren(folded, cursorRow) && !collapsedRows.has(cursorRow)) toggle(cursorRow);
+					else goToRow(folded.parent[cursorRow]);
 				};
 			case "Enter":
 			case " ":
@@ -152,8 +179,12 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 				return () => goTo(findRow(waterfall, cursor, 1, isWanted));
 			case "[":
 				return () => goTo(findRow(waterfall, cursor, -1, isWanted));
+			case "o":
+				return () => fold.toggle(fold.callOf(cursor));
+			case "O":
+				return toggleFolds;
 			case "f":
-				return () => setView(toggledFocus(waterfall, cursor, view));
+				return () => setView(toggledFocus(folded, cursorRow, view));
 			case "w":
 				return () => setView(zoom(view, 0.7, 0.5, waterfall.durationNs));
 			case "s":
@@ -168,22 +199,24 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 	}
 
 	const marks = Math.max(2, Math.min(MAX_TICKS, Math.floor(width / PIXELS_A_TICK)));
-	const cursorPosition = positionOf(rows, cursor);
+	const cursorPosition = positionOf(rows, cursorRow);
 	const shown: ReactNode[] = [];
 	for (let position = first; position < Math.min(last, rows.length); position++) {
 		const row = rows[position]!;
 		shown.push(
 			<SpanRow
 				key={row}
-				waterfall={waterfall}
+				waterfall={folded}
 				row={row}
 				position={position}
-				slot={slots[waterfall.service[row]!]!}
+				slot={slots[folded.service[row]!]!}
 				view={view}
-				current={row === cursor}
-				collapsed={collapsed.has(row)}
-				dimmed={matches !== undefined && !matches.has(row)}
-				path={pathPieces?.get(row)}
+				current={row === cursorRow}
+				collapsed={collapsedRows.has(row)}
+				dimmed={matches !== undefined && !membersAt(folded, row).some((at) => matches.has(at))}
+				path={pathPieces === undefined ? undefined : piecesAt(pathPieces, folded, row)}
+				call={calls[folded.callAt[row]!]}
+				isFolded={fold.isFoldedAt(row)}
 			/>,
 		);
 	}
@@ -218,7 +251,22 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 					>
 						Critical path
 					</button>
-					<button type="button" className="quiet" onClick={() => setCollapsed(collapsibleRows(waterfall))}>
+					{fold.canFold && (
+						<button
+							type="button"
+							className="quiet"
+							aria-pressed={fold.isOn}
+							title={foldTitle(hops.length, hopCount)}
+							onClick={toggleFolds}
+						>
+							Fold calls
+						</button>
+					)}
+					<button
+						type="button"
+						className="quiet"
+						onClick={() => setCollapsed(new Set(Array.from(collapsibleRows(folded), (row) => headOf(folded, row))))}
+					>
 						Collapse all
 					</button>
 					<button type="button" className="quiet" onClick={() => setCollapsed(new Set())}>
@@ -241,7 +289,9 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 					aria-rowcount={rows.length + 1}
 					aria-colcount={3}
 					aria-activedescendant={
-						cursorPosition >= first && cursorPosition < Math.min(last, rows.length) ? rowElementId(cursor) : undefined
+						cursorPosition >= first && cursorPosition < Math.min(last, rows.length)
+							? rowElementId(cursorRow)
+							: undefined
 					}
 					tabIndex={0}
 					onScroll={onScroll}
@@ -266,10 +316,35 @@ export function WaterfallView({ waterfall, slots, logs, initialSpanId }: Waterfa
 				</div>
 			</div>
 			{open && waterfall.count > 0 && (
-				<SpanDetail waterfall={waterfall} row={cursor} slots={slots} logs={logs} onGoTo={goTo} onClose={close} />
+				<SpanDetail
+					waterfall={waterfall}
+					row={cursor}
+					slots={slots}
+					call={calls[fold.callOf(cursor)]}
+					logs={logs}
+					onGoTo={goTo}
+					onClose={close}
+				/>
 			)}
 		</div>
 	);
+}
+
+function foldTitle(hops: number, hopCount: number): string {
+	const text = "One row for the spans of apps and proxies at both ends of a call, and for its tries";
+	return hops < hopCount ? `${text}; of the first ${hops} of ${hopCount} calls` : text;
+}
+
+/** On the critical path, of all spans of a row; those of one row are in order of time. */
+function piecesAt(
+	pieces: ReadonlyMap<number, readonly PathPiece[]>,
+	folded: FoldedWaterfall,
+	row: number,
+): readonly PathPiece[] | undefined {
+	const members = membersAt(folded, row);
+	if (members.length === 1) return pieces.get(members[0]!);
+	const all = [...members].flatMap((at) => pieces.get(at) ?? []);
+	return all.length === 0 ? undefined : all.sort((a, b) => a.fromNs - b.fromNs);
 }
 
 interface AxisProps {

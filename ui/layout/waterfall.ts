@@ -7,6 +7,7 @@
  */
 import { KIND_CLIENT, KIND_SERVER, nanosOf, serviceNameOf, STATUS_ERROR } from "../base/otlp.ts";
 import type { OtlpSpan, ResourceSpans, ScopeSpans, TracesData } from "../base/otlp.ts";
+import { preOrderOf } from "./pre-order.ts";
 
 /** The parent that the span names is not among the spans. */
 export const MARK_ORPHAN = 1;
@@ -344,18 +345,5 @@ function preOrder(parent: Int32Array, byStart: Uint32Array): Uint32Array {
 			firstChild[p] = i;
 		}
 	}
-	const order = new Uint32Array(count);
-	const pending: number[] = [];
-	let used = 0;
-	// A stack of its own: a chain of 100,000 spans would overflow a recursive walk.
-	for (let at = firstRoot; at >= 0 || pending.length > 0;) {
-		if (at < 0) {
-			at = pending.pop()!;
-			continue;
-		}
-		order[used++] = at;
-		if (nextSibling[at]! >= 0) pending.push(nextSibling[at]!);
-		at = firstChild[at]!;
-	}
-	return order;
+	return preOrderOf(firstRoot, firstChild, nextSibling, count);
 }

@@ -1,6 +1,6 @@
 /** Columns that many tables have: names of senders, lists of them, moments. */
 import type { CsvCell } from "../base/csv.ts";
-import { formatCount } from "../base/format.ts";
+import { formatCount, formatDuration } from "../base/format.ts";
 import { Link } from "../base/link.tsx";
 import { serviceHref } from "../base/router.ts";
 import { msText } from "../data/graph-words.ts";
@@ -91,4 +91,20 @@ export function verifiedColumn<T>(read: (row: T) => keyof typeof VERIFIED_WORDS)
 /** In exports only: shown elsewhere in the row, or too fine for it. */
 export function exportColumn<T>(key: string, value: (row: T) => CsvCell): Column<T> {
 	return { key, title: key, value, exportOnly: true };
+}
+
+/** Nanoseconds, as a person reads them. @param told where a sign or another text belongs to it */
+export function durationColumn<T>(
+	key: string,
+	title: string,
+	ns: (row: T) => number | undefined,
+	told: (ns: number) => string = formatDuration,
+): Column<T> {
+	return {
+		...{ key, title, number: true, value: ns },
+		cell: (row) => {
+			const found = ns(row);
+			return found === undefined ? "" : told(found);
+		},
+	};
 }

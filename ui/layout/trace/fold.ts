@@ -5,6 +5,7 @@
  * What stands below any member stands below the row. Its earliest row decides where it stands, so that no row is its own ancestor
  * however calls lie inside each other.
  */
+import { preOrderOf } from "../pre-order.ts";
 import type { Waterfall } from "../waterfall.ts";
 import type { TracedCall } from "./calls.ts";
 
@@ -107,20 +108,7 @@ function orderOf(whole: Waterfall, head: Uint32Array, foldedCall: Int32Array, fr
 	}
 	// Children of one span come by start; those of several spans are put among each other.
 	for (let row = 0; row < count; row++) if (foldedCall[row]! >= 0) sortChildren(row);
-	const order = new Uint32Array(heads);
-	const pending: number[] = [];
-	let used = 0;
-	// A stack of its own: a chain of 100,000 spans would overflow a recursive walk.
-	for (let at = firstRoot; at >= 0 || pending.length > 0;) {
-		if (at < 0) {
-			at = pending.pop()!;
-			continue;
-		}
-		order[used++] = at;
-		if (nextSibling[at]! >= 0) pending.push(nextSibling[at]!);
-		at = firstChild[at]!;
-	}
-	return order;
+	return preOrderOf(firstRoot, firstChild, nextSibling, heads);
 
 	function sortChildren(row: number): void {
 		const children: number[] = [];

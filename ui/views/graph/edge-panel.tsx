@@ -21,6 +21,7 @@ import {
 import { useEdge } from "../../data/queries.ts";
 import { Fact } from "../fact.tsx";
 import { ErrorNotice } from "../notice.tsx";
+import { EdgeHead } from "./edge-head.tsx";
 import { EdgeMtls } from "./edge-mtls.tsx";
 import { LatencyHistogram } from "./latency-histogram.tsx";
 import { LatencySeries } from "./latency-series.tsx";
@@ -37,20 +38,7 @@ export function EdgePanel({ id, settings, live, onClose }: EdgePanelProps): Reac
 	const edge = answer.data?.edge;
 	return (
 		<aside className="graph-panel" aria-label="Edge details">
-			<header className="panel-head">
-				<h2 className="told">
-					{edge === undefined ? (
-						"Edge"
-					) : (
-						<>
-							<bdi>{shorten(edge.source, 80)}</bdi> → <bdi>{shorten(edge.target, 80)}</bdi>
-						</>
-					)}
-				</h2>
-				<button type="button" className="quiet" aria-label="Close the details" title="Close (Esc)" onClick={onClose}>
-					<Icon name="close" />
-				</button>
-			</header>
+			<EdgeHead edge={edge} onClose={onClose} />
 			{answer.isError && <ErrorNotice error={answer.error} what="The edge could not be read." />}
 			{answer.isPending && !answer.isError && <p className="muted">Reading…</p>}
 			{answer.data !== undefined && edge === undefined && (

@@ -2,9 +2,9 @@
 import type { ReactNode } from "react";
 import type { GraphEdgeAnswer } from "../../../api/contract/topology.ts";
 import { countOf, shorten } from "../../base/format.ts";
-import { Icon } from "../../base/icons.tsx";
 import { NO_PERCENTILES } from "../../data/graph-collapse.ts";
 import { errorsText, mtlsText, msText, rateText } from "../../data/graph-words.ts";
+import { EdgeHead } from "./edge-head.tsx";
 
 interface MergedPanelProps {
 	/** Undefined when it is hidden, or nothing is folded any more. */
@@ -17,20 +17,7 @@ interface MergedPanelProps {
 export function MergedPanel({ edge, parts, onOpen, onClose }: MergedPanelProps): ReactNode {
 	return (
 		<aside className="graph-panel" aria-label="Edge details">
-			<header className="panel-head">
-				<h2 className="told">
-					{edge === undefined ? (
-						"Edge"
-					) : (
-						<>
-							<bdi>{shorten(edge.source, 80)}</bdi> → <bdi>{shorten(edge.target, 80)}</bdi>
-						</>
-					)}
-				</h2>
-				<button type="button" className="quiet" aria-label="Close the details" title="Close (Esc)" onClick={onClose}>
-					<Icon name="close" />
-				</button>
-			</header>
+			<EdgeHead edge={edge} onClose={onClose} />
 			{edge === undefined ? (
 				<p className="muted">This edge was added up of those of folded namespaces. It is not in the graph now.</p>
 			) : (

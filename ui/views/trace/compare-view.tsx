@@ -13,7 +13,7 @@ import type { CallChange, CallChangeKind } from "../../layout/trace/compare.ts";
 import { buildWaterfall } from "../../layout/waterfall.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
 import { Name } from "../cells.tsx";
-import { exportColumn } from "../columns.tsx";
+import { durationColumn, exportColumn, nameColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
 import { ErrorNotice } from "../notice.tsx";
@@ -155,7 +155,6 @@ const KINDS: Readonly<Record<CallChangeKind, { readonly word: string; readonly s
 };
 
 const signed = (ns: number): string => `${ns > 0 ? "+" : ns < 0 ? "−" : ""}${formatDuration(Math.abs(ns))}`;
-const timeOf = (ns: number | undefined): string => (ns === undefined ? "" : formatDuration(ns));
 
 const COLUMNS: readonly Column<CallChange>[] = [
 	{
@@ -174,13 +173,7 @@ const COLUMNS: readonly Column<CallChange>[] = [
 		value: ({ service }) => service,
 		cell: ({ service }) => <Name text={serviceLabel(service)} />,
 	},
-	{
-		key: "operation",
-		title: "Operation",
-		value: ({ operation }) => operation,
-		heads: true,
-		cell: ({ operation }) => <Name text={operation} />,
-	},
+	nameColumn("operation", "Operation", ({ operation }) => operation, { heads: true }),
 	{
 		key: "caller",
 		title: "Called by",
@@ -189,13 +182,7 @@ const COLUMNS: readonly Column<CallChange>[] = [
 			<Name text={caller === undefined ? "" : `${serviceLabel(caller.service)} ${caller.operation}`} none="nobody" />
 		),
 	},
-	{
-		key: "selfDifferenceNs",
-		title: "Own time",
-		number: true,
-		value: ({ selfDifferenceNs }) => selfDifferenceNs,
-		cell: ({ selfDifferenceNs }) => signed(selfDifferenceNs),
-	},
+	durationColumn("selfDifferenceNs", "Own time", ({ selfDifferenceNs }) => selfDifferenceNs, signed),
 	{
 		key: "ratio",
 		title: "Ratio",
@@ -203,20 +190,8 @@ const COLUMNS: readonly Column<CallChange>[] = [
 		value: ({ ratio }) => ratio,
 		cell: ({ ratio }) => (ratio === undefined ? "" : `${ratio.toFixed(2)} ×`),
 	},
-	{
-		key: "totalHereNs",
-		title: "Total here",
-		number: true,
-		value: ({ here }) => here?.totalNs,
-		cell: ({ here }) => timeOf(here?.totalNs),
-	},
-	{
-		key: "totalThereNs",
-		title: "Total there",
-		number: true,
-		value: ({ there }) => there?.totalNs,
-		cell: ({ there }) => timeOf(there?.totalNs),
-	},
+	durationColumn("totalHereNs", "Total here", ({ here }) => here?.totalNs),
+	durationColumn("totalThereNs", "Total there", ({ there }) => there?.totalNs),
 	{ key: "spansHere", title: "Spans here", number: true, value: ({ here }) => here?.count ?? 0 },
 	{ key: "spansThere", title: "Spans there", number: true, value: ({ there }) => there?.count ?? 0 },
 	exportColumn("errorsHere", ({ here }) => here?.errors ?? 0),

@@ -12,6 +12,7 @@ import { flameFrames, frameAt } from "../../layout/trace/flame.ts";
 import type { Frame } from "../../layout/trace/flame.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
 import { Name } from "../cells.tsx";
+import { durationColumn, nameColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
 import type { Palette } from "../graph/draw.ts";
@@ -208,27 +209,9 @@ const COLUMNS: readonly Column<OperationTime>[] = [
 		value: ({ service }) => service,
 		cell: ({ service }) => <Name text={serviceLabel(service)} />,
 	},
-	{
-		key: "operation",
-		title: "Operation",
-		heads: true,
-		value: ({ operation }) => operation,
-		cell: ({ operation }) => <Name text={operation} />,
-	},
-	{
-		key: "selfNs",
-		title: "Own time",
-		number: true,
-		value: ({ selfNs }) => selfNs,
-		cell: ({ selfNs }) => formatDuration(selfNs),
-	},
-	{
-		key: "totalNs",
-		title: "Total time",
-		number: true,
-		value: ({ totalNs }) => totalNs,
-		cell: ({ totalNs }) => formatDuration(totalNs),
-	},
+	nameColumn("operation", "Operation", ({ operation }) => operation, { heads: true }),
+	durationColumn("selfNs", "Own time", ({ selfNs }) => selfNs),
+	durationColumn("totalNs", "Total time", ({ totalNs }) => totalNs),
 	{ key: "spans", title: "Spans", number: true, value: ({ count }) => count },
 	{ key: "errors", title: "Errors", number: true, value: ({ errors }) => errors },
 ];

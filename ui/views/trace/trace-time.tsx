@@ -1,7 +1,7 @@
 /** Where the time of the trace went, by service and operation: a table that says what the critical path draws. */
 import { useMemo } from "react";
 import type { ReactNode } from "react";
-import { formatDuration, serviceLabel } from "../../base/format.ts";
+import { serviceLabel } from "../../base/format.ts";
 import { Link } from "../../base/link.tsx";
 import { hrefWith, useLocation } from "../../base/router.ts";
 import { criticalPath } from "../../layout/trace/critical-path.ts";
@@ -9,7 +9,7 @@ import { timeSpent } from "../../layout/trace/time-spent.ts";
 import type { TimeSpent } from "../../layout/trace/time-spent.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
 import { Name } from "../cells.tsx";
-import { nameColumn } from "../columns.tsx";
+import { durationColumn, nameColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
 
@@ -40,10 +40,6 @@ export function TraceTime({ waterfall, traceId }: TraceTimeProps): ReactNode {
 	);
 }
 
-function nsColumn(key: string, title: string, value: (row: TimeSpent) => number): Column<TimeSpent> {
-	return { key, title, value, cell: (row) => formatDuration(value(row)), number: true };
-}
-
 /** @param hrefOf the span of a row that is on the path longest, in the waterfall */
 function columnsOf(durationNs: number, hrefOf: (row: TimeSpent) => string): readonly Column<TimeSpent>[] {
 	return [
@@ -59,7 +55,7 @@ function columnsOf(durationNs: number, hrefOf: (row: TimeSpent) => string): read
 			heads: true,
 		},
 		nameColumn("service", "Service", ({ service }) => serviceLabel(service)),
-		nsColumn("pathNs", "On the critical path", ({ pathNs }) => pathNs),
+		durationColumn("pathNs", "On the critical path", ({ pathNs }) => pathNs),
 		{
 			key: "pathPercent",
 			title: "Share",
@@ -67,8 +63,8 @@ function columnsOf(durationNs: number, hrefOf: (row: TimeSpent) => string): read
 			cell: ({ pathNs }) => `${((100 * pathNs) / Math.max(1, durationNs)).toFixed(1)} %`,
 			number: true,
 		},
-		nsColumn("selfNs", "Self time", ({ selfNs }) => selfNs),
-		nsColumn("totalNs", "Total", ({ totalNs }) => totalNs),
+		durationColumn("selfNs", "Self time", ({ selfNs }) => selfNs),
+		durationColumn("totalNs", "Total", ({ totalNs }) => totalNs),
 		{ key: "spans", title: "Spans", value: ({ spans }) => spans, number: true },
 		{ key: "failed", title: "Errors", value: ({ failed }) => failed, number: true },
 	];

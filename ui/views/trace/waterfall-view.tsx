@@ -6,24 +6,26 @@
  * drawn and moved through are rows of the folded one.
  */
 import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
-import type { KeyboardEvent, MouseEvent, ReactNode, RefObject } from "react";
+import type { KeyboardEvent, MouseEvent, ReactNode } from "react";
 import type { LogEntry } from "../../../api/contract/logs.ts";
-import { countOf, formatDuration } from "../../base/format.ts";
+import { countOf } from "../../base/format.ts";
 import { hrefWith, navigate, useLocation } from "../../base/router.ts";
 import type { CallHop } from "../../layout/trace/calls.ts";
 import { criticalPath, piecesByRow } from "../../layout/trace/critical-path.ts";
 import type { PathPiece } from "../../layout/trace/critical-path.ts";
 import { headOf, membersAt } from "../../layout/trace/fold.ts";
 import type { FoldedWaterfall } from "../../layout/trace/fold.ts";
-import { focusOn, pan, readZoom, ticks, wholeTrace, zoom, zoomText } from "../../layout/timeline.ts";
+import { focusOn, pan, readZoom, wholeTrace, zoom, zoomText } from "../../layout/timeline.ts";
 import type { Viewport } from "../../layout/timeline.ts";
 import { collapsibleRows, findRow, hasChildren, positionOf, visibleRows } from "../../layout/waterfall.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
+import { Axis } from "./axis.tsx";
 import { Minimap } from "./minimap.tsx";
 import { SpanDetail } from "./span-detail.tsx";
 import { matchingRows } from "./span-search.ts";
 import { ROW_HEIGHT, SpanRow, rowElementId } from "./span-row.tsx";
 import { useFold } from "./use-fold.ts";
+import { useWindowedRows } from "./use-windowed-rows.ts";
 
 interface WaterfallViewProps {
 	readonly waterfall: Waterfall;
@@ -36,15 +38,11 @@ interface WaterfallViewProps {
 	readonly initialSpanId: string | undefined;
 }
 
-/** Rows drawn above and below the screen, so that a fast scroll does not show gaps. */
-const OVERSCAN = 12;
 /** Browsers limit how often an address may change; a held arrow key would exceed it. */
 const ADDRESS_DELAY_MS = 200;
 const MAX_TICKS = 6;
 /** Of the whole width, since the names take a part of it. */
 const PIXELS_A_TICK = 140;
-/** Percent of the width from which a label would run into the next column. */
-const LABELLED_BELOW = 93;
 
 export function WaterfallView({ waterfall, slots, hops, hopCount, logs, initialSpanId }: WaterfallViewProps): ReactNode {
 	const initialRow = useMemo(() => rowOfSpan(waterfall, initialSpanId), [waterfall, initialSpanId]);
@@ -347,25 +345,6 @@ function piecesAt(
 	return all.length === 0 ? undefined : all.sort((a, b) => a.fromNs - b.fromNs);
 }
 
-interface AxisProps {
-	readonly view: Viewport;
-	/** At most. */
-	readonly marks: number;
-	readonly labelled?: boolean;
-}
-
-function Axis({ view, marks, labelled = false }: AxisProps): ReactNode {
-	const width = view.toNs - view.fromNs;
-	return ticks(view, marks).map((tick) => {
-		const at = (100 * (tick - view.fromNs)) / width;
-		return (
-			<span key={tick} className="tick" style={{ insetInlineStart: `${at}%` }}>
-				{labelled && at < LABELLED_BELOW && (tick === 0 ? "0" : formatDuration(tick))}
-			</span>
-		);
-	});
-}
-
 function rowOfSpan(waterfall: Waterfall, spanId: string | undefined): number | undefined {
 	if (spanId === undefined) return undefined;
 	const row = waterfall.spans.findIndex((span) => span.spanId === spanId);
@@ -388,52 +367,6 @@ function toggledFocus(waterfall: Waterfall, row: number, view: Viewport): Viewpo
 	const same = focused.fromNs === view.fromNs && focused.toNs === view.toNs;
 	return same ? wholeTrace(waterfall.durationNs) : focused;
 }
-
-interface WindowedRows {
-	readonly scroller: RefObject<HTMLDivElement | null>;
-	readonly first: number;
-	readonly last: number;
-	/** Of the scroller, pixels. */
-	readonly width: number;
-	readonly onScroll: () => void;
-	/** Scrolls the least that shows the row at a position. */
-	readonly reveal: (position: number) => void;
-}
-
-function useWindowedRows(count: number): WindowedRows {
-	const scroller = useRef<HTMLDivElement>(null);
-	const [range, setRange] = useState({ first: 0, last: 60, width: 0 });
-	const measure = useCallback(() => {
-		const element = scroller.current;
-		if (element === null) return;
-		const first = Math.max(0, Math.floor(element.scrollTop / ROW_HEIGHT) - OVERSCAN);
-		const last = Math.ceil((element.scrollTop + element.clientHeight) / ROW_HEIGHT) + OVERSCAN;
-		const width = element.clientWidth;
-		setRange((old) => (old.first === first && old.last === last && old.width === width ? old : { first, last, width }));
-	}, []);
-	useEffect(() => {
-		const observer = new ResizeObserver(measure);
-		if (scroller.current !== null) observer.observe(scroller.current);
-		return () => observer.disconnect();
-	}, [measure]);
-	// Fewer rows move the scroll position without a scroll event in some browsers.
-	useEffect(measure, [measure, count]);
-	const reveal = useCallback((position: number) => {
-		// After the rows of this change are laid out.
-		requestAnimationFrame(() => {
-			const element = scroller.current;
-			if (element === null) return;
-			const top = position * ROW_HEIGHT;
-			const room = element.clientHeight - HEAD_HEIGHT;
-			if (top < element.scrollTop) element.scrollTop = top;
-			else if (top + ROW_HEIGHT > element.scrollTop + room) element.scrollTop = top + ROW_HEIGHT - room;
-		});
-	}, []);
-	return { scroller, ...range, onScroll: measure, reveal };
-}
-
-/** Height of the sticky axis, as in trace.css. */
-const HEAD_HEIGHT = 28;
 
 /** Keeps `?span=` and `?zoom=` in step with the panel and the axis, without a step in the history for each row. */
 function useStateInAddress(spanId: string | undefined, zoomed: string | undefined): void {

@@ -2,14 +2,18 @@
  * Builds the UI when its sources are newer than what lies in `ui/dist`, so that `npm start` from a fresh clone shows a page.
  *
  * Freshness is a hash over the sources and the lock file, kept as a stamp inside the build: times lie after a checkout or a copy.
- * Vite is loaded only when a build is needed; an unchanged UI costs the reading of some fifty small files.
+ * An unchanged UI costs the reading of some fifty small files; the bundler runs in a process of its own (ui/bundle.ts).
  */
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 const STAMP = ".stamp";
+const BUNDLER = fileURLToPath(new URL("bundle.ts", import.meta.url));
+const MAX_OUTPUT_BYTES = 4 << 20;
 const REPOSITORY = fileURLToPath(new URL("..", import.meta.url));
 /** What the bundle is made of, besides the packages that the lock file pins. */
 const SOURCES: readonly string[] = ["ui", "model", "api/contract"];
@@ -23,7 +27,7 @@ export interface BuildUiOptions {
 
 /**
  * Returns the directory to serve.
- * @throws Error when the sources do not build; the message is Vite's
+ * @throws Error when the sources do not build; the message is the bundler's
  */
 export async function buildUiIfStale(options: BuildUiOptions = {}): Promise<string> {
 	const dist = join(REPOSITORY, "ui", "dist");
@@ -32,11 +36,10 @@ export async function buildUiIfStale(options: BuildUiOptions = {}): Promise<stri
 
 	options.log?.("building the UI");
 	const startedMs = performance.now();
-	const { build } = await import("vite");
 	// Built aside and swapped in, so that a failed build leaves the old page and a reader never meets half of a new one.
 	const aside = join(REPOSITORY, "ui", ".cache", `build-${process.pid}`);
 	try {
-		await build({ configFile: join(REPOSITORY, "ui", "vite.config.ts"), logLevel: "error", build: { outDir: aside } });
+		await bundle(aside);
 		await writeFile(join(aside, STAMP), stamp);
 		// Another process may have built the same meanwhile, and may be serving it.
 		if (options.force !== true && (await readStamp(dist)) === stamp) return dist;
@@ -50,6 +53,18 @@ export async function buildUiIfStale(options: BuildUiOptions = {}): Promise<stri
 	}
 	options.log?.(`built the UI in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
 	return dist;
+}
+
+async function bundle(outDir: string): Promise<void> {
+	try {
+		await promisify(execFile)(process.execPath, [BUNDLER, outDir], {
+			env: { ...process.env, NO_COLOR: "1" },
+			maxBuffer: MAX_OUTPUT_BYTES,
+		});
+	} catch (error) {
+		const { stderr = "" } = error as { readonly stderr?: string };
+		throw new Error(stderr.trim() === "" ? String(error) : stderr.trim(), { cause: error });
+	}
 }
 
 async function readStamp(dist: string): Promise<string | undefined> {

@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
+import { promisify, stripVTControlCharacters } from "node:util";
 
 const STAMP = ".stamp";
 const BUNDLER = fileURLToPath(new URL("bundle.ts", import.meta.url));
@@ -63,7 +63,9 @@ async function bundle(outDir: string): Promise<void> {
 		});
 	} catch (error) {
 		const { stderr = "" } = error as { readonly stderr?: string };
-		throw new Error(stderr.trim() === "" ? String(error) : stderr.trim(), { cause: error });
+		// It colours its words even where nobody sees colours.
+		const said = stripVTControlCharacters(stderr).trim();
+		throw new Error(said === "" ? String(error) : said, { cause: error });
 	}
 }
 

@@ -67,8 +67,13 @@ const ENDPOINT_DEBOUNCE_MS = 50;
  * so the wait grows with it (300 proxies of one service: 20 MB a time, hence once a second).
  */
 const MAX_ENDPOINT_BYTES_PER_MS = 20_000;
+/** Of what the mesh does without: which proxy runs which policy. */
 const MEMBERS_DEBOUNCE_MS = 2_000;
+/** Saving takes at most a tenth of the time, however large the mesh is. */
+const SAVE_SHARE = 10;
 const DEFAULT_LOST_GRACE_MS = 30_000;
+/** After an outage of minutes a proxy waits for up to half a minute between two tries. */
+const RETURN_GRACE_MS = 90_000;
 const DEFAULT_ROTATION_GRACE_MS = 300_000;
 
 /**
@@ -91,14 +96,17 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 	};
 	const saving = debounce({
 		waitMs: () => MEMBERS_DEBOUNCE_MS,
-		onDue: () => writeMembers(state, { instances: registry.instances(), proxies: proxies.all() }),
+		onDue: saveMembers,
 		setTimer,
 	});
 	/** By the last message to all streams. */
 	let toldBytes = 0;
+	let saveMs = 0;
 	const telling = debounce({
-		waitMs: () => Math.max(ENDPOINT_DEBOUNCE_MS, toldBytes / MAX_ENDPOINT_BYTES_PER_MS),
+		waitMs: () => Math.max(ENDPOINT_DEBOUNCE_MS, toldBytes / MAX_ENDPOINT_BYTES_PER_MS, saveMs * SAVE_SHARE),
 		onDue(services) {
+			// First on disk, then told: one that is killed must not come back and take from proxies what they know.
+			saveMembers();
 			const { length } = endpointsFrame(services);
 			toldBytes = 0;
 			forEachSession(({ outbox }) => {
@@ -112,10 +120,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 	const registry = createRegistry({
 		...{ known: members.instances, nowMs },
 		lostGraceMs: options.lostGraceMs ?? DEFAULT_LOST_GRACE_MS,
+		returnGraceMs: RETURN_GRACE_MS,
 		onChange(services) {
 			endpointFrames.clear();
 			telling.add(services);
-			saving.add(["instances"]);
 		},
 	});
 	let policyFrame: Uint8Array | undefined;
@@ -163,10 +171,16 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 			clearInterval(timer);
 			telling.close();
 			saving.close();
-			writeMembers(state, { instances: registry.instances(), proxies: proxies.all() });
+			saveMembers();
 			await server.close();
 		},
 	};
+
+	function saveMembers(): void {
+		const beganMs = performance.now();
+		writeMembers(state, { instances: registry.instances(), proxies: proxies.all() });
+		saveMs = performance.now() - beganMs;
+	}
 
 	function forEachSession(tell: (session: ProxySession) => void): void {
 		for (const session of server.sessions()) tell(session);

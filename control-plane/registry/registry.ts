@@ -27,6 +27,8 @@ export interface Arrival {
 
 export interface RegistryOptions {
 	readonly lostGraceMs: number;
+	/** For `known`: as long as proxies may wait between two tries, or it would forget those that are about to come back. */
+	readonly returnGraceMs: number;
 	/** Epoch ms. */
 	readonly nowMs: () => number;
 	/** Called with the keys of services whose endpoints changed; it may be called often. */
@@ -60,12 +62,12 @@ function serviceKey(namespace: string, service: string): string {
 	return `${namespace}/${service}`;
 }
 
-export function createRegistry({ lostGraceMs, nowMs, onChange, known = [] }: RegistryOptions): Registry {
+export function createRegistry({ lostGraceMs, returnGraceMs, nowMs, onChange, known = [] }: RegistryOptions): Registry {
 	const instances = new Map<string, Instance>();
 	/** Instance IDs by service key. */
 	const members = new Map<string, Set<string>>();
 	for (const one of known) {
-		instances.set(one.instanceId, { ...one, forgetAtMs: nowMs() + lostGraceMs });
+		instances.set(one.instanceId, { ...one, forgetAtMs: nowMs() + returnGraceMs });
 		addMember(keyOf(one), one.instanceId);
 	}
 

@@ -63,6 +63,24 @@ test("a restart of the control plane empties no endpoint, and proxies come back 
 	await eventually("version 2", () => cart.client.policy.current()?.version === "2");
 });
 
+test("what the proxies are told of is on the disk of the control plane before, so that one that is killed takes nothing back", async (t) => {
+	const mesh = await startMesh(t);
+	const shop = startProxy(t, mesh.control.address, {
+		...{ serviceAccount: "shop", workload: workload("shop") },
+		...token(mesh, "shop"),
+	});
+	const services = (): readonly string[] => shop.client.endpoints.services().map(({ service }) => service);
+	await eventually("itself", () => services().includes("shop"));
+	let saved = "";
+	shop.client.endpoints.onChange(() => {
+		if (saved === "" && services().includes("cart")) saved = mesh.state.read("members.json") ?? "";
+	});
+	startProxy(t, mesh.control.address, token(mesh, "cart"));
+	await eventually("cart", () => saved !== "");
+	const { instances } = JSON.parse(saved) as { readonly instances: readonly { readonly instanceId: string }[] };
+	assert.deepEqual(instances.map(({ instanceId }) => instanceId).sort(), ["cart-1", "shop-1"]);
+});
+
 test("who says goodbye is gone at once; who is cut off stays for the grace, and is forgotten when it does not come back", async (t) => {
 	const mesh = await startMesh(t, { lostGraceMs: 400 });
 	const watcher = startProxy(t, mesh.control.address, {

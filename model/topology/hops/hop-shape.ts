@@ -5,6 +5,7 @@
 import { EXTERNAL, UNKNOWN, type Endpoint } from "../endpoint.ts";
 import { type LegTls, NO_TLS_FACTS, type SpanFacts } from "../facts.ts";
 import type { HopShape } from "../hop.ts";
+import { isOverflow } from "../sources/outcome.ts";
 import type { Evidence, MtlsFinding, MtlsStatus, Outcome, Reporter, Verification } from "../series.ts";
 
 const SLOT_WORDS = 4;
@@ -138,7 +139,7 @@ function shapeOf(ends: HopEnds, number: number): HopShape {
 	const mtls = findingOf(upstream, downstream);
 	const first = caller ?? waypoint ?? callee ?? destination ?? source!;
 	const last = callee ?? waypoint;
-	const outcome = first.outcome;
+	const outcome = hasAnswerOf(last, first) ? last.outcome : first.outcome;
 	const reporter: Reporter =
 		waypoint !== undefined
 			? "waypoint"
@@ -165,6 +166,11 @@ function shapeOf(ends: HopEnds, number: number): HopShape {
 		targetAddress: callee?.localAddress || caller?.peerAddress || "",
 		sourceAddress: caller?.localAddress || callee?.peerAddress || "",
 	};
+}
+
+/** A caller flagged as if it had reached nobody, where the callee shows whose answer it passed on. */
+function hasAnswerOf(callee: SpanFacts | undefined, caller: SpanFacts): callee is SpanFacts {
+	return callee !== undefined && caller.outcome === "no_response" && isOverflow(caller.flags) && caller.code === callee.code;
 }
 
 function sourceOf({ source, destination, waypoint, queue }: HopEnds): Endpoint {

@@ -72,6 +72,15 @@ export function isUnreached(flags: string): boolean {
 	return flags.split(",").some((flag) => UNREACHED_FLAGS.has(flag));
 }
 
+/**
+ * Flagged for want of room and for nothing else. The request found none, or only its retry did: then the upstream had the request, and
+ * its answer was left as it was. What tells the two apart is whether the other end knows of it.
+ */
+export function isOverflow(flags: string): boolean {
+	const unreached = flags.split(",").filter((flag) => UNREACHED_FLAGS.has(flag));
+	return unreached.length > 0 && unreached.every((flag) => flag === "UO");
+}
+
 function isAnsweredWell(http: number | undefined, grpc: number | undefined): boolean {
 	if (grpc !== undefined) return grpc === 0 && http !== 0;
 	return http !== undefined && http >= 200 && http < 400;

@@ -121,6 +121,26 @@ test("errors that never arrived are the source's to count", () => {
 	assert.equal(edge.disagreement, undefined);
 });
 
+test("whatever flag says that no upstream was reached, such requests are the source's to count", () => {
+	const flags = ["UF", "UO", "UH", "NR", "NC", "NFCF", "DF", "OM", "DO"];
+	for (const flag of [...flags, "CONNECT", "NETWORK_POLICY", "IDENTITY_ERROR", "H2_HANDSHAKE_FAILURE"]) {
+		const edge = edgeOf(
+			{ evidence: "metric", reporter: "destination", count: 90, codes: { "200": 90 } },
+			{ evidence: "metric", reporter: "source", count: 90, codes: { "200": 90 } },
+			{ evidence: "metric", reporter: "source", count: 5, outcome: "no_response", flags: { [flag]: 5 } },
+		);
+		assert.deepEqual([edge.requests, edge.errors, edge.flags], [95, 5, { [flag]: 5 }], flag);
+	}
+	for (const flag of ["UT", "URX", "UC", "DENY"]) {
+		const edge = edgeOf(
+			{ evidence: "metric", reporter: "destination", count: 95 },
+			{ evidence: "metric", reporter: "source", count: 90 },
+			{ evidence: "metric", reporter: "source", count: 5, outcome: "server_error", flags: { [flag]: 5 } },
+		);
+		assert.equal(edge.requests, 95, flag);
+	}
+});
+
 test("a retry that found no room leaves the answer of the try before: the destination counted it, once is enough", () => {
 	const source = (more: CannedSeries): CannedSeries => ({ evidence: "metric", reporter: "source", ...more });
 	const destination = (more: CannedSeries): CannedSeries => ({ evidence: "metric", reporter: "destination", ...more });

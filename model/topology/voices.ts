@@ -7,7 +7,7 @@
  */
 import type { SeriesTotals } from "./rollup.ts";
 import type { Evidence, MtlsStatus, Outcome, Reporter, SeriesDims } from "./series.ts";
-import { isOverflow } from "./sources/outcome.ts";
+import { hasNeverArrived, isOverflow } from "./sources/outcome.ts";
 import { DEFINITE_STATUSES, noMtlsCounts, verificationRank } from "./mtls-status.ts";
 
 /** A series with its sums over the window that is asked about. */
@@ -33,12 +33,6 @@ export interface Voice {
 
 /** What a sum must exceed to be something: weights are 1 and more, the rest is rounding. */
 export const SOMETHING = 1e-6;
-
-/**
- * Response flags of requests that never arrived, which only the source can count: Envoy's connection failure, overflow, no healthy
- * upstream, no route, no cluster, and ztunnel's refused connection.
- */
-const NEVER_ARRIVED = /(?:^|,)(?:UF|UO|UH|NR|NC|CONNECT)(?:,|$)/;
 
 const NO_CODES: ReadonlyMap<string, number> = new Map();
 
@@ -128,7 +122,7 @@ export function neverArrivedBeside(voice: Voice, voices: readonly Voice[]): read
 	if (source === undefined) return [];
 	const found = source.series.flatMap((series) => {
 		const { totals } = series;
-		const flags = new Map([...totals.flags].filter(([flag, count]) => count > SOMETHING && NEVER_ARRIVED.test(flag)));
+		const flags = new Map([...totals.flags].filter(([flag, count]) => count > SOMETHING && hasNeverArrived(flag)));
 		const flagged = [...flags.values()].reduce((sum, count) => sum + count, 0);
 		const count = Math.min(flagged, totals.count);
 		const codes = count >= totals.count ? totals.codes : NO_CODES;

@@ -204,12 +204,14 @@ const RANK: readonly Verification[] = ["server", "client", "metric", "header", "
  */
 export function findingOf(upstream: LegTls | undefined, downstream: LegTls | undefined): MtlsFinding {
 	const up = upstream ?? NO_TLS_FACTS;
-	const down = downstream ?? NO_TLS_FACTS;
+	const told = downstream ?? NO_TLS_FACTS;
+	// Anybody may write a header: beside what the other end saw itself it is worth nothing, and its names least of all.
+	const down = told.verifiedBy === "header" && up.status !== "unknown" && up.verifiedBy !== "" ? NO_TLS_FACTS : told;
 	const verifiedBy = RANK.indexOf(down.verifiedBy) <= RANK.indexOf(up.verifiedBy) ? down.verifiedBy : up.verifiedBy;
 	return {
 		status: statusOf(up.status, down.status),
 		source: up.status,
-		destination: down.status,
+		destination: told.status,
 		sourcePrincipal: down.peerPrincipal || up.localPrincipal,
 		destinationPrincipal: up.peerPrincipal || down.localPrincipal,
 		tlsVersion: down.version || up.version,

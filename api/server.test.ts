@@ -10,17 +10,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
 import { MeshscopeError } from "../model/errors.ts";
 import type { SpanDurationsAnswer } from "./contract/traces.ts";
-import {
-	CANNED_NOW_MS,
-	cannedStatus,
-	logEntry,
-	startCannedApi,
-	summary,
-	TRACE_ID,
-	traceJson,
-	traceProtobuf,
-	hops,
-} from "./canned-server.ts";
+import { CANNED_NOW_MS, hops, logEntry, summary, TRACE_ID, traceJson, traceProtobuf } from "./canned-answers.ts";
+import { startCannedApi } from "./canned-server.ts";
+import { cannedStatus } from "./canned-status.ts";
 
 const NS = 1_000_000n;
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { summary } from "../canned-server.ts";
+import { summary } from "../canned-answers.ts";
 import { acceptedProtobuf, withSummary } from "./traces.ts";
 
 const answered = { ...summary, hops: [], hopCount: 0, spansLeft: 0, damagedWindows: ["2025-12-31T23"] };

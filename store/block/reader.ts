@@ -184,6 +184,17 @@ export class BlockReader {
 			.hasParent(row - this.firstRow);
 	}
 
+	/** Span ids of every row, two words each; a fresh copy. */
+	spanIds(): Uint32Array {
+		const ids = new Uint32Array(this.rowCount() * 2);
+		this.wholly(["ids"], () =>
+			this.forEachStretch((stretch, firstRow) =>
+				stretch.ids().writeSpanIds(ids.subarray(firstRow * 2, (firstRow + stretch.rows) * 2)),
+			),
+		);
+		return ids;
+	}
+
 	/** Ids of every row, two words each; all zero for none. */
 	ids(): { readonly spans: Uint32Array; readonly parents: Uint32Array } {
 		const rows = this.rowCount();

@@ -259,6 +259,11 @@ export class BlockReader {
 		return this.stretchOfRow(row).entry(row - this.firstRow, position);
 	}
 
+	/** Dictionary entries of a row in the order of its fields, ids, times, name and kind left out. Returns how many there are. */
+	entriesOfRow(row: number, into: number[]): number {
+		return this.stretchOfRow(row).entriesOfRow(row - this.firstRow, into);
+	}
+
 	filter(): Uint8Array | undefined {
 		if (this.filterValue === undefined) {
 			const sealed = this.source.load("filter", this.hold);

@@ -232,7 +232,8 @@ export class MemoryReader implements StoreReader {
 	private spansInHops(query: SpanQuery): HopsByTrace {
 		const ids = this.state.groups.flatMap(({ spans }) => spans.map(({ traceId }) => traceId));
 		const traces = [...this.spansByTrace(new Set(ids))];
-		return new Map(traces.map(([id, spans]) => [id, this.topology.spansInHops(decodedSpans(spans), query)]));
+		const spansIn = this.topology.spansInHops(query);
+		return new Map(traces.map(([id, spans]) => [id, spansIn(decodedSpans(spans))]));
 	}
 
 	/** Visits what matches, each span once; returns how many were looked at. */

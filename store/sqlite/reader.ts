@@ -204,7 +204,7 @@ class SqliteReader implements StoreReader {
 		const range = { fromMs: Math.floor(Number(fromNs) / 1e6), toMs: Math.ceil(Number(toNs) / 1e6) };
 		return {
 			places: this.fromTopology((topology) => topology.hopPlaces({ mtls, edge, ...range }, (name) => services.has(name))),
-			spansIn: (spans) => this.fromTopology((topology) => topology.spansInHops(spans, query)),
+			spansIn: this.fromTopology((topology) => topology.spansInHops(query)),
 		};
 	}
 

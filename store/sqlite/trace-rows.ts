@@ -155,3 +155,9 @@ export function traceIdAt(block: BlockReader, place: number): TraceId {
 	for (let i = 0; i < 4; i++) id += ids[place * 4 + i]!.toString(16).padStart(8, "0");
 	return id as TraceId;
 }
+
+/** As {@link traceIdAt} for who asks for the same ones again. */
+export function traceIds(block: BlockReader): (place: number) => TraceId {
+	const ids: (TraceId | undefined)[] = [];
+	return (place) => (ids[place] ??= traceIdAt(block, place));
+}

@@ -3,11 +3,13 @@ import { edgeId } from "../../model/topology/edge-id.ts";
 import { GROUPINGS, nodeId } from "../../model/topology/endpoint.ts";
 import type { EndpointBook } from "../../model/topology/endpoint-book.ts";
 import type { Hop, HopShape } from "../../model/topology/hop.ts";
-import type { DecodedSpans, SpanRef } from "../../model/topology/hops/decoded-spans.ts";
+import type { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
+import type { HopSpans, SpanRef } from "../../model/topology/hops/span-columns.ts";
 import type { MtlsStatus } from "../../model/topology/series.ts";
 import type { ToldHop, ToldHops } from "../../model/topology/told-hops.ts";
 import type { TraceQuery } from "../store.ts";
 
+const NO_SPANS: ReadonlyMap<string, FoundHop> = new Map();
 /** Some 6 MB of JSON. */
 const MAX_TOLD_HOPS = 10_000;
 
@@ -78,29 +80,36 @@ export interface FoundHop {
 	readonly latencyNs: number;
 }
 
-/**
- * By {@link spanKey}, every span that belongs to a hop the filter asks for.
- *
- * @param bookOf called where an edge is asked for
- */
-export function spansInHops(spans: DecodedSpans, filter: HopFilter, bookOf: () => EndpointBook): ReadonlyMap<string, FoundHop> {
+/** By {@link spanKey}, every span of a trace that belongs to a hop that is asked for. */
+export type SpansInHops = (spans: HopSpans) => ReadonlyMap<string, FoundHop>;
+
+/** @param book of the range, where an edge is asked for */
+export function spansInHops(filter: HopFilter, book: EndpointBook | undefined): SpansInHops {
 	const { mtls, edge } = filter;
-	const found = new Map<string, FoundHop>();
-	const byShape = new Map<HopShape, boolean>();
-	for (const hop of spans.hops()) {
-		if (mtls !== undefined && hop.shape.mtls.status !== mtls) continue;
-		if (edge !== undefined) {
-			let isOfEdge = byShape.get(hop.shape);
-			if (isOfEdge === undefined) byShape.set(hop.shape, (isOfEdge = isHopOfEdge(hop.shape, edge, bookOf())));
-			if (!isOfEdge || !hasLatency(hop, filter)) continue;
-		}
-		const told = { latencyNs: Math.max(0, latencyOf(hop, filter)) };
-		for (const row of [hop.sourceRow, hop.destinationRow, hop.sourceAppRow, hop.destinationAppRow, hop.waypointRow]) {
-			const ref = spans.refOf(row);
-			if (ref !== undefined && !found.has(spanKey(ref))) found.set(spanKey(ref), told);
-		}
+	// Calls of one edge share their shapes, from trace to trace where whoever asks keeps them.
+	const byShape = new WeakMap<HopShape, boolean>();
+	const isAskedFor = (hop: Hop): boolean => {
+		if (mtls !== undefined && hop.shape.mtls.status !== mtls) return false;
+		if (edge === undefined || book === undefined) return true;
+		let isOfEdge = byShape.get(hop.shape);
+		if (isOfEdge === undefined) byShape.set(hop.shape, (isOfEdge = isHopOfEdge(hop.shape, edge, book)));
+		return isOfEdge && hasLatency(hop, filter);
+	};
+	return (spans) => {
+		let found: Map<string, FoundHop> | undefined;
+		spans.eachHop((hop) => {
+			if (isAskedFor(hop)) addSpans((found ??= new Map()), spans, hop, filter);
+		});
+		return found ?? NO_SPANS;
+	};
+}
+
+function addSpans(found: Map<string, FoundHop>, spans: HopSpans, hop: Hop, filter: HopFilter): void {
+	const told = { latencyNs: Math.max(0, latencyOf(hop, filter)) };
+	for (const row of [hop.sourceRow, hop.destinationRow, hop.sourceAppRow, hop.destinationAppRow, hop.waypointRow]) {
+		const ref = spans.refOf(row);
+		if (ref !== undefined && !found.has(spanKey(ref))) found.set(spanKey(ref), told);
 	}
-	return found;
 }
 
 function isHopOfEdge({ source, target, protocol }: HopShape, edge: string, book: EndpointBook): boolean {

@@ -4,7 +4,7 @@
  */
 import { connect } from "node:net";
 import { DurationGrid } from "../model/analysis/duration-grid.ts";
-import type { ToldHops } from "../model/topology/told-hops.ts";
+import type { ToldHop } from "../model/topology/told-hops.ts";
 import { type IncomingHttpHeaders, request as httpRequest } from "node:http";
 import type { TestContext } from "node:test";
 import type { TraceId } from "../model/ids.ts";
@@ -42,47 +42,43 @@ export const summary: TraceSummary = {
 	services: ["checkout", "gateway"],
 };
 
-export const hops: ToldHops = {
-	hops: [
-		{
-			edgeId: "6faeb2e1ed26185d",
-			source: "gateway",
-			target: "checkout",
-			protocol: "http",
-			evidence: "pair",
-			reporter: "both",
-			mtls: {
-				status: "mutual_tls",
-				source: "mutual_tls",
-				destination: "mutual_tls",
-				sourcePrincipal: "spiffe://td/ns/shop/sa/gateway",
-				destinationPrincipal: "spiffe://td/ns/shop/sa/checkout",
-				tlsVersion: "1.3",
-				cipher: "",
-				verifiedBy: "server",
-			},
-			outcome: "ok",
-			destinationOutcome: undefined,
-			code: "200",
-			flags: "",
-			attempts: 1,
-			startMs: 1_767_268_800_000,
-			sourceLatencyNs: 48_200_000,
-			destinationLatencyNs: 40_000_000,
-			appNs: undefined,
-			proxyNs: undefined,
-			spans: {
-				source: "00f067aa0ba902b7",
-				destination: "00f067aa0ba902b8",
-				sourceApp: undefined,
-				destinationApp: undefined,
-				waypoint: undefined,
-			},
-		},
-	],
-	hopCount: 1,
-	spansLeft: 0,
+export const hop: ToldHop = {
+	edgeId: "6faeb2e1ed26185d",
+	source: "gateway",
+	target: "checkout",
+	protocol: "http",
+	evidence: "pair",
+	reporter: "both",
+	mtls: {
+		status: "mutual_tls",
+		source: "mutual_tls",
+		destination: "mutual_tls",
+		sourcePrincipal: "spiffe://td/ns/shop/sa/gateway",
+		destinationPrincipal: "spiffe://td/ns/shop/sa/checkout",
+		tlsVersion: "1.3",
+		cipher: "",
+		verifiedBy: "server",
+	},
+	outcome: "ok",
+	destinationOutcome: undefined,
+	code: "200",
+	flags: "",
+	attempts: 1,
+	startMs: 1_767_268_800_000,
+	sourceLatencyNs: 48_200_000,
+	destinationLatencyNs: 40_000_000,
+	appNs: undefined,
+	proxyNs: undefined,
+	spans: {
+		source: "00f067aa0ba902b7",
+		destination: "00f067aa0ba902b8",
+		sourceApp: undefined,
+		destinationApp: undefined,
+		waypoint: undefined,
+	},
 };
+
+const hopJson = Buffer.from(JSON.stringify(hop));
 
 const DAMAGED_WINDOW = "2025-12-31T23";
 
@@ -217,7 +213,11 @@ export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader
 		trace: async (id, format) =>
 			id === TRACE_ID
 				? {
-						trace: { summary, hops, body: [format === "json" ? traceJson : traceProtobuf] },
+						trace: {
+							summary,
+							hops: { json: [hopJson], hopCount: 1, spansLeft: 0 },
+							body: [format === "json" ? traceJson : traceProtobuf],
+						},
 						damagedWindows: [DAMAGED_WINDOW],
 					}
 				: { trace: undefined, damagedWindows: [DAMAGED_WINDOW] },

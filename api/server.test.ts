@@ -19,7 +19,7 @@ import {
 	TRACE_ID,
 	traceJson,
 	traceProtobuf,
-	hops,
+	hop,
 } from "./canned-server.ts";
 
 const NS = 1_000_000n;
@@ -30,7 +30,7 @@ test("a trace is the reader's OTLP JSON to the byte, with the summary beside it"
 	const sent = Buffer.from(traceJson).toString();
 	assert.equal(
 		answer.text,
-		`${sent.slice(0, -1)},"meshscope":${JSON.stringify({ ...summary, ...hops, damagedWindows: ["2025-12-31T23"] })}}`,
+		`${sent.slice(0, -1)},"meshscope":${JSON.stringify({ ...summary, hops: [hop], hopCount: 1, spansLeft: 0, damagedWindows: ["2025-12-31T23"] })}}`,
 	);
 	assert.equal(Number(answer.headers["content-length"]), answer.body.length);
 });

@@ -50,7 +50,7 @@ import { operationFigures } from "./operation-figures.ts";
 import { traceDifferences } from "./trace-differences.ts";
 import { searchTraces } from "./trace-search.ts";
 import { scanMatchingSpans } from "./span-scan.ts";
-import { TraceAssembler, traceIdAt, traceWords } from "./trace-rows.ts";
+import { jsonBody, protobufBody, TraceAssembler, traceIdAt, traceWords } from "./trace-rows.ts";
 import { WindowSet } from "./window-set.ts";
 
 /** Status code of a span. */
@@ -87,13 +87,13 @@ class SqliteReader implements StoreReader {
 	}
 
 	async trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult> {
-		const assembler = new TraceAssembler(traceWords(id), () => this.stopIfCancelled());
-		const damagedWindows = this.windows.visit(this.windows.list(), (window) => assembler.add(window));
-		if (format === "protobuf") return { trace: assembler.finish(format), damagedWindows };
 		const spans = new DecodedSpans();
-		const trace = assembler.finish(format, (span, resource, scope) => spans.add(span, resource, scope));
-		if (trace === undefined) return { trace, damagedWindows };
-		return { trace: { ...trace, hops: this.fromTopology((topology) => topology.traceHops(spans)) }, damagedWindows };
+		const body = format === "protobuf" ? protobufBody() : jsonBody(id, spans);
+		const assembler = new TraceAssembler(traceWords(id), body, () => this.stopIfCancelled());
+		const damagedWindows = this.windows.visit(this.windows.list(), (window) => assembler.add(window));
+		const trace = assembler.finish();
+		if (trace === undefined || format === "protobuf") return { trace, damagedWindows };
+		return { trace: { ...trace, hops: this.fromTopology((topology) => topology.hopsText(spans)) }, damagedWindows };
 	}
 
 	async searchTraces(query: TraceQuery): Promise<TraceSearchResult> {

@@ -25,6 +25,11 @@ export function countOf(text: string | undefined): number | undefined {
 const RESOURCE: ReadonlySet<string> = new Set(RESOURCE_KEYS);
 const SPAN: ReadonlySet<string> = new Set(SPAN_KEYS);
 
+/** Others add nothing to a span's facts. */
+export function isSpanKey(key: string): key is SpanKey {
+	return SPAN.has(key);
+}
+
 export function resourceAttributes(attributes: readonly OtlpKeyValue[] | undefined): Attributes<ResourceKey> {
 	return attributesOf<ResourceKey>(attributes, RESOURCE, (_key, value) => value);
 }

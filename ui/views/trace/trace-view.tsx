@@ -171,7 +171,7 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 					waterfall={waterfall}
 					slots={slots}
 					hops={summary.hops}
-					hopCount={summary.hopCount}
+					spansLeft={summary.spansLeft}
 					logs={logs.data?.logs ?? []}
 					initialSpanId={params.get("span") ?? undefined}
 				/>

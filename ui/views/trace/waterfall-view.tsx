@@ -31,9 +31,9 @@ interface WaterfallViewProps {
 	readonly waterfall: Waterfall;
 	/** Colour slot of each service. */
 	readonly slots: readonly number[];
-	/** As the server tells them: the first of `hopCount`. */
 	readonly hops: readonly CallHop[];
-	readonly hopCount: number;
+	/** Of which the server made no hops. */
+	readonly spansLeft: number;
 	readonly logs: readonly LogEntry[];
 	readonly initialSpanId: string | undefined;
 }
@@ -44,10 +44,10 @@ const MAX_TICKS = 6;
 /** Of the whole width, since the names take a part of it. */
 const PIXELS_A_TICK = 140;
 
-export function WaterfallView({ waterfall, slots, hops, hopCount, logs, initialSpanId }: WaterfallViewProps): ReactNode {
-	const initialRow = useMemo(() => rowOfSpan(waterfall, initialSpanId), [waterfall, initialSpanId]);
-	const [cursor, setCursor] = useState(initialRow ?? 0);
-	const [open, setOpen] = useState(initialRow !== undefined);
+export function WaterfallView({ waterfall, slots, hops, spansLeft, logs, initialSpanId }: WaterfallViewProps): ReactNode {
+	const initialRow = waterfall.rowOfSpan(initialSpanId);
+	const [cursor, setCursor] = useState(Math.max(0, initialRow));
+	const [open, setOpen] = useState(initialRow >= 0);
 	const [collapsed, setCollapsed] = useState<ReadonlySet<number>>(new Set());
 	const { path, params } = useLocation();
 	const [view, setView] = useState<Viewport>(() => readZoom(params.get("zoom") ?? "", waterfall.durationNs));
@@ -96,7 +96,7 @@ export function WaterfallView({ waterfall, slots, hops, hopCount, logs, initialS
 	const revealed = useRef(false);
 	useEffect(() => {
 		// Once, for the span of the address.
-		if (initialRow !== undefined && !revealed.current) reveal(positionOf(rows, folded.rowOf[initialRow]!));
+		if (initialRow >= 0 && !revealed.current) reveal(positionOf(rows, folded.rowOf[initialRow]!));
 		revealed.current = true;
 	}, [initialRow, folded, rows, reveal]);
 
@@ -254,7 +254,7 @@ export function WaterfallView({ waterfall, slots, hops, hopCount, logs, initialS
 							type="button"
 							className="quiet"
 							aria-pressed={fold.isOn}
-							title={foldTitle(hops.length, hopCount)}
+							title={foldTitle(spansLeft)}
 							onClick={toggleFolds}
 						>
 							Fold calls
@@ -328,9 +328,9 @@ export function WaterfallView({ waterfall, slots, hops, hopCount, logs, initialS
 	);
 }
 
-function foldTitle(hops: number, hopCount: number): string {
+function foldTitle(spansLeft: number): string {
 	const text = "One row for the spans of apps and proxies at both ends of a call, and for its tries";
-	return hops < hopCount ? `${text}; of the first ${hops} of ${hopCount} calls` : text;
+	return spansLeft === 0 ? text : `${text}; ${countOf(spansLeft, "span")} more were too many to be looked at for calls`;
 }
 
 /** On the critical path, of all spans of a row; those of one row are in order of time. */
@@ -343,12 +343,6 @@ function piecesAt(
 	if (members.length === 1) return pieces.get(members[0]!);
 	const all = [...members].flatMap((at) => pieces.get(at) ?? []);
 	return all.length === 0 ? undefined : all.sort((a, b) => a.fromNs - b.fromNs);
-}
-
-function rowOfSpan(waterfall: Waterfall, spanId: string | undefined): number | undefined {
-	if (spanId === undefined) return undefined;
-	const row = waterfall.spans.findIndex((span) => span.spanId === spanId);
-	return row < 0 ? undefined : row;
 }
 
 /** `collapsed` without the ancestors of `row`; the same set when none was collapsed. */

@@ -227,7 +227,8 @@ function gather(trace: TracesData): Gathered {
 		writeTime(span.startTimeUnixNano, seconds, nanos, i);
 		writeTime(span.endTimeUnixNano, ends, ends, i, count);
 		if (seconds[i] === 0 && nanos[i] === 0) continue;
-		const isEarlier = first < 0 || seconds[i]! < seconds[first]! || (seconds[i] === seconds[first] && nanos[i]! < nanos[first]!);
+		const isEarlier =
+			first < 0 || seconds[i]! < seconds[first]! || (seconds[i] === seconds[first] && nanos[i]! < nanos[first]!);
 		if (isEarlier) first = i;
 	}
 	const originSeconds = first < 0 ? 0 : seconds[first]!;

@@ -66,7 +66,8 @@ export function callsOf(waterfall: Waterfall, hops: readonly CallHop[]): readonl
 		for (const row of earlier.proxies) proxies.push(row);
 		for (const row of earlier.callees) callees.push(row);
 		const last = earlier.isOfCaller ? source : destination;
-		const earlierRows = earlier === NO_TRIES ? NO_ROWS : new Set([...earlier.proxies, ...earlier.callees, ...earlier.callers]);
+		const earlierRows =
+			earlier === NO_TRIES ? NO_ROWS : new Set([...earlier.proxies, ...earlier.callees, ...earlier.callers]);
 		for (const row of earlierRows) rows.push(row);
 		if (rows.length > 1) rows.sort((a, b) => a - b);
 		calls.push({

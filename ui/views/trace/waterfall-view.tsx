@@ -13,6 +13,7 @@ import { hrefWith, navigate, useLocation } from "../../base/router.ts";
 import type { CallHop } from "../../layout/trace/calls.ts";
 import { criticalPath, piecesByRow } from "../../layout/trace/critical-path.ts";
 import type { PathPiece } from "../../layout/trace/critical-path.ts";
+import { gatheredMarks, logMarks, logTime } from "../../layout/trace/log-marks.ts";
 import { headOf, membersAt } from "../../layout/trace/fold.ts";
 import type { FoldedWaterfall } from "../../layout/trace/fold.ts";
 import { focusOn, pan, readZoom, wholeTrace, zoom, zoomText } from "../../layout/timeline.ts";
@@ -62,7 +63,14 @@ export function WaterfallView({ waterfall, slots, hops, spansLeft, logs, initial
 	const { scroller, first, last, width, onScroll, reveal } = useWindowedRows(rows.length);
 	const showsPath = params.get("path") === "on";
 	const pathPieces = useMemo(() => (showsPath ? piecesByRow(criticalPath(waterfall)) : undefined), [waterfall, showsPath]);
-	useStateInAddress(open ? waterfall.spans[cursor]?.spanId : undefined, zoomText(view, waterfall.durationNs));
+	const marksOfWhole = useMemo(() => logMarks(waterfall, logs), [waterfall, logs]);
+	const marksOfRows = useMemo(() => gatheredMarks(marksOfWhole, folded.rowOf), [marksOfWhole, folded]);
+	const [log, setLog] = useState(params.get("log") ?? undefined);
+	const isLogHere = marksOfWhole.get(cursor)?.some((mark) => logTime(logs[mark.log]!) === log) === true;
+	// What the address says stands until the logs are here.
+	const chosenLog = open && (isLogHere || logs.length === 0) ? log : undefined;
+	const openSpan = open ? waterfall.spans[cursor]?.spanId : undefined;
+	useStateInAddress(openSpan, zoomText(view, waterfall.durationNs), chosenLog);
 
 	// A trace read again may have fewer rows, or others.
 	const drawn = useRef(waterfall);
@@ -128,8 +136,16 @@ export function WaterfallView({ waterfall, slots, hops, spansLeft, logs, initial
 		if (button === null) {
 			if (row !== cursorRow) setCursor(spanAt(row));
 			setOpen(true);
-		} else if (button.hasAttribute("data-fold")) fold.toggle(folded.callAt[row]!);
+		} else if (button.dataset.log !== undefined) openLog(Number(button.dataset.log));
+		else if (button.hasAttribute("data-fold")) fold.toggle(folded.callAt[row]!);
 		else toggle(row);
+	};
+
+	const openLog = (index: number): void => {
+		const chosen = logs[index]!;
+		setCursor(waterfall.rowOfSpan(chosen.spanId));
+		setLog(logTime(chosen));
+		setOpen(true);
 	};
 
 	/** What [ and ] go to: matches while something is searched for, else failed spans. */
@@ -173,6 +189,10 @@ export function WaterfallView({ waterfall, slots, hops, spansLeft, logs, initial
 				return () => goTo(findRow(waterfall, cursor, 1, (row) => waterfall.failed[row] === 1));
 			case "E":
 				return () => goTo(findRow(waterfall, cursor, -1, (row) => waterfall.failed[row] === 1));
+			case "l":
+				return () => goTo(findRow(waterfall, cursor, 1, (row) => marksOfWhole.has(row)));
+			case "L":
+				return () => goTo(findRow(waterfall, cursor, -1, (row) => marksOfWhole.has(row)));
 			case "]":
 				return () => goTo(findRow(waterfall, cursor, 1, isWanted));
 			case "[":
@@ -213,6 +233,7 @@ export function WaterfallView({ waterfall, slots, hops, spansLeft, logs, initial
 				collapsed={collapsedRows.has(row)}
 				dimmed={matches !== undefined && !membersAt(folded, row).some((at) => matches.has(at))}
 				path={pathPieces === undefined ? undefined : piecesAt(pathPieces, folded, row)}
+				logs={marksOfRows.get(row)}
 				call={calls[folded.callAt[row]!]}
 				isFolded={fold.isFoldedAt(row)}
 			/>,
@@ -320,6 +341,7 @@ export function WaterfallView({ waterfall, slots, hops, spansLeft, logs, initial
 					slots={slots}
 					call={calls[fold.callOf(cursor)]}
 					logs={logs}
+					chosenLog={chosenLog}
 					onGoTo={goTo}
 					onClose={close}
 				/>
@@ -362,13 +384,13 @@ function toggledFocus(waterfall: Waterfall, row: number, view: Viewport): Viewpo
 	return same ? wholeTrace(waterfall.durationNs) : focused;
 }
 
-/** Keeps `?span=` and `?zoom=` in step with the panel and the axis, without a step in the history for each row. */
-function useStateInAddress(spanId: string | undefined, zoomed: string | undefined): void {
+/** Keeps `?span=`, `?log=` and `?zoom=` in step with the panel and the axis, without a step in the history for each row. */
+function useStateInAddress(spanId: string | undefined, zoomed: string | undefined, log: string | undefined): void {
 	useEffect(() => {
 		const timer = setTimeout(() => {
 			const { pathname, search } = window.location;
-			navigate(hrefWith(pathname, new URLSearchParams(search), { span: spanId, zoom: zoomed }), { replace: true });
+			navigate(hrefWith(pathname, new URLSearchParams(search), { span: spanId, zoom: zoomed, log }), { replace: true });
 		}, ADDRESS_DELAY_MS);
 		return () => clearTimeout(timer);
-	}, [spanId, zoomed]);
+	}, [spanId, zoomed, log]);
 }

@@ -157,7 +157,7 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 			<Suspense fallback={<p className="trace-part muted">Reading…</p>}>
 				{tab === "logs" && <TraceLogs logs={logs} waterfall={waterfall} slots={slots} />}
 				{tab === "time" && <TraceTime waterfall={waterfall} traceId={summary.traceId} />}
-				{tab === "flame" && <FlameView waterfall={waterfall} slots={slots} />}
+				{tab === "flame" && <FlameView waterfall={waterfall} traceId={summary.traceId} slots={slots} />}
 				{tab === "compare" && (
 					<CompareView
 						key={params.get("with")}

@@ -1,6 +1,7 @@
 /** What is asked of spans, logs and metrics, and the answers: part of the contract of store.ts, which is what others import. */
 import type { DurationGridAnswer } from "../model/analysis/duration-grid.ts";
 import type { TraceId } from "../model/ids.ts";
+import type { DecodedMetricPoint } from "../model/otlp/metric-point.ts";
 import type { DurationNs, TimeNs } from "../model/time.ts";
 import type { OperationFigures } from "../model/otlp/operation-sums.ts";
 import type { MtlsStatus } from "../model/topology/series.ts";
@@ -225,28 +226,7 @@ export interface MetricPointQuery extends MetricSeriesQuery {
 }
 
 /** One OTLP number, histogram, exponential histogram or summary data point. */
-export interface MetricPoint {
-	readonly timeUnixNano: string;
-	readonly startTimeUnixNano: string;
-	/** Number points: a double, or a 64-bit integer as decimal string. */
-	readonly value?: number | string;
-	readonly count?: string;
-	readonly sum?: number;
-	readonly min?: number;
-	readonly max?: number;
-	/** Explicit bounds and their counts; counts are one longer. */
-	readonly explicitBounds?: readonly number[];
-	readonly bucketCounts?: readonly string[];
-	readonly exponential?: {
-		readonly scale: number;
-		readonly zeroCount: string;
-		readonly zeroThreshold: number;
-		readonly positive: { readonly offset: number; readonly bucketCounts: readonly string[] };
-		readonly negative: { readonly offset: number; readonly bucketCounts: readonly string[] };
-	};
-	readonly quantiles?: readonly { readonly quantile: number; readonly value: number }[];
-	readonly flags: number;
-}
+export type MetricPoint = DecodedMetricPoint;
 
 export interface MetricSeriesResult {
 	readonly series: readonly MetricSeries[];

@@ -273,6 +273,20 @@ export class BlockReader {
 		return this.filterValue ?? undefined;
 	}
 
+	/** Calls back for each top-level field of a record, in its order, with its dictionary entry; ids and times, in columns, have 0. */
+	forEachField(row: number, visit: (slot: number, entry: number) => void): void {
+		const head = this.head();
+		const stretch = this.stretchOfRow(row);
+		const own = row - this.firstRow;
+		let position = 0;
+		for (const slot of head.layouts[stretch.layouts.at(own)]!.slots) {
+			if (slot === SLOT.item) visit(slot, stretch.entry(own, position++));
+			else if (slot === SLOT.name) visit(slot, head.classes.nameItem[stretch.classes.at(own)]!);
+			else if (slot === SLOT.kind) visit(slot, head.classes.kindItem[stretch.classes.at(own)]!);
+			else visit(slot, 0);
+		}
+	}
+
 	/** Appends a record's message bytes, exactly as they came. */
 	writeRecord(row: number, out: ByteWriter): void {
 		const head = this.head();

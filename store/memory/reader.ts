@@ -75,7 +75,7 @@ export class MemoryReader implements StoreReader {
 		if (spans === undefined) return { trace: undefined, damagedWindows: [] };
 		const bytes = otlpData(spans);
 		const body = format === "protobuf" ? bytes : new TextEncoder().encode(JSON.stringify(decodeTracesData(bytes)));
-		const hops = this.topology.traceHops(decodedSpans(spans));
+		const hops = this.topology.hopsText(decodedSpans(spans));
 		return { trace: { summary: summaryOf(id, spans), hops, body: [body] }, damagedWindows: [] };
 	}
 
@@ -120,7 +120,7 @@ export class MemoryReader implements StoreReader {
 			for (const [, spans] of this.spansByTrace(new Set(traces.map(({ id }) => id)))) {
 				features.begin(side);
 				for (const { span, origin } of spans) features.addSpan(span, origin.resource);
-				for (const hop of this.topology.traceHops(decodedSpans(spans)).hops) features.addHop(hop);
+				for (const hop of this.topology.traceHops(decodedSpans(spans))) features.addHop(hop);
 			}
 		}
 		return {

@@ -3,7 +3,7 @@ import type { TraceId } from "../model/ids.ts";
 import { cannedSeries, graphOf } from "../model/topology/canned-series.ts";
 import { endpointBook } from "../model/topology/endpoint-book.ts";
 import type { GraphEdge } from "../model/topology/graph.ts";
-import type { ToldHops } from "../model/topology/told-hops.ts";
+import type { ToldHop } from "../model/topology/told-hops.ts";
 import type { EdgePoint, EdgeResult, LogEntry, MeshPoint, MetricSeries, SearchedInfo, TraceSummary } from "../store/store.ts";
 
 export const CANNED_NOW_MS = Date.UTC(2026, 0, 1, 12);
@@ -20,47 +20,43 @@ export const summary: TraceSummary = {
 	services: ["checkout", "gateway"],
 };
 
-export const hops: ToldHops = {
-	hops: [
-		{
-			edgeId: "6faeb2e1ed26185d",
-			source: "gateway",
-			target: "checkout",
-			protocol: "http",
-			evidence: "pair",
-			reporter: "both",
-			mtls: {
-				status: "mutual_tls",
-				source: "mutual_tls",
-				destination: "mutual_tls",
-				sourcePrincipal: "spiffe://td/ns/shop/sa/gateway",
-				destinationPrincipal: "spiffe://td/ns/shop/sa/checkout",
-				tlsVersion: "1.3",
-				cipher: "",
-				verifiedBy: "server",
-			},
-			outcome: "ok",
-			destinationOutcome: undefined,
-			code: "200",
-			flags: "",
-			attempts: 1,
-			startMs: 1_767_268_800_000,
-			sourceLatencyNs: 48_200_000,
-			destinationLatencyNs: 40_000_000,
-			appNs: undefined,
-			proxyNs: undefined,
-			spans: {
-				source: "00f067aa0ba902b7",
-				destination: "00f067aa0ba902b8",
-				sourceApp: undefined,
-				destinationApp: undefined,
-				waypoint: undefined,
-			},
-		},
-	],
-	hopCount: 1,
-	spansLeft: 0,
+export const hop: ToldHop = {
+	edgeId: "6faeb2e1ed26185d",
+	source: "gateway",
+	target: "checkout",
+	protocol: "http",
+	evidence: "pair",
+	reporter: "both",
+	mtls: {
+		status: "mutual_tls",
+		source: "mutual_tls",
+		destination: "mutual_tls",
+		sourcePrincipal: "spiffe://td/ns/shop/sa/gateway",
+		destinationPrincipal: "spiffe://td/ns/shop/sa/checkout",
+		tlsVersion: "1.3",
+		cipher: "",
+		verifiedBy: "server",
+	},
+	outcome: "ok",
+	destinationOutcome: undefined,
+	code: "200",
+	flags: "",
+	attempts: 1,
+	startMs: 1_767_268_800_000,
+	sourceLatencyNs: 48_200_000,
+	destinationLatencyNs: 40_000_000,
+	appNs: undefined,
+	proxyNs: undefined,
+	spans: {
+		source: "00f067aa0ba902b7",
+		destination: "00f067aa0ba902b8",
+		sourceApp: undefined,
+		destinationApp: undefined,
+		waypoint: undefined,
+	},
 };
+
+export const hopJson = Buffer.from(JSON.stringify(hop));
 
 export const DAMAGED_WINDOW = "2025-12-31T23";
 

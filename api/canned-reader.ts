@@ -8,7 +8,7 @@ import {
 	DAMAGED_WINDOW,
 	edgeResult,
 	graph,
-	hops,
+	hopJson,
 	logEntry,
 	meshPoint,
 	searched,
@@ -32,7 +32,11 @@ export function cannedReader(overrides: Partial<StoreReader> = {}): CannedReader
 		trace: async (id, format) =>
 			id === TRACE_ID
 				? {
-						trace: { summary, hops, body: [format === "json" ? traceJson : traceProtobuf] },
+						trace: {
+							summary,
+							hops: { json: [hopJson], hopCount: 1, spansLeft: 0 },
+							body: [format === "json" ? traceJson : traceProtobuf],
+						},
 						damagedWindows: [DAMAGED_WINDOW],
 					}
 				: { trace: undefined, damagedWindows: [DAMAGED_WINDOW] },

@@ -75,7 +75,7 @@ export class MemoryReader implements StoreReader {
 		if (spans === undefined) return { trace: undefined, damagedWindows: [] };
 		const bytes = otlpData(spans);
 		const body = format === "protobuf" ? bytes : new TextEncoder().encode(JSON.stringify(decodeTracesData(bytes)));
-		const hops = this.topology.traceHops(decodedSpans(spans));
+		const hops = this.topology.hopsText(decodedSpans(spans));
 		return { trace: { summary: summaryOf(id, spans), hops, body: [body] }, damagedWindows: [] };
 	}
 
@@ -120,7 +120,7 @@ export class MemoryReader implements StoreReader {
 			for (const [, spans] of this.spansByTrace(new Set(traces.map(({ id }) => id)))) {
 				features.begin(side);
 				for (const { span, origin } of spans) features.addSpan(span, origin.resource);
-				for (const hop of this.topology.traceHops(decodedSpans(spans)).hops) features.addHop(hop);
+				for (const hop of this.topology.traceHops(decodedSpans(spans))) features.addHop(hop);
 			}
 		}
 		return {
@@ -232,7 +232,8 @@ export class MemoryReader implements StoreReader {
 	private spansInHops(query: SpanQuery): HopsByTrace {
 		const ids = this.state.groups.flatMap(({ spans }) => spans.map(({ traceId }) => traceId));
 		const traces = [...this.spansByTrace(new Set(ids))];
-		return new Map(traces.map(([id, spans]) => [id, this.topology.spansInHops(decodedSpans(spans), query)]));
+		const spansIn = this.topology.spansInHops(query);
+		return new Map(traces.map(([id, spans]) => [id, spansIn(decodedSpans(spans))]));
 	}
 
 	/** Visits what matches, each span once; returns how many were looked at. */

@@ -9,7 +9,7 @@ import { type BlockScan, scanBlocks } from "./block-scan.ts";
 import { type HopKnowledge, HopSearch } from "./hop-search.ts";
 import { SeenSpans } from "./seen-spans.ts";
 import { SpanMatch } from "./span-match.ts";
-import { spanKeyAt, traceIdAt } from "./trace-rows.ts";
+import { spanKeyAt, traceIds } from "./trace-rows.ts";
 import type { WindowReader } from "./window-reader.ts";
 import { reaches, type WindowEntry, type WindowSet } from "./window-set.ts";
 
@@ -21,6 +21,8 @@ export interface VisitedSpan {
 	readonly durationNs: number;
 	readonly hop: FoundHop | undefined;
 }
+
+type Matching = Pick<VisitedSpan, "row" | "sinceNs" | "durationNs">;
 
 export interface ScanOptions {
 	readonly windows: WindowSet;
@@ -39,26 +41,44 @@ export function scanMatchingSpans(options: ScanOptions, visit: (span: VisitedSpa
 	const damaged = new Set<string>();
 	let ranOut = false;
 
+	/** Visits rows of a block that belong to hops that are asked for. */
+	const visitInHops = (window: WindowReader, block: BlockReader, rows: readonly Matching[], search: HopSearch): void => {
+		const visitAll = (look: (window: WindowReader) => void): void => visitWindows(windows, window, all, damaged, look);
+		const idOf = traceIds(block);
+		for (let first = 0, next = 0; first < rows.length; first = next) {
+			const unknown = new Set<string>();
+			for (; next < rows.length && unknown.size < search.together; next++) {
+				const id = idOf(block.traceOfRow(rows[next]!.row));
+				if (search.spansOf(id) === undefined) unknown.add(id);
+			}
+			if (isLate() || (unknown.size > 0 && !search.look([...unknown], isLate, visitAll))) {
+				ranOut = true;
+				return;
+			}
+			for (const { row, sinceNs, durationNs } of rows.slice(first, next)) {
+				const spans = search.spansOf(idOf(block.traceOfRow(row)))!;
+				const hop = spans.size === 0 ? undefined : spans.get(spanKeyAt(block, row));
+				if (hop !== undefined) visit({ block, row, sinceNs, durationNs, hop });
+			}
+		}
+	};
+
 	const scanBlock = (block: BlockReader, window: WindowReader): boolean => {
-		const { baseNs, wideRows, classes } = block.head();
+		const { baseNs, wideRows, classes, scopes } = block.head();
 		const blockSinceNs = Number(baseNs - originNs);
-		return match.eachRow(block, (row, offset, durationNs) => {
-			if (ranOut || !seen.isFirst(row, offset, durationNs)) return;
+		const matching: Matching[] = [];
+		const wasLookedAt = match.eachRow(block, (row, offset, durationNs) => {
+			if (!seen.isFirst(row, offset, durationNs)) return;
 			const wide = wideRows.get(row);
 			const sinceNs = wide === undefined ? blockSinceNs + offset : Number(wide.time0 - originNs);
-			let hop: FoundHop | undefined;
-			if (hops !== undefined) {
-				const startNs = wide?.time0 ?? baseNs + BigInt(offset);
-				if (!hops.canBegin(startNs, classes.at(block.classOfRow(row)).service)) return;
-				const id = traceIdAt(block, block.traceOfRow(row));
-				const visitAll = (look: (window: WindowReader) => void): void =>
-					visitWindows(windows, window, all, damaged, look);
-				hop = hops.find(id, spanKeyAt(block, row), isLate, visitAll);
-				ranOut = isLate();
-				if (hop === undefined || ranOut) return;
-			}
-			visit({ block, row, sinceNs, durationNs, hop });
+			if (hops === undefined) visit({ block, row, sinceNs, durationNs, hop: undefined });
+			else if (
+				hops.canBegin(wide?.time0 ?? baseNs + BigInt(offset), scopes[classes.scope[block.classOfRow(row)]!]!.service)
+			)
+				matching.push({ row, sinceNs, durationNs });
 		});
+		if (hops !== undefined) visitInHops(window, block, matching, hops);
+		return wasLookedAt;
 	};
 
 	const scan: BlockScan = {

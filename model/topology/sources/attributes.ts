@@ -3,7 +3,7 @@
  * a profile holds, so that a trace that is annotated alone says what the graph was counted from.
  */
 import { scalarText } from "../../otlp/attribute-match.ts";
-import type { OtlpKeyValue, OtlpResource, OtlpScope, OtlpSpan } from "../../otlp/types.ts";
+import type { OtlpAnyValue, OtlpKeyValue, OtlpResource, OtlpScope, OtlpSpan } from "../../otlp/types.ts";
 import type { Attributes, SpanInput } from "../facts.ts";
 import { RESOURCE_KEYS, type ResourceKey, SPAN_KEYS, type SpanKey, reducedName, reducedValue } from "./keys.ts";
 
@@ -25,7 +25,7 @@ export function countOf(text: string | undefined): number | undefined {
 const RESOURCE: ReadonlySet<string> = new Set(RESOURCE_KEYS);
 const SPAN: ReadonlySet<string> = new Set(SPAN_KEYS);
 
-export function resourceAttributes(attributes: readonly OtlpKeyValue[] | undefined): Attributes<ResourceKey> {
+export function resourceAttributes(attributes: readonly OtlpKeyValue[] | undefined): ReadonlyMap<ResourceKey, string> {
 	return attributesOf<ResourceKey>(attributes, RESOURCE, (_key, value) => value);
 }
 
@@ -42,13 +42,26 @@ function attributesOf<Key extends string>(
 	const values = new Map<Key, string>();
 	for (const { key = "", value } of attributes ?? []) {
 		if (!isKey(key)) continue;
-		const text = normalised(scalarText(value)?.text);
-		const reduced = text === undefined ? undefined : normalised(reduce(key, text));
+		const reduced = reducedText(value, (text) => reduce(key, text));
 		// Of equal keys the last one holds, as in everything else that reads attributes.
 		if (reduced === undefined) values.delete(key);
 		else values.set(key, reduced);
 	}
 	return values;
+}
+
+export function isSpanKey(key: string): key is SpanKey {
+	return SPAN.has(key);
+}
+
+/** What source modules read of one attribute's value; undefined where it says nothing. */
+export function spanText(key: SpanKey, kind: number, value: OtlpAnyValue | undefined): string | undefined {
+	return reducedText(value, (text) => reducedValue(key, kind, text));
+}
+
+function reducedText(value: OtlpAnyValue | undefined, reduce: (text: string) => string | undefined): string | undefined {
+	const text = normalised(scalarText(value)?.text);
+	return text === undefined ? undefined : normalised(reduce(text));
 }
 
 /**
@@ -60,7 +73,7 @@ export function spanInputOf(
 	span: OtlpSpan,
 	resource: OtlpResource,
 	scope: OtlpScope,
-	ofResource = resourceAttributes(resource.attributes),
+	ofResource: Attributes<ResourceKey> = resourceAttributes(resource.attributes),
 ): SpanInput & { readonly attributes: ReadonlyMap<SpanKey, string> } {
 	const kind = span.kind ?? 0;
 	return {

@@ -3,7 +3,8 @@
  * thread; it owns what is kept between two questions.
  */
 import { type Graph, type GraphEdge, type GraphInput, resolveGraph } from "../model/topology/graph.ts";
-import type { ToldHops } from "../model/topology/told-hops.ts";
+import type { HopShape } from "../model/topology/hop.ts";
+import type { ToldCall, ToldHops } from "../model/topology/told-hops.ts";
 import type { DecodedSpans } from "../model/topology/hops/decoded-spans.ts";
 import { mtlsReport } from "../model/topology/mtls-report.ts";
 import type { ResolutionMs } from "../model/topology/series.ts";
@@ -31,7 +32,14 @@ import { hopPlaces, type Place } from "./topology-queries/hop-places.ts";
 import { meshPoints } from "./topology-queries/mesh-history.ts";
 import { beginningOf, MAX_STEP_BUCKETS, MESH_STEPS, planSteps, type StepPlan, type StepWishes } from "./topology-queries/plan.ts";
 import { servicePoints } from "./topology-queries/service-history.ts";
-import { type HopFilter, type HopKind, type SpansInHops, spansInHops, toldHops } from "./topology-queries/trace-hops.ts";
+import {
+	type HopFilter,
+	type HopKind,
+	type SpansInHops,
+	spansInHops,
+	toldCalls,
+	toldHops,
+} from "./topology-queries/trace-hops.ts";
 import { type WindowSums, WindowSumsCache } from "./topology-queries/window-sums.ts";
 import { MeshscopeError } from "../model/errors.ts";
 
@@ -59,6 +67,8 @@ export interface TopologyQueries {
 	edges(query: ScanQuery): readonly GraphEdge[];
 	edgeStatements(query: ScanQuery): Iterable<EdgeStatement>;
 	traceHops(spans: DecodedSpans): ToldHops;
+	/** For trace after trace: what is told of calls of one shape. */
+	toldCalls(): (shape: HopShape) => ToldCall;
 	/** For trace after trace: by `spanKey`, every span that belongs to a hop the filter asks for. */
 	spansInHops(filter: HopFilter): SpansInHops;
 	/** @param isService whether any span was ever sent under the name */
@@ -204,6 +214,7 @@ export function topologyQueries(reader: TopologyReader, now: () => number): Topo
 		},
 
 		traceHops: (spans) => toldHops(spans, known.endpoints(ADDRESSES_OF_TRACES_MS)),
+		toldCalls: () => toldCalls(known.endpoints(ADDRESSES_OF_TRACES_MS)),
 		spansInHops: (filter) =>
 			spansInHops(filter, filter.edge === undefined ? undefined : known.endpoints(ADDRESSES_OF_TRACES_MS)),
 		hopPlaces: (query, isService) => hopPlaces(reader, known, query, isService),

@@ -6,7 +6,7 @@ import type { Hop, HopShape } from "../../model/topology/hop.ts";
 import type { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
 import type { HopSpans, SpanRef } from "../../model/topology/hops/span-columns.ts";
 import type { MtlsStatus } from "../../model/topology/series.ts";
-import type { ToldHop, ToldHops } from "../../model/topology/told-hops.ts";
+import type { ToldCall, ToldHop, ToldHops } from "../../model/topology/told-hops.ts";
 import type { TraceQuery } from "../store.ts";
 
 const NO_SPANS: ReadonlyMap<string, FoundHop> = new Map();
@@ -15,30 +15,39 @@ const MAX_TOLD_HOPS = 10_000;
 
 export function toldHops(spans: DecodedSpans, book: EndpointBook): ToldHops {
 	const hops = spans.hops().toSorted((a, b) => a.startMs - b.startMs);
+	const callOf = toldCalls(book);
 	return {
-		hops: hops.slice(0, MAX_TOLD_HOPS).map((hop) => toldHop(spans, hop, book)),
+		hops: hops.slice(0, MAX_TOLD_HOPS).map((hop) => toldHop(spans, hop, callOf(hop.shape))),
 		hopCount: hops.length,
 		spansLeft: spans.left,
 	};
 }
 
-function toldHop(spans: DecodedSpans, hop: Hop, book: EndpointBook): ToldHop {
-	const { protocol, evidence, reporter, mtls, outcome, destinationOutcome, code, flags } = hop.shape;
-	const source = nodeId(book.resolve(hop.shape.source), "service");
-	const target = nodeId(book.resolve(hop.shape.target), "service");
+/** One object a shape, and so one for all calls of a kind where shapes are kept from trace to trace. */
+export function toldCalls(book: EndpointBook): (shape: HopShape) => ToldCall {
+	const byShape = new WeakMap<HopShape, ToldCall>();
+	return (shape) => {
+		let call = byShape.get(shape);
+		if (call !== undefined) return call;
+		const source = nodeId(book.resolve(shape.source), "service");
+		const target = nodeId(book.resolve(shape.target), "service");
+		const { protocol, mtls, code, flags } = shape;
+		call = { edgeId: edgeId("service", source, target, protocol, "requests"), source, target, mtls, code, flags };
+		byShape.set(shape, call);
+		return call;
+	};
+}
+
+function toldHop(spans: DecodedSpans, hop: Hop, call: ToldCall): ToldHop {
+	const { protocol, evidence, reporter, outcome, destinationOutcome } = hop.shape;
 	const idOf = (row: number): string | undefined => spans.refOf(row)?.spanId;
 	return {
-		edgeId: edgeId("service", source, target, protocol, "requests"),
-		source,
-		target,
+		...call,
 		protocol,
 		evidence,
 		reporter,
-		mtls,
 		outcome,
 		destinationOutcome,
-		code,
-		flags,
 		attempts: hop.attempts,
 		// Times of the day are exact to 0.3 µs here.
 		startMs: Math.round(hop.startMs * 1_000) / 1_000,

@@ -137,9 +137,13 @@ test("the panel proves encryption, tells errors by code and flag, and leads from
 		"“10.0.0.12” was taken for pay/payment.",
 	])
 		assert.ok(text.includes(part), part);
-	assert.equal(await details.locator(".panel-chart polyline").count(), 6);
-	await details.getByText("Latency over time as a table").click();
-	assert.equal(await details.getByRole("region", { name: "Latency over time" }).locator("tbody tr").count(), 15);
+	await details.locator(".recharts-line-curve").nth(2).waitFor();
+	await details.getByRole("button", { name: "Percentiles as a table" }).click();
+	await waitForAddress((url) => url.searchParams.get("chart-edge-latency") === "table");
+	const course = details.getByRole("region", { name: "Percentiles over time, table" });
+	assert.equal(await course.locator("tbody tr").count(), 15);
+	const moment = await course.getByRole("link", { name: "Traces of this moment" }).first().getAttribute("href");
+	assert.match(moment!, /^\/traces\?edge=[0-9a-f]{16}&from=/);
 	await details.locator(".histogram-bar-traced").first().click();
 	assert.equal(await details.locator(`a[href="/trace/${EXEMPLAR_TRACE}"]`).count(), 1);
 	const { searchParams } = new URL(

@@ -21,10 +21,10 @@ import {
 import { useEdge } from "../../data/queries.ts";
 import { Fact } from "../fact.tsx";
 import { ErrorNotice } from "../notice.tsx";
+import { EdgeErrorCourse, EdgeLatencyCourse } from "./edge-course.tsx";
 import { EdgeHead } from "./edge-head.tsx";
 import { EdgeMtls } from "./edge-mtls.tsx";
 import { LatencyHistogram } from "./latency-histogram.tsx";
-import { LatencySeries } from "./latency-series.tsx";
 
 interface EdgePanelProps {
 	readonly id: string;
@@ -68,6 +68,7 @@ function Details({ answer, edge, settings }: DetailsProps): ReactNode {
 			<TraceLinks edge={edge} settings={settings} />
 			<EdgeMtls edge={edge} nowMs={Date.parse(answer.window.to)} />
 			<Responses edge={edge} />
+			{edge.errors > 0 && <EdgeErrorCourse id={edge.id} answer={answer} />}
 			{edge.latencyMs !== undefined && (
 				<section>
 					<h3>
@@ -76,7 +77,7 @@ function Details({ answer, edge, settings }: DetailsProps): ReactNode {
 							as {edge.latencySide === "destination" ? "the callee" : "the caller"} measured it
 						</span>
 					</h3>
-					<LatencySeries points={answer.series} />
+					<EdgeLatencyCourse id={edge.id} answer={answer} />
 					<LatencyHistogram
 						buckets={answer.histogram}
 						hrefOf={({ aboveMs, upToMs }) =>

@@ -3,7 +3,7 @@ import { useState } from "react";
 import type { ReactNode } from "react";
 import type { EdgeAnswer, GraphEdgeAnswer } from "../../../api/contract/topology.ts";
 import { formatPercent } from "../../../model/topology/mtls-status.ts";
-import { formatBytes, formatCount, shorten } from "../../base/format.ts";
+import { formatBytes, formatCount, formatUtcMs, shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
 import { Link } from "../../base/link.tsx";
 import { tracesHref } from "../../base/router.ts";
@@ -272,8 +272,8 @@ function Why({ answer, edge }: { readonly answer: EdgeAnswer; readonly edge: Gra
 			)}
 			{edge.firstSeen !== undefined && (
 				<p className="muted">
-					Seen from <time dateTime={edge.firstSeen}>{edge.firstSeen}</time> to{" "}
-					<time dateTime={edge.lastSeen}>{edge.lastSeen}</time>.
+					Seen from <time dateTime={edge.firstSeen}>{formatUtcMs(Date.parse(edge.firstSeen))}</time> to{" "}
+					<time dateTime={edge.lastSeen}>{formatUtcMs(Date.parse(edge.lastSeen ?? edge.firstSeen))}</time>.
 				</p>
 			)}
 		</section>

@@ -46,7 +46,7 @@ test("edges are drawn in the colour of their health, and the table tells the sam
 	assert.match(text, /shop\/checkout\s+pay\/payment\s+grpc\s+18\/s\s+8\.1 %/);
 	assert.match(text, /mixed 99\.9996 %/, "nearly all is not all");
 	assert.match(text, /pay\/fraud\s+pay\/payment\s+http\s+0\.2\/s\s+0\.0001 %/, "nearly nothing is not nothing");
-	assert.match(text, /legacy\/inventory.*plaintext 0 %/);
+	assert.match(text, /shop\/catalog\s+legacy\/inventory\s+http\s+33\/s\s+0 %[^A-Za-z]*(ms[^A-Za-z]*){3}plaintext 0 %/);
 	assert.match(text, /< 0\.001\/s/);
 });
 

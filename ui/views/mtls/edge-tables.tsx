@@ -68,19 +68,18 @@ function unprotectedColumns({
 			title: "Evidence",
 			value: ({ edge }) => edge.samples.map(({ traceId }) => traceId).join(" "),
 			cell: ({ edge }) => (
-				<>
-					<Samples
-						samples={edge.samples}
-						edge={edgeHref(edge.id, window)}
-						more={tracesHref({
-							from: window.from,
-							to: window.to,
-							service: serviceOfNode(edge.source),
-							mtls: edge.counts.plaintext > 0 || edge.status === "plaintext" ? "plaintext" : edge.status,
-						})}
-					/>
+				<Samples
+					samples={edge.samples}
+					edge={edgeHref(edge.id, window)}
+					more={tracesHref({
+						from: window.from,
+						to: window.to,
+						service: serviceOfNode(edge.source),
+						mtls: edge.counts.plaintext > 0 || edge.status === "plaintext" ? "plaintext" : edge.status,
+					})}
+				>
 					<ProofLink id={edge.id} window={window} />
-				</>
+				</Samples>
 			),
 		},
 		momentColumn("firstSeen", "Began", ({ edge }) => [edge.id, edge.firstSeen], { window, nowMs }),

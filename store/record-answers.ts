@@ -5,7 +5,6 @@ import type { DecodedMetricPoint } from "../model/otlp/metric-point.ts";
 import type { DurationNs, TimeNs } from "../model/time.ts";
 import type { OperationFigures } from "../model/otlp/operation-sums.ts";
 import type { MtlsStatus } from "../model/topology/series.ts";
-import type { ToldHops } from "../model/topology/told-hops.ts";
 
 /** `text` matches the value's text whatever its type; the others match only values of that OTLP type. */
 export interface AttributeFilter {
@@ -25,7 +24,7 @@ export interface TraceQuery {
 	/** Whether the span names no parent. */
 	readonly isRoot?: boolean;
 	/**
-	 * The span belongs to a hop of this mTLS status ({@link ToldHop}). An engine MAY rely on roll-ups for where to look, and so MAY
+	 * The span belongs to a hop of this mTLS status (ToldHop of model/topology/told-hops.ts). An engine MAY rely on roll-ups for where to look, and so MAY
 	 * miss spans that start more than a minute before or after their hop does.
 	 */
 	readonly mtls?: MtlsStatus;
@@ -109,10 +108,19 @@ export interface TraceResult {
 	readonly damagedWindows: readonly string[];
 }
 
+/** The hops of a trace as text, which is what is asked for. */
+export interface HopsText {
+	/** Of each a ToldHop as JSON in UTF-8, by start, with commas between; in pieces to be put together, none empty. */
+	readonly json: readonly Uint8Array[];
+	readonly hopCount: number;
+	/** Spans that were not looked at: of a trace, the first 100,000 are. */
+	readonly spansLeft: number;
+}
+
 export interface WholeTrace {
 	readonly summary: TraceSummary;
 	/** MUST be there with JSON; MAY be absent otherwise. */
-	readonly hops?: ToldHops;
+	readonly hops?: HopsText;
 	/**
 	 * The whole trace as protobuf `opentelemetry.proto.trace.v1.TracesData`, each span once, every field as it was sent; or the
 	 * same as OTLP JSON text in UTF-8. In pieces to be put together, none empty: a trace may have hundreds of megabytes.

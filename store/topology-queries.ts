@@ -3,8 +3,9 @@
  * thread; it owns what is kept between two questions.
  */
 import { type Graph, type GraphEdge, type GraphInput, resolveGraph } from "../model/topology/graph.ts";
-import type { ToldHops } from "../model/topology/told-hops.ts";
-import type { DecodedSpans } from "../model/topology/hops/decoded-spans.ts";
+import type { ToldHop } from "../model/topology/told-hops.ts";
+import type { HopsText } from "./record-answers.ts";
+import type { TraceHopSpans } from "../model/topology/hops/span-columns.ts";
 import { mtlsReport } from "../model/topology/mtls-report.ts";
 import type { ResolutionMs } from "../model/topology/series.ts";
 import { serviceTraffic } from "../model/topology/service-traffic.ts";
@@ -31,12 +32,19 @@ import { hopPlaces, type Place } from "./topology-queries/hop-places.ts";
 import { meshPoints } from "./topology-queries/mesh-history.ts";
 import { beginningOf, MAX_STEP_BUCKETS, MESH_STEPS, planSteps, type StepPlan, type StepWishes } from "./topology-queries/plan.ts";
 import { servicePoints } from "./topology-queries/service-history.ts";
-import { type FoundHop, type HopFilter, type HopKind, spansInHops, toldHops } from "./topology-queries/trace-hops.ts";
+import {
+	type HopFilter,
+	type HopKind,
+	hopsText,
+	type SpansInHops,
+	spansInHops,
+	toldHops,
+} from "./topology-queries/trace-hops.ts";
 import { type WindowSums, WindowSumsCache } from "./topology-queries/window-sums.ts";
 import { MeshscopeError } from "../model/errors.ts";
 
 export type { Place } from "./topology-queries/hop-places.ts";
-export type { FoundHop } from "./topology-queries/trace-hops.ts";
+export type { FoundHop, SpansInHops } from "./topology-queries/trace-hops.ts";
 export { asksHops, spanKey } from "./topology-queries/trace-hops.ts";
 
 /** Traces are opened often, and reading addresses takes as long as reading a hundred of them. */
@@ -58,9 +66,11 @@ export interface TopologyQueries {
 	/** The graph by service; the range ends where roll-ups do. */
 	edges(query: ScanQuery): readonly GraphEdge[];
 	edgeStatements(query: ScanQuery): Iterable<EdgeStatement>;
-	traceHops(spans: DecodedSpans): ToldHops;
-	/** By `spanKey`, every span that belongs to a hop the filter asks for. */
-	spansInHops(spans: DecodedSpans, filter: HopFilter): ReadonlyMap<string, FoundHop>;
+	traceHops(spans: TraceHopSpans): readonly ToldHop[];
+	/** The same as text. */
+	hopsText(spans: TraceHopSpans): HopsText;
+	/** For trace after trace: by `spanKey`, every span that belongs to a hop the filter asks for. */
+	spansInHops(filter: HopFilter): SpansInHops;
 	/** @param isService whether any span was ever sent under the name */
 	hopPlaces(
 		query: HopKind & { readonly fromMs: number; readonly toMs: number },
@@ -204,7 +214,9 @@ export function topologyQueries(reader: TopologyReader, now: () => number): Topo
 		},
 
 		traceHops: (spans) => toldHops(spans, known.endpoints(ADDRESSES_OF_TRACES_MS)),
-		spansInHops: (spans, filter) => spansInHops(spans, filter, () => known.endpoints(ADDRESSES_OF_TRACES_MS)),
+		hopsText: (spans) => hopsText(spans, known.endpoints(ADDRESSES_OF_TRACES_MS)),
+		spansInHops: (filter) =>
+			spansInHops(filter, filter.edge === undefined ? undefined : known.endpoints(ADDRESSES_OF_TRACES_MS)),
 		hopPlaces: (query, isService) => hopPlaces(reader, known, query, isService),
 	};
 }

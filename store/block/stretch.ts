@@ -134,6 +134,14 @@ export class Stretch {
 		return column.entryAt(this.ranks().rank[row]!);
 	}
 
+	/** Every one of a row's, in order; returns how many there are. */
+	entriesOfRow(row: number, into: number[]): number {
+		const columns = this.columns()[this.layouts.at(row)]!;
+		const rank = this.ranks().rank[row]!;
+		for (let position = 0; position < columns.length; position++) into[position] = columns[position]!.entryAt(rank);
+		return columns.length;
+	}
+
 	private numbers(): Float64Array<ArrayBuffer> {
 		this.source.hold(this.rows * 8);
 		return new Float64Array(this.rows);

@@ -1,13 +1,15 @@
 /**
  * Every span of a range that a query asks for, newest windows and blocks first, from columns alone: for answers that count spans
- * instead of telling traces. A span that was stored twice is visited twice.
+ * instead of telling traces. A span that was stored twice is visited once.
  */
 import type { SearchedInfo, SpanQuery } from "../store.ts";
 import type { FoundHop } from "../topology-queries.ts";
 import type { BlockReader } from "../block/reader.ts";
+import { type BlockScan, scanBlocks } from "./block-scan.ts";
 import { type HopKnowledge, HopSearch } from "./hop-search.ts";
+import { SeenSpans } from "./seen-spans.ts";
 import { SpanMatch } from "./span-match.ts";
-import { spanKeyAt, traceIdAt } from "./trace-rows.ts";
+import { spanKeyAt, traceIds } from "./trace-rows.ts";
 import type { WindowReader } from "./window-reader.ts";
 import { reaches, type WindowEntry, type WindowSet } from "./window-set.ts";
 
@@ -19,6 +21,8 @@ export interface VisitedSpan {
 	readonly durationNs: number;
 	readonly hop: FoundHop | undefined;
 }
+
+type Matching = Pick<VisitedSpan, "row" | "sinceNs" | "durationNs">;
 
 export interface ScanOptions {
 	readonly windows: WindowSet;
@@ -33,57 +37,65 @@ export function scanMatchingSpans(options: ScanOptions, visit: (span: VisitedSpa
 	const match = new SpanMatch({ ...query, limit: 1 }, true);
 	const hops = known === undefined ? undefined : new HopSearch(query, known);
 	const all = windowsInRange(windows.list(), query);
+	const seen = new SeenSpans();
 	const damaged = new Set<string>();
-	const searched = { windows: 0, blocks: 0, blocksSkipped: 0, spansScanned: 0, truncated: false };
+	let ranOut = false;
 
-	const scanBlock = (window: WindowReader, block: BlockReader): boolean => {
-		const { baseNs, wideRows, classes } = block.head();
-		const blockSinceNs = Number(baseNs - originNs);
-		return match.eachRow(block, (row, offset, durationNs) => {
-			if (searched.truncated) return;
-			const wide = wideRows.get(row);
-			const sinceNs = wide === undefined ? blockSinceNs + offset : Number(wide.time0 - originNs);
-			let hop: FoundHop | undefined;
-			if (hops !== undefined) {
-				const startNs = wide?.time0 ?? baseNs + BigInt(offset);
-				if (!hops.canBegin(startNs, classes.at(block.classOfRow(row)).service)) return;
-				const id = traceIdAt(block, block.traceOfRow(row));
-				const visitAll = (look: (window: WindowReader) => void): void =>
-					visitWindows(windows, window, all, damaged, look);
-				hop = hops.find(id, spanKeyAt(block, row), isLate, visitAll);
-				if (isLate()) searched.truncated = true;
-				if (hop === undefined || searched.truncated) return;
+	/** Visits rows of a block that belong to hops that are asked for. */
+	const visitInHops = (window: WindowReader, block: BlockReader, rows: readonly Matching[], search: HopSearch): void => {
+		const visitAll = (look: (window: WindowReader) => void): void => visitWindows(windows, window, all, damaged, look);
+		const idOf = traceIds(block);
+		for (let first = 0, next = 0; first < rows.length; first = next) {
+			const unknown = new Set<string>();
+			for (; next < rows.length && unknown.size < search.together; next++) {
+				const id = idOf(block.traceOfRow(rows[next]!.row));
+				if (search.spansOf(id) === undefined) unknown.add(id);
 			}
-			visit({ block, row, sinceNs, durationNs, hop });
-		});
-	};
-
-	const scanWindow = (window: WindowReader): void => {
-		for (const stored of window.blocks("traces").toSorted((a, b) => (a.maxTimeNs > b.maxTimeNs ? -1 : 1))) {
-			searched.blocks++;
-			const canHold = match.canHold(stored) && hops?.canHold(stored.minTimeNs, stored.maxTimeNs, stored.services) !== false;
-			if (!canHold) {
-				searched.blocksSkipped++;
-				continue;
+			if (isLate() || (unknown.size > 0 && !search.look([...unknown], isLate, visitAll))) {
+				ranOut = true;
+				return;
 			}
-			if (isLate()) searched.truncated = true;
-			if (searched.truncated) return;
-			const block = window.block(stored.id);
-			if (scanBlock(window, block)) searched.spansScanned += block.head().rows;
-			else searched.blocksSkipped++;
-			// Columns of a range of many blocks would fill the memory before the query ends.
-			windows.cache.trim();
+			for (const { row, sinceNs, durationNs } of rows.slice(first, next)) {
+				const spans = search.spansOf(idOf(block.traceOfRow(row)))!;
+				const hop = spans.size === 0 ? undefined : spans.get(spanKeyAt(block, row));
+				if (hop !== undefined) visit({ block, row, sinceNs, durationNs, hop });
+			}
 		}
 	};
 
-	for (const entry of all.toSorted((a, b) => (a.maxTimeNs > b.maxTimeNs ? -1 : 1))) {
-		for (const name of windows.visit([entry], scanWindow)) damaged.add(name);
-		searched.windows++;
-		if (searched.truncated) break;
-	}
+	const scanBlock = (block: BlockReader, window: WindowReader): boolean => {
+		const { baseNs, wideRows, classes, scopes } = block.head();
+		const blockSinceNs = Number(baseNs - originNs);
+		const matching: Matching[] = [];
+		const wasLookedAt = match.eachRow(block, (row, offset, durationNs) => {
+			if (!seen.isFirst(row, offset, durationNs)) return;
+			const wide = wideRows.get(row);
+			const sinceNs = wide === undefined ? blockSinceNs + offset : Number(wide.time0 - originNs);
+			if (hops === undefined) visit({ block, row, sinceNs, durationNs, hop: undefined });
+			else if (
+				hops.canBegin(wide?.time0 ?? baseNs + BigInt(offset), scopes[classes.scope[block.classOfRow(row)]!]!.service)
+			)
+				matching.push({ row, sinceNs, durationNs });
+		});
+		if (hops !== undefined) visitInHops(window, block, matching, hops);
+		return wasLookedAt;
+	};
+
+	const scan: BlockScan = {
+		windows,
+		entries: all,
+		canHold: (stored) =>
+			match.canHold(stored) && hops?.canHold(stored.minTimeNs, stored.maxTimeNs, stored.services) !== false,
+		isLate,
+	};
+	const searched = scanBlocks(scan, (block, window, laterReachNs) => {
+		seen.begin(block, laterReachNs);
+		if (!scanBlock(block, window)) return "passed";
+		return ranOut ? "late" : "scanned";
+	});
 	return {
 		...searched,
-		damagedWindows: [...damaged],
+		damagedWindows: [...new Set([...damaged, ...searched.damagedWindows])],
 		...(hops === undefined ? {} : { hops: hops.searched() }),
 	};
 }

@@ -2,8 +2,8 @@
 import { TraceFeatures } from "../../model/analysis/trace-features.ts";
 import { type SampledTrace, TraceSample } from "../../model/analysis/trace-sample.ts";
 import type { TraceId } from "../../model/ids.ts";
-import type { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
-import type { ToldHops } from "../../model/topology/told-hops.ts";
+import type { TraceHopSpans } from "../../model/topology/hops/span-columns.ts";
+import type { ToldHop } from "../../model/topology/told-hops.ts";
 import { GREATEST_TRACE_HASH, traceHash } from "../block/format.ts";
 import { COMPARED_TRACES, type DifferencesQuery, type DifferencesResult, isSelected } from "../store.ts";
 import { scanMatchingSpans, type ScanOptions, windowsInRange } from "./span-scan.ts";
@@ -19,7 +19,7 @@ const ROUNDS = [60, 200, 500, COMPARED_TRACES];
 
 export function traceDifferences(
 	options: Omit<ScanOptions, "originNs"> & { readonly query: DifferencesQuery; readonly now: () => number },
-	hopsOf: (spans: DecodedSpans) => ToldHops,
+	hopsOf: (spans: TraceHopSpans) => readonly ToldHop[],
 ): DifferencesResult {
 	const { query, windows, isLate, now } = options;
 	const sample = new TraceSample<TraceId>(COMPARED_TRACES, GREATEST_TRACE_HASH);
@@ -46,7 +46,7 @@ export function traceDifferences(
 			features.begin(side);
 			const gatherer = new HopGatherer(traceWords(id), check, (span, resource) => features.addSpan(span, resource));
 			for (const name of windows.visit(all, (window) => gatherer.add(window))) damaged.add(name);
-			for (const hop of hopsOf(gatherer.spans).hops) features.addHop(hop);
+			for (const hop of hopsOf(gatherer.spans)) features.addHop(hop);
 		}
 	} catch (error) {
 		// How many were compared says it.

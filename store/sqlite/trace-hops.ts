@@ -1,11 +1,12 @@
 /** A trace's spans decoded, from whatever windows and blocks they lie in, for the hop rules. */
 import { decodeResourceGroup, decodeScopeGroup, decodeSpan } from "../../model/otlp/decode.ts";
-import type { OtlpResource, OtlpScope } from "../../model/otlp/types.ts";
-import type { OnSpan } from "../../model/otlp/traces-json.ts";
+import type { OtlpResource, OtlpScope, OtlpSpan } from "../../model/otlp/types.ts";
 import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
 import type { BlockReader } from "../block/reader.ts";
 import { forEachBlockOfTrace, type TraceWords } from "./trace-rows.ts";
 import type { WindowReader } from "./window-reader.ts";
+
+type OnSpan = (span: OtlpSpan, resource: OtlpResource, scope: OtlpScope) => void;
 
 /** Some milliseconds of work. */
 const ROWS_BETWEEN_CHECKS = 256;

@@ -100,15 +100,14 @@ export class TraceIndexReader {
 		return [...found].sort((a, b) => a - b);
 	}
 
-	/**
-	 * For checks: the place of the first hash under which a lookup would not find the block, or -1. As {@link lookup} for each, but a
-	 * page serves all the hashes that fall on it. @param hashes ascending
-	 */
-	firstMissing(signal: "traces" | "logs", block: number, hashes: Float64Array): number {
+	/** As {@link lookup} for many, but a page serves all the hashes that fall on it. @param hashes ascending */
+	lookupAll(signal: "traces" | "logs", hashes: Float64Array, found: (place: number, block: number) => void): void {
 		const runs = this.runs.all(SIGNAL_NUMBER[signal]);
 		const pages = new Map<number, Uint8Array>();
-		return hashes.findIndex((hash) => {
-			const found = new Set<number>();
+		const blocks = new Set<number>();
+		for (let place = 0; place < hashes.length; place++) {
+			const hash = hashes[place]!;
+			blocks.clear();
 			for (const run of runs) {
 				let page = pages.get(run);
 				if (page === undefined || hashAt(page, page.length - ENTRY_BYTES) < hash) {
@@ -116,10 +115,19 @@ export class TraceIndexReader {
 					if (page === undefined) continue;
 					pages.set(run, page);
 				}
-				collect(page, hash, found);
+				collect(page, hash, blocks);
 			}
-			return !found.has(block);
+			for (const block of blocks) found(place, block);
+		}
+	}
+
+	/** For checks: the place of the first hash under which a lookup would not find the block, or -1. @param hashes ascending */
+	firstMissing(signal: "traces" | "logs", block: number, hashes: Float64Array): number {
+		const isFound = new Uint8Array(hashes.length);
+		this.lookupAll(signal, hashes, (place, other) => {
+			if (other === block) isFound[place] = 1;
 		});
+		return isFound.indexOf(0);
 	}
 }
 

@@ -3,17 +3,17 @@
  * search ends as soon as nothing left can be among the answers.
  */
 import { MeshscopeError } from "../../model/errors.ts";
-import { MAX_TIME_NS } from "../../model/time.ts";
+import type { TraceId } from "../../model/ids.ts";
 import type { SearchedInfo, TraceQuery, TraceSearchResult, TraceSummary } from "../store.ts";
 import type { BlockReader } from "../block/reader.ts";
+import { reachOf, windowReach } from "./block-scan.ts";
 import { type HopKnowledge, HopSearch } from "./hop-search.ts";
 import { SpanMatch } from "./span-match.ts";
 import { windowsInRange } from "./span-scan.ts";
-import { spanKeyAt, TraceGatherer, traceIdAt, traceWords } from "./trace-rows.ts";
+import { spanKeyAt, TraceGatherer, traceIds, traceWords } from "./trace-rows.ts";
 import type { StoredBlock, WindowReader } from "./window-reader.ts";
 import type { WindowEntry, WindowSet } from "./window-set.ts";
 
-const ENDLESS = 1n << 64n;
 interface Candidate {
 	readonly row: number;
 	/** First time, as in the block's column; 0 for a wide row. */
@@ -61,10 +61,10 @@ class TraceSearch {
 	run(): TraceSearchResult {
 		const { query } = this;
 		const all = this.windows.list();
-		const ordered = windowsInRange(all, query).toSorted((a, b) => compare(reach(b), reach(a)));
+		const ordered = windowsInRange(all, query).toSorted((a, b) => compare(windowReach(b), windowReach(a)));
 		const damaged = new Set<string>();
 		for (const entry of ordered) {
-			if (this.isFull && this.worst > reach(entry)) break;
+			if (this.isFull && this.worst > windowReach(entry)) break;
 			for (const name of this.windows.visit([entry], (window) => this.searchWindow(window, all, damaged)))
 				damaged.add(name);
 			this.windowsSearched++;
@@ -105,27 +105,32 @@ class TraceSearch {
 		const head = block.head();
 		this.spansScanned += head.rows;
 		let lastPlace = -1;
-		for (const { row, offset } of candidates) {
+		const idOf = traceIds(block);
+		for (const [i, { row, offset }] of candidates.entries()) {
 			const startNs = head.wideRows.get(row)?.time0 ?? head.baseNs + BigInt(offset);
 			if (this.isFull && this.worst > startNs) break;
 			const place = block.traceOfRow(row);
 			if (place === lastPlace && this.hops === undefined) continue;
 			lastPlace = place;
-			const id = traceIdAt(block, place);
+			const id = idOf(place);
 			if (this.seen.has(id)) continue;
 			if (this.hops !== undefined) {
-				if (!this.hops.canBegin(startNs, head.classes.at(block.classOfRow(row)).service)) continue;
-				const hop = this.hops.find(
-					id,
-					spanKeyAt(block, row),
-					() => this.isLate(),
-					(visit) => this.visitAll(window, all, damaged, visit),
-				);
-				if (this.isLate()) {
-					this.truncated = true;
-					break;
+				if (!this.canBegin(block, row, startNs)) continue;
+				if (this.hops.spansOf(id) === undefined) {
+					const ids = this.idsFrom(block, candidates, i, idOf);
+					if (
+						!this.hops.look(
+							ids,
+							() => this.isLate(),
+							(visit) => this.visitAll(window, all, damaged, visit),
+						)
+					) {
+						this.truncated = true;
+						break;
+					}
 				}
-				if (hop === undefined) continue;
+				const spans = this.hops.spansOf(id)!;
+				if (spans.size === 0 || !spans.has(spanKeyAt(block, row))) continue;
 			}
 			this.seen.add(id);
 			this.summarise(id, window, all, damaged);
@@ -135,6 +140,32 @@ class TraceSearch {
 			}
 		}
 		return true;
+	}
+
+	private canBegin(block: BlockReader, row: number, startNs: bigint): boolean {
+		const { scopes, classes } = block.head();
+		return this.hops!.canBegin(startNs, scopes[classes.scope[block.classOfRow(row)]!]!.service);
+	}
+
+	/** Traces of candidates from `first` on whose hops are not known, as many as are looked at together. */
+	private idsFrom(
+		block: BlockReader,
+		candidates: readonly Candidate[],
+		first: number,
+		idOf: (place: number) => TraceId,
+	): readonly string[] {
+		const most = this.hops!.together;
+		const { baseNs, wideRows } = block.head();
+		const ids = new Set<string>();
+		for (let i = first; i < candidates.length && ids.size < most; i++) {
+			const { row, offset } = candidates[i]!;
+			const startNs = wideRows.get(row)?.time0 ?? baseNs + BigInt(offset);
+			if (this.isFull && this.worst > startNs) break;
+			if (!this.canBegin(block, row, startNs)) continue;
+			const id = idOf(block.traceOfRow(row));
+			if (!this.seen.has(id) && this.hops!.spansOf(id) === undefined) ids.add(id);
+		}
+		return [...ids];
 	}
 
 	private canHold(block: StoredBlock): boolean {
@@ -205,15 +236,6 @@ function newestOfEachTrace(block: BlockReader, candidates: readonly Candidate[])
 		kept.push(candidate);
 	}
 	return kept;
-}
-
-/** The newest time a window can hold. */
-function reach(entry: WindowEntry): bigint {
-	return entry.state === "sealed" ? reachOf(entry.maxTimeNs) : ENDLESS;
-}
-
-function reachOf(maxTimeNs: bigint): bigint {
-	return maxTimeNs === MAX_TIME_NS ? ENDLESS : maxTimeNs;
 }
 
 function compare(a: bigint, b: bigint): number {

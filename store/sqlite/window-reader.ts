@@ -60,9 +60,19 @@ export class WindowReader {
 		return this.cache.get(this.name, id, () => this.table.open(id));
 	}
 
+	/** In the course of work on many blocks: what they hold would fill the memory before it ends. */
+	trimCache(): void {
+		this.cache.trim();
+	}
+
 	/** Final blocks with a trace of this hash. */
 	blocksOfTrace(signal: "traces" | "logs", hash: number): number[] {
 		return this.index.lookup(signal, hash);
+	}
+
+	/** As {@link blocksOfTrace} for many. @param hashes ascending @param found called with the place of a hash and a block */
+	blocksOfTraces(signal: "traces" | "logs", hashes: Float64Array, found: (place: number, block: number) => void): void {
+		this.index.lookupAll(signal, hashes, found);
 	}
 
 	close(): void {

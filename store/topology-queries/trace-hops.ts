@@ -3,28 +3,54 @@ import { edgeId } from "../../model/topology/edge-id.ts";
 import { GROUPINGS, nodeId } from "../../model/topology/endpoint.ts";
 import type { EndpointBook } from "../../model/topology/endpoint-book.ts";
 import type { Hop, HopShape } from "../../model/topology/hop.ts";
-import type { DecodedSpans, SpanRef } from "../../model/topology/hops/decoded-spans.ts";
+import type { HopSpans, SpanRef, TraceHopSpans } from "../../model/topology/hops/span-columns.ts";
 import type { MtlsStatus } from "../../model/topology/series.ts";
-import type { ToldHop, ToldHops } from "../../model/topology/told-hops.ts";
-import type { TraceQuery } from "../store.ts";
+import type { ToldHop } from "../../model/topology/told-hops.ts";
+import { TextPieces } from "../../model/otlp/text-pieces.ts";
+import type { HopsText, TraceQuery } from "../store.ts";
 
-/** Some 6 MB of JSON. */
-const MAX_TOLD_HOPS = 10_000;
+const NO_SPANS: ReadonlyMap<string, FoundHop> = new Map();
+const HOPS_PIECE_BYTES = 65_536;
 
-export function toldHops(spans: DecodedSpans, book: EndpointBook): ToldHops {
-	const hops = spans.hops().toSorted((a, b) => a.startMs - b.startMs);
-	return {
-		hops: hops.slice(0, MAX_TOLD_HOPS).map((hop) => toldHop(spans, hop, book)),
-		hopCount: hops.length,
-		spansLeft: spans.left,
-	};
+/** What a hop is told to be for what it has in common with others. */
+type ToldShape = Omit<ToldHop, keyof ToldTimes>;
+/** And what is its own. */
+type ToldTimes = Pick<
+	ToldHop,
+	"attempts" | "startMs" | "sourceLatencyNs" | "destinationLatencyNs" | "appNs" | "proxyNs" | "spans"
+>;
+
+/** By start. */
+export function toldHops(spans: TraceHopSpans, book: EndpointBook): readonly ToldHop[] {
+	const shapes = new Map<HopShape, ToldShape>();
+	return hopsByStart(spans).map((hop) => {
+		let shape = shapes.get(hop.shape);
+		if (shape === undefined) shapes.set(hop.shape, (shape = toldShape(hop.shape, book)));
+		return { ...shape, ...toldTimes(spans, hop) };
+	});
 }
 
-function toldHop(spans: DecodedSpans, hop: Hop, book: EndpointBook): ToldHop {
-	const { protocol, evidence, reporter, mtls, outcome, destinationOutcome, code, flags } = hop.shape;
-	const source = nodeId(book.resolve(hop.shape.source), "service");
-	const target = nodeId(book.resolve(hop.shape.target), "service");
-	const idOf = (row: number): string | undefined => spans.refOf(row)?.spanId;
+/** {@link toldHops} as the elements of a JSON array: as objects, those of a large trace take ten times as long to hand over. */
+export function hopsText(spans: TraceHopSpans, book: EndpointBook): HopsText {
+	const shapes = new Map<HopShape, string>();
+	const pieces = new TextPieces(HOPS_PIECE_BYTES);
+	const hops = hopsByStart(spans);
+	for (const [i, hop] of hops.entries()) {
+		let shape = shapes.get(hop.shape);
+		if (shape === undefined) shapes.set(hop.shape, (shape = JSON.stringify(toldShape(hop.shape, book)).slice(0, -1)));
+		pieces.add(`${i === 0 ? "" : ","}${shape},${JSON.stringify(toldTimes(spans, hop)).slice(1)}`);
+	}
+	return { json: pieces.finish(), hopCount: hops.length, spansLeft: spans.left };
+}
+
+function hopsByStart(spans: TraceHopSpans): readonly Hop[] {
+	return spans.hops().toSorted((a, b) => a.startMs - b.startMs);
+}
+
+function toldShape(shape: HopShape, book: EndpointBook): ToldShape {
+	const { protocol, evidence, reporter, mtls, outcome, destinationOutcome, code, flags } = shape;
+	const source = nodeId(book.resolve(shape.source), "service");
+	const target = nodeId(book.resolve(shape.target), "service");
 	return {
 		edgeId: edgeId("service", source, target, protocol, "requests"),
 		source,
@@ -37,6 +63,12 @@ function toldHop(spans: DecodedSpans, hop: Hop, book: EndpointBook): ToldHop {
 		destinationOutcome,
 		code,
 		flags,
+	};
+}
+
+function toldTimes(spans: TraceHopSpans, hop: Hop): ToldTimes {
+	const idOf = (row: number): string | undefined => spans.refOf(row)?.spanId;
+	return {
 		attempts: hop.attempts,
 		// Times of the day are exact to 0.3 µs here.
 		startMs: Math.round(hop.startMs * 1_000) / 1_000,
@@ -78,29 +110,36 @@ export interface FoundHop {
 	readonly latencyNs: number;
 }
 
-/**
- * By {@link spanKey}, every span that belongs to a hop the filter asks for.
- *
- * @param bookOf called where an edge is asked for
- */
-export function spansInHops(spans: DecodedSpans, filter: HopFilter, bookOf: () => EndpointBook): ReadonlyMap<string, FoundHop> {
+/** By {@link spanKey}, every span of a trace that belongs to a hop that is asked for. */
+export type SpansInHops = (spans: HopSpans) => ReadonlyMap<string, FoundHop>;
+
+/** @param book of the range, where an edge is asked for */
+export function spansInHops(filter: HopFilter, book: EndpointBook | undefined): SpansInHops {
 	const { mtls, edge } = filter;
-	const found = new Map<string, FoundHop>();
-	const byShape = new Map<HopShape, boolean>();
-	for (const hop of spans.hops()) {
-		if (mtls !== undefined && hop.shape.mtls.status !== mtls) continue;
-		if (edge !== undefined) {
-			let isOfEdge = byShape.get(hop.shape);
-			if (isOfEdge === undefined) byShape.set(hop.shape, (isOfEdge = isHopOfEdge(hop.shape, edge, bookOf())));
-			if (!isOfEdge || !hasLatency(hop, filter)) continue;
-		}
-		const told = { latencyNs: Math.max(0, latencyOf(hop, filter)) };
-		for (const row of [hop.sourceRow, hop.destinationRow, hop.sourceAppRow, hop.destinationAppRow, hop.waypointRow]) {
-			const ref = spans.refOf(row);
-			if (ref !== undefined && !found.has(spanKey(ref))) found.set(spanKey(ref), told);
-		}
+	// Calls of one edge share their shapes, from trace to trace where whoever asks keeps them.
+	const byShape = new WeakMap<HopShape, boolean>();
+	const isAskedFor = (hop: Hop): boolean => {
+		if (mtls !== undefined && hop.shape.mtls.status !== mtls) return false;
+		if (edge === undefined || book === undefined) return true;
+		let isOfEdge = byShape.get(hop.shape);
+		if (isOfEdge === undefined) byShape.set(hop.shape, (isOfEdge = isHopOfEdge(hop.shape, edge, book)));
+		return isOfEdge && hasLatency(hop, filter);
+	};
+	return (spans) => {
+		let found: Map<string, FoundHop> | undefined;
+		spans.eachHop((hop) => {
+			if (isAskedFor(hop)) addSpans((found ??= new Map()), spans, hop, filter);
+		});
+		return found ?? NO_SPANS;
+	};
+}
+
+function addSpans(found: Map<string, FoundHop>, spans: HopSpans, hop: Hop, filter: HopFilter): void {
+	const told = { latencyNs: Math.max(0, latencyOf(hop, filter)) };
+	for (const row of [hop.sourceRow, hop.destinationRow, hop.sourceAppRow, hop.destinationAppRow, hop.waypointRow]) {
+		const ref = spans.refOf(row);
+		if (ref !== undefined && !found.has(spanKey(ref))) found.set(spanKey(ref), told);
 	}
-	return found;
 }
 
 function isHopOfEdge({ source, target, protocol }: HopShape, edge: string, book: EndpointBook): boolean {

@@ -1,5 +1,6 @@
 /** Figures and findings of the graph in words: the same on the canvas, in the table, in the panel and for a screen reader. */
 import type { EdgeAnswer, GraphAnswer, GraphEdgeAnswer } from "../../api/contract/topology.ts";
+import { bucketBoundsNs, histogramIndex } from "../../model/topology/histogram.ts";
 import { formatPercent } from "../../model/topology/mtls-status.ts";
 import { formatBytes, formatCount, formatDuration, formatRate, shorten } from "../base/format.ts";
 import type { EdgeLabel } from "./graph-settings.ts";
@@ -31,6 +32,15 @@ export function durationText(ms: number, moreNs = 0): string {
 		.padStart(6, "0")
 		.replace(/0+$/, "");
 	return `${Math.floor(ns / 1e6)}${fraction === "" ? "" : `.${fraction}`}ms`;
+}
+
+/**
+ * The least duration that counts as slow as a percentile, as a search takes it. A percentile is told as the middle of its bucket, which
+ * may lie above every call there was: from there on a search finds nothing. Its bucket holds a call at least.
+ */
+export function asSlowAs(percentileMs: number): string {
+	const [lowerNs, upperNs] = bucketBoundsNs(histogramIndex(percentileMs * 1e6));
+	return durationText(lowerNs / 1e6, upperNs === 0 ? 0 : 1);
 }
 
 /** `mutual TLS 100 %`, `mixed 99.96 %`, `not known`. */

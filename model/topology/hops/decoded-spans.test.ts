@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { OtlpKeyValue, OtlpSpan } from "../../otlp/types.ts";
-import { DecodedSpans, MAX_SPANS_OF_HOPS } from "./decoded-spans.ts";
+import { DecodedSpans } from "./decoded-spans.ts";
+import { MAX_SPANS_OF_HOPS } from "./span-columns.ts";
 
 const SERVER = 2;
 const CLIENT = 3;

@@ -4,104 +4,69 @@
  */
 import { scalarText } from "../../otlp/attribute-match.ts";
 import type { OtlpKeyValue, OtlpResource, OtlpScope, OtlpSpan } from "../../otlp/types.ts";
-import type { Attributes, SpanFacts } from "../facts.ts";
-import type { Hop, TraceSpans } from "../hop.ts";
+import type { Hop } from "../hop.ts";
 import { normalised, resourceAttributes, spanInputOf, weightOf } from "../sources/attributes.ts";
-import { NUMBER_KEYS, REQUEST_ID_KEYS, type ResourceKey } from "../sources/keys.ts";
-import { spanFacts } from "../sources/span-facts.ts";
-import { HopShapes } from "./hop-shape.ts";
-import { HopFinder } from "./trace-hops.ts";
+import { NUMBER_KEYS, REQUEST_ID_KEYS } from "../sources/keys.ts";
+import { FactsBook, HopsOfTraces, type KnownResource, SpanColumns, type SpanRef, type TraceHopSpans } from "./span-columns.ts";
 
-/** As many as the topology stage takes of one trace: what it never saw is in no edge. */
-export const MAX_SPANS_OF_HOPS = 100_000;
-
-export interface SpanRef {
-	/** 16 lower-case hex digits. */
-	readonly spanId: string;
-	readonly kind: number;
-}
-
-interface KnownResource {
-	readonly attributes: Attributes<ResourceKey>;
-	/** By what else there is to a span's input. */
-	readonly facts: Map<string, SpanFacts>;
-}
-
-export class DecodedSpans {
-	/** Spans beyond {@link MAX_SPANS_OF_HOPS}, which were not taken. */
-	left = 0;
-	private readonly refs: SpanRef[] = [];
-	private readonly facts: SpanFacts[] = [];
+export class DecodedSpans implements TraceHopSpans {
+	private readonly book = new FactsBook();
+	private readonly columns = new SpanColumns();
 	private readonly byResource = new Map<OtlpResource, KnownResource>();
-	/** Two words a span, two times a span, as they stand in TraceSpans. */
-	private readonly spanId: number[] = [];
-	private readonly parentId: number[] = [];
-	private readonly requestId: number[] = [];
-	private readonly startMs: number[] = [];
-	private readonly durationNs: number[] = [];
-	private readonly requestBytes: number[] = [];
-	private readonly responseBytes: number[] = [];
-	private readonly weight: number[] = [];
+
+	get left(): number {
+		return this.columns.left;
+	}
 
 	/** In any order; a span that comes twice counts once. */
 	add(span: OtlpSpan, resource: OtlpResource, scope: OtlpScope): void {
-		if (this.refs.length >= MAX_SPANS_OF_HOPS) {
-			this.left++;
-			return;
-		}
-		const facts = this.factsOf(span, resource, scope);
-		if (facts.ignored !== undefined) return;
-		const { spanId = "", kind = 0, attributes, startTimeUnixNano = "0", endTimeUnixNano = "0" } = span;
-		this.refs.push({ spanId, kind });
-		this.facts.push(facts);
-		pushId(this.spanId, spanId);
-		pushId(this.parentId, span.parentSpanId ?? "");
-		pushHash(this.requestId, requestIdOf(attributes));
-		this.startMs.push(Number(startTimeUnixNano) / 1e6);
-		this.durationNs.push(Math.max(0, Number(BigInt(endTimeUnixNano) - BigInt(startTimeUnixNano))));
-		this.requestBytes.push(bytesOf(attributes, NUMBER_KEYS.requestBytes));
-		this.responseBytes.push(bytesOf(attributes, NUMBER_KEYS.responseBytes));
-		this.weight.push(weightOf(span.traceState ?? ""));
-	}
-
-	/** Spans of one operation state the same: most of a large trace's facts are there already. */
-	private factsOf(span: OtlpSpan, resource: OtlpResource, scope: OtlpScope): SpanFacts {
 		let known = this.byResource.get(resource);
 		if (known === undefined)
-			this.byResource.set(resource, (known = { attributes: resourceAttributes(resource.attributes), facts: new Map() }));
-		const input = spanInputOf(span, resource, scope, known.attributes);
-		let key = `${input.kind} ${input.status} ${input.name}\u0000${input.scope}`;
-		for (const [name, value] of input.attributes) key += `\u0000${name}\u0000${value}`;
-		let facts = known.facts.get(key);
-		if (facts === undefined) known.facts.set(key, (facts = spanFacts(input)));
-		return facts;
+			this.byResource.set(resource, (known = this.book.resource(resourceAttributes(resource.attributes))));
+		addDecodedSpan(this.columns, this.book, span, known, scope);
 	}
 
 	/** Every hop that the spans state, also those whose other half may still come. */
 	hops(): readonly Hop[] {
-		const spans: TraceSpans = {
-			count: this.refs.length,
-			spanId: Uint32Array.from(this.spanId),
-			parentId: Uint32Array.from(this.parentId),
-			startMs: Float64Array.from(this.startMs),
-			durationNs: Float64Array.from(this.durationNs),
-			requestId: Uint32Array.from(this.requestId),
-			requestBytes: Float64Array.from(this.requestBytes),
-			responseBytes: Float64Array.from(this.responseBytes),
-			weight: Float64Array.from(this.weight),
-			facts: this.facts,
-		};
-		return new HopFinder(new HopShapes()).find(spans, Infinity).hops;
+		const hops: Hop[] = [];
+		this.eachHop((hop) => hops.push({ ...hop }));
+		return hops;
 	}
 
-	/** Undefined for no row. */
+	eachHop(visit: (hop: Hop) => void): void {
+		new HopsOfTraces().of(this.columns).eachHop(visit);
+	}
+
 	refOf(row: number): SpanRef | undefined {
-		return this.refs[row];
+		return this.columns.refOf(row);
 	}
 }
 
-function pushId(into: number[], hex: string): void {
-	for (const at of [0, 8]) into.push(hex === "" ? 0 : Number.parseInt(hex.slice(at, at + 8), 16));
+/** Spans of one operation state the same: most of a large trace's facts are in the book already. */
+export function addDecodedSpan(
+	columns: SpanColumns,
+	book: FactsBook,
+	span: OtlpSpan,
+	resource: KnownResource,
+	scope: OtlpScope,
+): void {
+	const number = book.of(spanInputOf(span, {}, scope, resource.attributes), resource);
+	const row = columns.add(book.facts[number]!, number);
+	if (row < 0) return;
+	const { spanId = "", kind = 0, attributes, startTimeUnixNano = "0", endTimeUnixNano = "0" } = span;
+	columns.kinds[row] = kind;
+	setId(columns.spanId, row, spanId);
+	setId(columns.parentId, row, span.parentSpanId ?? "");
+	setRequestId(columns.requestId, row, requestIdOf(attributes));
+	columns.startMs[row] = Number(startTimeUnixNano) / 1e6;
+	columns.durationNs[row] = Math.max(0, Number(BigInt(endTimeUnixNano) - BigInt(startTimeUnixNano)));
+	columns.requestBytes[row] = bytesOf(attributes, NUMBER_KEYS.requestBytes);
+	columns.responseBytes[row] = bytesOf(attributes, NUMBER_KEYS.responseBytes);
+	columns.weight[row] = weightOf(span.traceState ?? "");
+}
+
+function setId(into: Uint32Array, row: number, hex: string): void {
+	for (const word of [0, 1]) into[row * 2 + word] = hex === "" ? 0 : Number.parseInt(hex.slice(word * 8, word * 8 + 8), 16);
 }
 
 function requestIdOf(attributes: readonly OtlpKeyValue[] | undefined): string | undefined {
@@ -111,21 +76,28 @@ function requestIdOf(attributes: readonly OtlpKeyValue[] | undefined): string | 
 }
 
 /** Two lanes of multiply and rotate; zeros for none. */
-function pushHash(into: number[], text: string | undefined): void {
+export function setRequestId(into: Uint32Array, row: number, text: string | undefined): void {
 	let a = 0x9e3779b9;
 	let b = 0x85ebca6b;
 	for (let i = 0; text !== undefined && i < text.length; i++) {
 		a = Math.imul(a ^ text.charCodeAt(i), 0x01000193) ^ (a >>> 15);
 		b = Math.imul(b + text.charCodeAt(i), 0x27d4eb2f) ^ (b >>> 13);
 	}
-	into.push(text === undefined ? 0 : a >>> 0 || 1, text === undefined ? 0 : b >>> 0);
+	into[row * 2] = text === undefined ? 0 : a >>> 0 || 1;
+	into[row * 2 + 1] = text === undefined ? 0 : b >>> 0;
 }
 
 function bytesOf(attributes: readonly OtlpKeyValue[] | undefined, keys: readonly string[]): number {
 	for (const { key = "", value } of attributes ?? []) {
 		if (!keys.includes(key)) continue;
-		const bytes = Number(scalarText(value)?.text ?? Number.NaN);
-		if (bytes >= 0 && bytes < Infinity) return bytes;
+		const bytes = bytesIn(scalarText(value)?.text);
+		if (bytes !== undefined) return bytes;
 	}
 	return 0;
+}
+
+/** Undefined where the text is no number of bytes. */
+export function bytesIn(text: string | undefined): number | undefined {
+	const bytes = Number(text ?? Number.NaN);
+	return bytes >= 0 && bytes < Infinity ? bytes : undefined;
 }

@@ -10,6 +10,7 @@ import { tracesHref } from "../../base/router.ts";
 import { rangeQuery } from "../../data/graph-settings.ts";
 import type { GraphSettings } from "../../data/graph-settings.ts";
 import {
+	asSlowAs,
 	durationText,
 	errorsText,
 	evidenceSentence,
@@ -150,7 +151,7 @@ function TraceLinks({ edge, settings }: { readonly edge: GraphEdgeAnswer; readon
 				</Link>
 			)}
 			{edge.latencyMs !== undefined && (
-				<Link className="button-link" href={href({ ...side, minDuration: durationText(edge.latencyMs.p95) })}>
+				<Link className="button-link" href={href({ ...side, minDuration: asSlowAs(edge.latencyMs.p95) })}>
 					Slower than p95
 				</Link>
 			)}

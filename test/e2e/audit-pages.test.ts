@@ -93,7 +93,7 @@ test("each edge without mutual TLS says how much, since when, who told it, and l
 	assert.match((await cells("Failed handshakes, table"))[0]!.join(" "), /shop\/gateway shop\/cart 4 3,900 requests UF 4/);
 	assert.match((await cells("Not known, table"))[0]!.join(" "), /shop\/reports shop\/stock/);
 	const encrypted = (await cells("Mutual TLS throughout, table")).map((row) => row.join(" ")).join("\n");
-	assert.match(encrypted, /spiffe:\/\/demo\/ns\/shop\/sa\/checkout.*spiffe:\/\/demo\/ns\/shop\/sa\/orders/);
+	assert.match(encrypted, /spiffe:\/\/demo\/ns\/shop\/sa\/checkout\s+spiffe:\/\/demo\/ns\/shop\/sa\/orders/);
 
 	const sample = page.getByRole("link", { name: TRACE_ID.slice(0, 8) }).first();
 	assert.equal(await sample.getAttribute("href"), `/trace/${TRACE_ID}`);
@@ -248,6 +248,34 @@ test("range, order and kind are in the address: reload, back and a shared link s
 	assert.equal(await page.getByLabel("Compare").locator("option:checked").innerText(), "As typed");
 });
 
+test("each line of the drawing is reached by arrows, and leads to its edge in its window", options, async (t) => {
+	const { url } = await serve(t);
+	await page.goto(`${url}/changes`);
+	const lines = page.getByRole("group", { name: "Changed edges, also listed below" }).getByRole("link");
+	await lines.first().waitFor();
+	const focused = async (): Promise<string> =>
+		(await page.evaluate("document.activeElement.getAttribute('aria-label')")) as string;
+	const names = await lines.evaluateAll((all) => all.map((line) => line.getAttribute("aria-label")));
+	await page.getByRole("navigation", { name: "Kinds of change" }).getByRole("link").last().focus();
+	await page.keyboard.press("Tab");
+	assert.equal(await focused(), names[0], "the drawing is the next stop");
+	await page.keyboard.press("ArrowDown");
+	assert.equal(await focused(), names[1]);
+	await page.keyboard.press("End");
+	assert.equal(await focused(), names.at(-1));
+	await page.keyboard.press("ArrowDown");
+	await page.keyboard.press("Home");
+	await page.keyboard.press("ArrowUp");
+	assert.equal(await focused(), names[0]);
+	await page.keyboard.press("Enter");
+	await waitForAddress((address) => address.pathname === "/" && /^[0-9a-f]{16}$/.test(address.searchParams.get("edge") ?? ""));
+	await page.goBack();
+	await lines.first().waitFor();
+	await lines.first().focus();
+	await page.keyboard.press("Tab");
+	assert.ok(!names.includes(await focused()), "it is one stop");
+});
+
 test("changes say from what to what, ranked, and lead to the traces of the edge", options, async (t) => {
 	const { url } = await serve(t);
 	await page.goto(`${url}/changes`);
@@ -304,7 +332,8 @@ test(
 		assert.match(before!, /0 % failed\s+1\d[.\d]* ms\s+mutual TLS/);
 		assert.match(after!, /23\.08 % failed\s+(89|9\d)[.\d]* ms\s+mutual TLS/);
 		assert.equal(rows.find(([, , target]) => target === "shop/retired")![6], "not there");
-		const drawing = page.getByRole("img", { name: /^Changed edges, also listed below: .*shop\/cart → shop\/stock: new/ });
+		const drawing = page.getByRole("group", { name: "Changed edges, also listed below" });
+		assert.equal(await drawing.getByRole("link", { name: /^shop\/cart → shop\/stock: new/ }).count(), 1);
 		assert.equal(await drawing.locator(".change-line").count(), rows.length);
 		const signs = await drawing.locator(".change-line > text").allTextContents();
 		assert.equal(new Set(signs).size, rows.length, "what happened is told by more than colour");
@@ -327,8 +356,8 @@ test("the mesh shows members, policy versions, refusals with their place, and ce
 	const { url } = await serve(t, { mesh: cannedMesh(CANNED_NOW_MS) });
 	await page.goto(`${url}/mesh`);
 	const proxies = await cells("Proxies, table");
-	assert.match(proxies[0]!.join(" "), /cart-1 ACKed 4 /);
-	assert.match(proxies[1]!.join(" "), /cart-2 NACKed version 4 3\s+4 is in force not connected/);
+	assert.match(proxies[0]!.join(" "), /cart-1 in sync 4 /);
+	assert.match(proxies[1]!.join(" "), /cart-2 refused version 4 3\s+4 is in force not connected/);
 	const rejected = await cells("Rejected policies, table");
 	assert.deepEqual(
 		rejected.map(([place, , by]) => [place, by]),
@@ -381,8 +410,8 @@ test("nothing seen and a refused range each say what to do", options, async (t) 
 
 test("a page whose code cannot be read says so, and a reload shows it", options, async (t) => {
 	const { url } = await serve(t);
-	await page.goto(`${url}/status`);
-	await page.getByRole("heading", { name: "Windows" }).waitFor();
+	await page.goto(`${url}/setup`);
+	await page.getByRole("heading", { name: "Setup" }).waitFor();
 	await page.route(/audit-pages-.*\.js$/, (route) => route.abort());
 	await page.getByRole("link", { name: "mTLS", exact: true }).click();
 	await page.getByText("The code of this page could not be read").waitFor();

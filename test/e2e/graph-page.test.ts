@@ -46,7 +46,7 @@ test("edges are drawn in the colour of their health, and the table tells the sam
 	assert.match(text, /shop\/checkout\s+pay\/payment\s+grpc\s+18\/s\s+8\.1 %/);
 	assert.match(text, /mixed 99\.9996 %/, "nearly all is not all");
 	assert.match(text, /pay\/fraud\s+pay\/payment\s+http\s+0\.2\/s\s+0\.0001 %/, "nearly nothing is not nothing");
-	assert.match(text, /legacy\/inventory.*plaintext 0 %/);
+	assert.match(text, /shop\/catalog\s+legacy\/inventory\s+http\s+33\/s\s+0 %[^A-Za-z]*(ms[^A-Za-z]*){3}plaintext 0 %/);
 	assert.match(text, /< 0\.001\/s/);
 });
 
@@ -137,9 +137,13 @@ test("the panel proves encryption, tells errors by code and flag, and leads from
 		"“10.0.0.12” was taken for pay/payment.",
 	])
 		assert.ok(text.includes(part), part);
-	assert.equal(await details.locator(".panel-chart polyline").count(), 6);
-	await details.getByText("Latency over time as a table").click();
-	assert.equal(await details.getByRole("region", { name: "Latency over time" }).locator("tbody tr").count(), 15);
+	await details.locator(".recharts-line-curve").nth(2).waitFor();
+	await details.getByRole("button", { name: "Percentiles as a table" }).click();
+	await waitForAddress((url) => url.searchParams.get("chart-edge-latency") === "table");
+	const course = details.getByRole("region", { name: "Percentiles over time, table" });
+	assert.equal(await course.locator("tbody tr").count(), 15);
+	const moment = await course.getByRole("link", { name: "Traces of this moment" }).first().getAttribute("href");
+	assert.match(moment!, /^\/traces\?edge=[0-9a-f]{16}&from=/);
 	await details.locator(".histogram-bar-traced").first().click();
 	assert.equal(await details.locator(`a[href="/trace/${EXEMPLAR_TRACE}"]`).count(), 1);
 	const { searchParams } = new URL(

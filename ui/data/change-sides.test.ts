@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { GraphEdgeAnswer } from "../../api/contract/topology.ts";
 import { cannedSeries, graphOf } from "../../model/topology/canned-series.ts";
-import { sideFigures, totalsTexts, windowTotals } from "./change-sides.ts";
+import { halvesSince, sideFigures, totalsTexts, windowTotals } from "./change-sides.ts";
 import type { EdgeChange } from "./graph-changes.ts";
 
 test("a window's totals are of requests: connections have no rate and are not added to them", () => {
@@ -49,4 +49,9 @@ test("the figures that make the change are marked on both sides, and an edge tha
 			["mutual TLS", false],
 		],
 	);
+});
+
+test("what there is of a short history is halved, unless it is too short", () => {
+	assert.deepEqual(halvesSince(0, 9 * 60_000), { from: "now-4m", baselineFrom: "now-8m", baselineTo: "now-4m" });
+	assert.equal(halvesSince(0, 119_000), undefined);
 });

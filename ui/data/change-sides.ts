@@ -1,5 +1,5 @@
 /** What a whole window comes to, so that two of them can stand side by side, and what an edge was in each. Pure. */
-import type { GraphAnswer } from "../../api/contract/topology.ts";
+import type { GraphAnswer, GraphDiffAnswer } from "../../api/contract/topology.ts";
 import { formatPercent, mtlsPercent } from "../../model/topology/mtls-status.ts";
 import { countOf, formatRate } from "../base/format.ts";
 import type { EdgeChange, EdgeNumbers } from "./graph-changes.ts";
@@ -37,6 +37,20 @@ export function totalsTexts(totals: WindowTotals): readonly (readonly [name: str
 		["Errors", formatPercent(100 * totals.errorRatio)],
 		["Mutual TLS", totals.mtlsPercent === undefined ? "not known" : formatPercent(totals.mtlsPercent)],
 	];
+}
+
+/** The API's query string of all that lies in or between the two windows. */
+export function bothWindows({ baseline, window }: Pick<GraphDiffAnswer, "baseline" | "window">): string {
+	const from = baseline.from < window.from ? baseline.from : window.from;
+	const to = baseline.to > window.to ? baseline.to : window.to;
+	return new URLSearchParams({ from, to }).toString();
+}
+
+/** What there is since a moment as two windows of equal length, in the address; undefined when that is too short to compare. */
+export function halvesSince(beginsMs: number, nowMs: number): Readonly<Record<string, string>> | undefined {
+	const minutes = Math.floor((nowMs - beginsMs) / 120_000);
+	if (minutes < 1) return undefined;
+	return { from: `now-${minutes}m`, baselineFrom: `now-${2 * minutes}m`, baselineTo: `now-${minutes}m` };
 }
 
 /** One figure of an edge in a window; those that make the change are marked. */

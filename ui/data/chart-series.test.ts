@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { axisTime, everyStep, percentTop, timeTicks } from "./chart-series.ts";
+import { axisTime, everyStep, percentTop, timeTicks, withoutFalls } from "./chart-series.ts";
 
 const at = (second: number): string => new Date(second * 1_000).toISOString();
 
@@ -14,6 +14,13 @@ test("a step that nothing was seen in has its place and no point", () => {
 test("what was not flushed yet is no gap", () => {
 	const steps = everyStep({ window: { from: at(0), to: at(240), flushed: at(70) }, stepMs: 60_000, points: [] });
 	assert.deepEqual(steps.timesMs, [0, 60_000]);
+	assert.deepEqual(steps.lengthsMs, [60_000, 10_000]);
+});
+
+test("the step that goes on is no fall: it has a count only where that is no less than before", () => {
+	const steps = everyStep({ window: { from: at(0), to: at(240), flushed: at(130) }, stepMs: 60_000, points: [] });
+	assert.deepEqual(withoutFalls(steps, 60_000, [5, 0, 1]), [5, 0, 1]);
+	assert.deepEqual(withoutFalls(steps, 60_000, [0, 5, 1]), [0, 5, undefined]);
 });
 
 test("no axis of percentages ends above 100, and one of nothing has some height", () => {

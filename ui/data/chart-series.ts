@@ -13,6 +13,8 @@ export interface Steps<Point> {
 	readonly timesMs: readonly number[];
 	/** As many; undefined where the answer left a step out, since nothing was seen in it. */
 	readonly points: readonly (Point | undefined)[];
+	/** As many: how much of each step was observed. Of the last one, often a part: its count would read as a fall. */
+	readonly lengthsMs: readonly number[];
 }
 
 interface Course<Point> {
@@ -23,6 +25,8 @@ interface Course<Point> {
 
 /** The API answers at most some 1,500 steps. */
 const MAX_STEPS = 2_000;
+/** A rate over less would be a rush or nothing, by chance. */
+const LEAST_MS = 1_000;
 
 /** Steps that have not begun yet, and those after the last flush, are none. */
 export function everyStep<Point extends { readonly time: string }>({ window, stepMs, points }: Course<Point>): Steps<Point> {
@@ -31,7 +35,20 @@ export function everyStep<Point extends { readonly time: string }>({ window, ste
 	const timesMs: number[] = [];
 	for (let timeMs = Date.parse(window.from); timeMs < endMs && timesMs.length < MAX_STEPS; timeMs += stepMs)
 		timesMs.push(timeMs);
-	return { timesMs, points: timesMs.map((timeMs) => byTime.get(timeMs)) };
+	return {
+		timesMs,
+		points: timesMs.map((timeMs) => byTime.get(timeMs)),
+		lengthsMs: timesMs.map((timeMs) => Math.max(LEAST_MS, Math.min(stepMs, endMs - timeMs))),
+	};
+}
+
+/** Counts without that of the step that goes on, where it is less than the one before: a part of a step tells of a rise, never of a fall. */
+export function withoutFalls(
+	{ lengthsMs }: Steps<unknown>,
+	stepMs: number,
+	values: readonly number[],
+): readonly (number | undefined)[] {
+	return values.map((value, i) => (lengthsMs[i]! < stepMs && value < (values[i - 1] ?? 0) ? undefined : value));
 }
 
 /** Top of an axis of percentages: an axis of 105 % would be read as one that can be reached, and one without any needs some height. */

@@ -13,6 +13,7 @@ import {
 	readBrush,
 	shadeOf,
 	writeBrush,
+	durationTicks,
 } from "./duration-chart.ts";
 import type { Grid } from "./duration-chart.ts";
 import { readFilter } from "./trace-filter.ts";
@@ -103,4 +104,26 @@ test("shades rise with the count, and a single span is seen", () => {
 		shades.toSorted((a, b) => a - b),
 	);
 	assert.deepEqual([shades[0], shades.at(-1), shadeOf(1, 1)], [1, 5, 3]);
+});
+
+test("the marks of durations are round, few, and lie in their rows", () => {
+	const rows = Array.from({ length: 40 }, (_, i) => ({
+		minNs: Math.round(400_000 * 1.25 ** i),
+		maxNs: Math.round(400_000 * 1.25 ** (i + 1)) - 1,
+	}));
+	const ticks = durationTicks({ rows }, 5);
+	assert.deepEqual(
+		ticks.map(({ ns }) => ns),
+		[1e6, 1e7, 1e8, 1e9],
+	);
+	for (const { ns, row } of ticks) {
+		const at = rows[Math.floor(row)]!;
+		assert.ok(at.minNs <= ns && ns <= at.maxNs, String(ns));
+	}
+	assert.deepEqual(
+		durationTicks({ rows: rows.slice(0, 6) }, 5).map(({ ns }) => ns),
+		[4e5, 5e5, 6e5, 8e5, 1e6],
+	);
+	assert.deepEqual(durationTicks({ rows: [{ minNs: 4_100, maxNs: 4_800 }] }, 5), [{ ns: 4_100, row: 0 }]);
+	assert.deepEqual(durationTicks({ rows: [] }, 5), []);
 });

@@ -169,3 +169,37 @@ function moved(first: number, last: number, step: number, count: number, extend:
 export function shadeOf(count: number, most: number): number {
 	return most <= 1 ? 3 : 1 + Math.min(4, Math.floor((5 * Math.log(count)) / (Math.log(most) + 1e-9)));
 }
+
+export interface DurationTick {
+	readonly ns: number;
+	/** Where it lies, in rows from the lowest. */
+	readonly row: number;
+}
+
+/** Round durations within the rows, which rise by equal factors: powers of ten, and between them halves where those are too few. */
+export function durationTicks({ rows }: Pick<Grid, "rows">, most: number): readonly DurationTick[] {
+	const [lowest, highest] = [rows[0]?.minNs ?? 0, (rows.at(-1)?.maxNs ?? 0) + 1];
+	if (rows.length === 0 || highest <= lowest) return [];
+	const from = Math.max(lowest, 1);
+	const offered = TICK_STEPS.map((steps) => ticksOf(steps, from, highest));
+	const chosen = offered.findLast((ticks) => ticks.length <= most) ?? offered[0]!.filter((_, i) => i % 2 === 0);
+	if (chosen.length === 0) return [{ ns: Number(lowest.toPrecision(2)), row: 0 }];
+	return chosen.map((ns) => ({ ns, row: rowAt(rows, ns) }));
+}
+
+/** Of each power of ten. */
+const TICK_STEPS: readonly (readonly number[])[] = [[1], [1, 3], [1, 2, 5], [1, 2, 3, 4, 5, 6, 8]];
+
+function ticksOf(steps: readonly number[], fromNs: number, toNs: number): readonly number[] {
+	const ticks: number[] = [];
+	for (let power = 10 ** Math.floor(Math.log10(fromNs)); power <= toNs; power *= 10)
+		ticks.push(...steps.map((step) => step * power).filter((ns) => ns >= fromNs && ns <= toNs));
+	return ticks;
+}
+
+function rowAt(rows: Grid["rows"], ns: number): number {
+	const row = rows.findIndex(({ maxNs }) => maxNs >= ns);
+	if (row < 0) return rows.length;
+	const { minNs, maxNs } = rows[row]!;
+	return row + Math.max(0, (ns - minNs) / (maxNs + 1 - minNs));
+}

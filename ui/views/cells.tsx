@@ -97,9 +97,11 @@ interface SamplesProps {
 	readonly more: string;
 	/** The edge in the graph. */
 	readonly edge: string;
+	/** Further ways, in the same line. */
+	readonly children?: ReactNode;
 }
 
-export function Samples({ samples, more, edge }: SamplesProps): ReactNode {
+export function Samples({ samples, more, edge, children }: SamplesProps): ReactNode {
 	return (
 		<span className="samples">
 			{samples.slice(0, 3).map((sample) => (
@@ -109,6 +111,7 @@ export function Samples({ samples, more, edge }: SamplesProps): ReactNode {
 			))}
 			<Link href={more}>{samples.length === 0 ? "Search traces" : "More"}</Link>
 			<Link href={edge}>Edge</Link>
+			{children}
 		</span>
 	);
 }

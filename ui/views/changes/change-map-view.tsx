@@ -1,8 +1,12 @@
-/** The changed edges drawn: callers left, callees right; what came, went or got worse is told by line, sign and word. */
-import type { ReactNode } from "react";
+/**
+ * The changed edges drawn: callers left, callees right; what came, went or got worse is told by line, sign and word. Each line is a link
+ * to its edge; the drawing is one stop of the Tab key, and arrows go from line to line.
+ */
+import type { KeyboardEvent, ReactNode } from "react";
 import type { GraphDiffAnswer } from "../../../api/contract/topology.ts";
 import { shorten } from "../../base/format.ts";
-import { edgeHref, navigate } from "../../base/router.ts";
+import { Link } from "../../base/link.tsx";
+import { edgeHref } from "../../base/router.ts";
 import { CHANGE_KINDS, effectsOf } from "../../data/graph-changes.ts";
 import type { ChangeKind, EdgeChange } from "../../data/graph-changes.ts";
 import { changeMap } from "../../layout/change-map.ts";
@@ -56,10 +60,10 @@ export function ChangeMapView({ diff, changes }: ChangeMapViewProps): ReactNode 
 					viewBox={`0 0 ${WIDTH} ${height}`}
 					width={WIDTH}
 					height={height}
-					role="img"
-					aria-label={`Changed edges, also listed below: ${drawn.map(sentence).join("; ")}`}
+					role="group"
+					aria-label="Changed edges, also listed below"
 				>
-					{drawn.map((change) => {
+					{drawn.map((change, i) => {
 						const [from, to] = [
 							y(sources.get(change.source)!, sources.size),
 							y(targets.get(change.target)!, targets.size),
@@ -67,10 +71,13 @@ export function ChangeMapView({ diff, changes }: ChangeMapViewProps): ReactNode 
 						const kind = kindOf(change);
 						const window = change.kind === "gone" ? diff.baseline : diff.window;
 						return (
-							<g
+							<Link
 								key={change.id}
 								className={`change-line change-${kind}`}
-								onClick={() => navigate(edgeHref(change.id, { from: window.from, to: window.to }))}
+								href={edgeHref(change.id, { from: window.from, to: window.to })}
+								aria-label={sentence(change)}
+								tabIndex={i === 0 ? 0 : -1}
+								onKeyDown={stepBetweenLines}
 							>
 								<title>{sentence(change)}</title>
 								<path d={`M${LEFT} ${from}C${LEFT + 120} ${from} ${RIGHT - 120} ${to} ${RIGHT} ${to}`} />
@@ -79,7 +86,7 @@ export function ChangeMapView({ diff, changes }: ChangeMapViewProps): ReactNode 
 								<text x={(LEFT + RIGHT) / 2} y={(from + to) / 2 + 4} textAnchor="middle">
 									{SIGNS[kind]}
 								</text>
-							</g>
+							</Link>
 						);
 					})}
 					{[...sources].map(([name, row]) => (
@@ -110,6 +117,22 @@ export function ChangeMapView({ diff, changes }: ChangeMapViewProps): ReactNode 
 			</figcaption>
 		</figure>
 	);
+}
+
+const STEPS: Readonly<Record<string, (at: number, count: number) => number>> = {
+	ArrowDown: (at, count) => Math.min(at + 1, count - 1),
+	ArrowUp: (at) => Math.max(at - 1, 0),
+	Home: () => 0,
+	End: (_, count) => count - 1,
+};
+
+function stepBetweenLines(event: KeyboardEvent<HTMLAnchorElement>): void {
+	const step = STEPS[event.key];
+	if (step === undefined) return;
+	const lines = [...(event.currentTarget.closest("svg")?.querySelectorAll("a") ?? [])];
+	const at = lines.findIndex((line) => line === document.activeElement);
+	event.preventDefault();
+	lines[step(at, lines.length)]?.focus();
 }
 
 /** What an edge is drawn as: the greatest of its changes. */

@@ -17,6 +17,7 @@ import { ErrorNotice } from "../notice.tsx";
 import { ChangeMapView } from "./change-map-view.tsx";
 import { ChangeTable } from "./change-table.tsx";
 import { MeshCourse } from "./mesh-course.tsx";
+import { ShortHistory } from "./short-history.tsx";
 
 const DEFAULT_FROM = "now-15m";
 const WINDOW_PARAMETERS = ["from", "to", "baselineFrom", "baselineTo"] as const;
@@ -64,6 +65,7 @@ export function ChangesView(): ReactNode {
 			{diff.data !== undefined && (
 				<div className="audit" aria-busy={diff.isPlaceholderData}>
 					<Sides diff={diff.data} />
+					<ShortHistory diff={diff.data} />
 					<MeshCourse diff={diff.data} />
 					<Kinds changes={diff.data.changes} chosen={kind} />
 					<ChangeMapView diff={diff.data} changes={diff.data.changes.filter((change) => isOfKind(change, kind))} />

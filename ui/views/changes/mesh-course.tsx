@@ -4,18 +4,16 @@ import type { GraphDiffAnswer } from "../../../api/contract/topology.ts";
 import { formatPercent } from "../../../model/topology/mtls-status.ts";
 import { formatRate } from "../../base/format.ts";
 import { useMeshHistory } from "../../data/audit-queries.ts";
+import { bothWindows } from "../../data/change-sides.ts";
 import { everyStep, percentTop } from "../../data/chart-series.ts";
 import { momentLinks } from "../chart/moment-links.ts";
 import { TimeChart } from "../chart/time-chart.tsx";
 
 export function MeshCourse({ diff }: { readonly diff: GraphDiffAnswer }): ReactNode {
-	const { baseline, window } = diff;
-	const from = baseline.from < window.from ? baseline.from : window.from;
-	const to = baseline.to > window.to ? baseline.to : window.to;
-	const history = useMeshHistory(new URLSearchParams({ from, to }).toString(), false);
+	const history = useMeshHistory(bothWindows(diff), false);
 	// The table says what changed; that its context could not be read is no reason to hide it.
 	if (history.data === undefined) return undefined;
-	const { timesMs, points } = everyStep(history.data);
+	const { timesMs, points, lengthsMs } = everyStep(history.data);
 	const { stepMs } = history.data;
 	const common = { timesMs, stepMs, links: momentLinks(history.data) };
 	const errors = points.map((point) =>
@@ -30,7 +28,7 @@ export function MeshCourse({ diff }: { readonly diff: GraphDiffAnswer }): ReactN
 					{
 						key: "rate",
 						title: "Requests a second",
-						values: points.map((point) => ((point?.requests ?? 0) * 1_000) / stepMs),
+						values: points.map((point, i) => ((point?.requests ?? 0) * 1_000) / lengthsMs[i]!),
 					},
 				]}
 				format={(value) => `${formatRate(value)}/s`}

@@ -21,7 +21,7 @@ export function momentLinks(
 	{ path, label }: { readonly path: string; readonly label: string } = { path: "/", label: "Graph of this moment" },
 ): (timeMs: number) => readonly MomentLink[] {
 	const endMs = Date.parse(window.to);
-	const aroundMs = Math.max(COMPARED_STEPS * stepMs, LEAST_COMPARED_MS);
+	const aroundMs = comparedAroundMs(stepMs);
 	return (timeMs) => {
 		const [from, to] = [new Date(timeMs).toISOString(), new Date(timeMs + stepMs).toISOString()];
 		return [
@@ -29,4 +29,9 @@ export function momentLinks(
 			{ label, href: hrefWith(path, new URLSearchParams(), { from, to }) },
 		];
 	};
+}
+
+/** How long before and after a moment is compared. */
+export function comparedAroundMs(stepMs: number): number {
+	return Math.max(COMPARED_STEPS * stepMs, LEAST_COMPARED_MS);
 }

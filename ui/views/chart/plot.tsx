@@ -20,6 +20,8 @@ export interface PlotProps {
 const HEIGHT = 190;
 const MARGIN = { top: 8, right: 12, bottom: 0, left: 0 };
 const TICKS = 6;
+/** A given top, 100 % above all, is told at each quarter of the way. */
+const QUARTERS = 5;
 
 export function Plot({ timesMs, stepMs, series, format, most, pickedMs, onPick }: PlotProps): ReactNode {
 	const [first = 0, last = 0] = [timesMs[0], timesMs.at(-1)];
@@ -50,7 +52,7 @@ export function Plot({ timesMs, stepMs, series, format, most, pickedMs, onPick }
 						width={62}
 						domain={[0, most ?? "auto"]}
 						tickFormatter={format}
-						tickCount={4}
+						tickCount={most === undefined ? 4 : QUARTERS}
 						stroke="var(--line-strong)"
 						tick={{ fill: "var(--text-3)", fontSize: 11 }}
 					/>

@@ -2,7 +2,7 @@
 import type { ReactNode } from "react";
 import type { GraphEdgeAnswer } from "../../../api/contract/topology.ts";
 import { formatPercent } from "../../../model/topology/mtls-status.ts";
-import { formatCount, formatSpanOfTime, shorten } from "../../base/format.ts";
+import { formatCount, formatSpanOfTime, formatUtcMs, shorten } from "../../base/format.ts";
 import { mtlsDoubt, verifiedText } from "../../data/graph-words.ts";
 import { MTLS_WORDS } from "../../data/mtls-words.ts";
 import type { MtlsStatus } from "../../data/mtls-words.ts";
@@ -55,5 +55,5 @@ function list(values: readonly string[]): ReactNode {
 function expiryText(notAfter: string, nowMs: number): string {
 	const seconds = (Date.parse(notAfter) - nowMs) / 1_000;
 	const distance = formatSpanOfTime(Math.abs(seconds));
-	return `${notAfter} (${seconds >= 0 ? `in ${distance}` : `${distance} ago`})`;
+	return `${formatUtcMs(Date.parse(notAfter))} (${seconds >= 0 ? `in ${distance}` : `${distance} ago`})`;
 }

@@ -3,7 +3,7 @@ import { useState } from "react";
 import type { ReactNode } from "react";
 import type { EdgeAnswer, GraphEdgeAnswer } from "../../../api/contract/topology.ts";
 import { formatPercent } from "../../../model/topology/mtls-status.ts";
-import { formatBytes, formatCount, shorten } from "../../base/format.ts";
+import { formatBytes, formatCount, formatUtcMs, shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
 import { Link } from "../../base/link.tsx";
 import { tracesHref } from "../../base/router.ts";
@@ -22,10 +22,10 @@ import {
 import { useEdge } from "../../data/queries.ts";
 import { Fact } from "../fact.tsx";
 import { ErrorNotice } from "../notice.tsx";
+import { EdgeErrorCourse, EdgeLatencyCourse } from "./edge-course.tsx";
 import { EdgeHead } from "./edge-head.tsx";
 import { EdgeMtls } from "./edge-mtls.tsx";
 import { LatencyHistogram } from "./latency-histogram.tsx";
-import { LatencySeries } from "./latency-series.tsx";
 
 interface EdgePanelProps {
 	readonly id: string;
@@ -69,6 +69,7 @@ function Details({ answer, edge, settings }: DetailsProps): ReactNode {
 			<TraceLinks edge={edge} settings={settings} />
 			<EdgeMtls edge={edge} nowMs={Date.parse(answer.window.to)} />
 			<Responses edge={edge} />
+			{edge.errors > 0 && <EdgeErrorCourse id={edge.id} answer={answer} />}
 			{edge.latencyMs !== undefined && (
 				<section>
 					<h3>
@@ -77,7 +78,7 @@ function Details({ answer, edge, settings }: DetailsProps): ReactNode {
 							as {edge.latencySide === "destination" ? "the callee" : "the caller"} measured it
 						</span>
 					</h3>
-					<LatencySeries points={answer.series} />
+					<EdgeLatencyCourse id={edge.id} answer={answer} />
 					<LatencyHistogram
 						buckets={answer.histogram}
 						hrefOf={({ aboveMs, upToMs }) =>
@@ -272,8 +273,8 @@ function Why({ answer, edge }: { readonly answer: EdgeAnswer; readonly edge: Gra
 			)}
 			{edge.firstSeen !== undefined && (
 				<p className="muted">
-					Seen from <time dateTime={edge.firstSeen}>{edge.firstSeen}</time> to{" "}
-					<time dateTime={edge.lastSeen}>{edge.lastSeen}</time>.
+					Seen from <time dateTime={edge.firstSeen}>{formatUtcMs(Date.parse(edge.firstSeen))}</time> to{" "}
+					<time dateTime={edge.lastSeen}>{formatUtcMs(Date.parse(edge.lastSeen ?? edge.firstSeen))}</time>.
 				</p>
 			)}
 		</section>

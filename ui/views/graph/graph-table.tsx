@@ -12,6 +12,7 @@ import { edgesCsv, orderedEdges, readOrder, TABLE_COLUMNS } from "../../data/gra
 import type { TableColumn, TableOrder } from "../../data/graph-table.ts";
 import { graphJson } from "./export-menu.tsx";
 import { errorsText, healthOf, msText, mtlsDoubt, mtlsText, rateText } from "../../data/graph-words.ts";
+import { MtlsSign } from "../cells.tsx";
 
 interface GraphTableProps {
 	readonly graph: GraphAnswer;
@@ -120,7 +121,10 @@ function Row({ edge, href, isSelected, isFound }: RowProps): ReactNode {
 				{msText(edge.latencyMs?.p99)}
 			</td>
 			<td className="number" title={mtlsDoubt(edge)}>
-				{mtlsText(edge)}
+				<span className={`status-cell mtls-cell-${edge.mtls.status}`}>
+					<MtlsSign status={edge.mtls.status} />
+					{mtlsText(edge)}
+				</span>
 			</td>
 		</tr>
 	);

@@ -177,7 +177,7 @@ export function ProxyTable({ rows, version, nowMs, asOf }: MeshTableProps<Proxy>
 	);
 }
 
-const POLICY_WORDS = { acknowledged: "ACKed", refused: "NACKed", behind: "behind" } as const;
+const POLICY_WORDS = { acknowledged: "in sync", refused: "refused", behind: "behind" } as const;
 
 function policyState({ nack, inSync }: Proxy): keyof typeof POLICY_WORDS {
 	return nack !== undefined ? "refused" : inSync ? "acknowledged" : "behind";

@@ -4,8 +4,8 @@ import type { GraphHistoryAnswer } from "../../../api/contract/topology.ts";
 import { formatPercent, mtlsPercent } from "../../../model/topology/mtls-status.ts";
 import { formatRate } from "../../base/format.ts";
 import { useMeshHistory } from "../../data/audit-queries.ts";
-import { everyStep } from "../../data/chart-series.ts";
-import type { ChartSeries } from "../../data/chart-series.ts";
+import { everyStep, withoutFalls } from "../../data/chart-series.ts";
+import type { ChartSeries, Steps } from "../../data/chart-series.ts";
 import { MTLS_WORDS } from "../../data/mtls-words.ts";
 import { momentLinks } from "../chart/moment-links.ts";
 import { TimeChart } from "../chart/time-chart.tsx";
@@ -21,9 +21,12 @@ export function CoverageCourse({ query, live }: { readonly query: string; readon
 }
 
 function Course({ history }: { readonly history: GraphHistoryAnswer }): ReactNode {
-	const { timesMs, points } = everyStep(history);
+	const steps = everyStep(history);
+	const { timesMs, points } = steps;
 	const hasConnections = points.some((point) => point !== undefined && point.connections > 0);
-	const openConnections = withoutMtls((status) => points.map((point) => point?.connectionMtls[status] ?? 0));
+	const openConnections = withoutMtls(steps, history.stepMs, (status) =>
+		points.map((point) => point?.connectionMtls[status] ?? 0),
+	);
 	const links = momentLinks(history, { path: "/mtls", label: "Edges of this moment" });
 	const common = { timesMs, stepMs: history.stepMs, links };
 	return (
@@ -56,7 +59,7 @@ function Course({ history }: { readonly history: GraphHistoryAnswer }): ReactNod
 				name="unprotected"
 				title="Requests without mutual TLS"
 				note="Counted, so that one request in a million is seen."
-				series={withoutMtls((status) => points.map((point) => point?.requestMtls[status] ?? 0))}
+				series={withoutMtls(steps, history.stepMs, (status) => points.map((point) => point?.requestMtls[status] ?? 0))}
 				format={formatRate}
 				empty="None: every request in this range was mutual TLS."
 				{...common}
@@ -75,8 +78,14 @@ function Course({ history }: { readonly history: GraphHistoryAnswer }): ReactNod
 }
 
 /** A line for each status that was met. */
-function withoutMtls(values: (status: (typeof WITHOUT)[number]) => readonly number[]): readonly ChartSeries[] {
-	return WITHOUT.map((status) => ({ key: status, title: MTLS_WORDS[status], values: values(status) })).filter((series) =>
-		series.values.some((value) => value > 0),
-	);
+function withoutMtls(
+	steps: Steps<unknown>,
+	stepMs: number,
+	read: (status: (typeof WITHOUT)[number]) => readonly number[],
+): readonly ChartSeries[] {
+	return WITHOUT.flatMap((status) => {
+		const values = read(status);
+		if (!values.some((value) => value > 0)) return [];
+		return [{ key: status, title: MTLS_WORDS[status], values: withoutFalls(steps, stepMs, values) }];
+	});
 }

@@ -9,7 +9,7 @@ import { knownCount, trafficOf, unprotectedCount } from "../../data/mtls-rows.ts
 import type { UnprotectedRow } from "../../data/mtls-rows.ts";
 import { MTLS_WORDS, REPORTER_WORDS } from "../../data/mtls-words.ts";
 import { serviceOfNode } from "../../data/node-name.ts";
-import { MtlsState, Samples, Seen } from "../cells.tsx";
+import { MtlsState, Samples, Seen, Names } from "../cells.tsx";
 import { expiryColumn, exportColumn, namesColumn, seenColumn, serviceColumn, verifiedColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
@@ -68,19 +68,18 @@ function unprotectedColumns({
 			title: "Evidence",
 			value: ({ edge }) => edge.samples.map(({ traceId }) => traceId).join(" "),
 			cell: ({ edge }) => (
-				<>
-					<Samples
-						samples={edge.samples}
-						edge={edgeHref(edge.id, window)}
-						more={tracesHref({
-							from: window.from,
-							to: window.to,
-							service: serviceOfNode(edge.source),
-							mtls: edge.counts.plaintext > 0 || edge.status === "plaintext" ? "plaintext" : edge.status,
-						})}
-					/>
+				<Samples
+					samples={edge.samples}
+					edge={edgeHref(edge.id, window)}
+					more={tracesHref({
+						from: window.from,
+						to: window.to,
+						service: serviceOfNode(edge.source),
+						mtls: edge.counts.plaintext > 0 || edge.status === "plaintext" ? "plaintext" : edge.status,
+					})}
+				>
 					<ProofLink id={edge.id} window={window} />
-				</>
+				</Samples>
 			),
 		},
 		momentColumn("firstSeen", "Began", ({ edge }) => [edge.id, edge.firstSeen], { window, nowMs }),
@@ -228,8 +227,18 @@ function encryptedColumns({
 			value: (edge) => edge.id,
 			cell: (edge) => <ProofLink id={edge.id} window={window} />,
 		},
-		namesColumn("sourcePrincipals", "Caller’s identity", (edge) => edge.mtls.sourcePrincipals, "not told"),
-		namesColumn("destinationPrincipals", "Callee’s identity", (edge) => edge.mtls.destinationPrincipals, "not told"),
+		{
+			key: "sourcePrincipals",
+			title: "Identities, the caller’s first",
+			value: (edge) => edge.mtls.sourcePrincipals.join(" "),
+			cell: ({ mtls }) => (
+				<>
+					<Names texts={mtls.sourcePrincipals} none="not told" />
+					<Names texts={mtls.destinationPrincipals} none="not told" />
+				</>
+			),
+		},
+		exportColumn("destinationPrincipals", (edge) => edge.mtls.destinationPrincipals.join(" ")),
 		namesColumn("tls", "TLS", (edge) => [...edge.mtls.tlsVersions, ...edge.mtls.ciphers], "not told"),
 		verifiedColumn((edge) => edge.mtls.verifiedBy),
 		expiryColumn("certificateNotAfter", "Certificate ends", (edge) => edge.mtls.certificateNotAfter, { nowMs }),

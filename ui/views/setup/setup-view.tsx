@@ -46,6 +46,26 @@ export function SetupView(): ReactNode {
 				<Endpoint name="OTLP over HTTP" address={addresses.otlpHttp} />
 				<Endpoint name="Zipkin v2" address={addresses.zipkin} />
 			</dl>
+			{spansOf(status.data) === 0 && (
+				<section className="card setup-demo" aria-labelledby="setup-demo-title">
+					<h2 id="setup-demo-title">Nothing to connect yet?</h2>
+					<p>
+						Stop this server with <kbd>Ctrl-C</kbd> and start the demo in its place: a shop of thirteen small services
+						behind our proxies, under load, with one service in plaintext, one slow and one flaky. It leaves nothing
+						behind.
+						{http !== undefined && (
+							<>
+								{" "}
+								Or send <Link href={hrefWith(path, params, { with: "curl" })}>one span by hand</Link>.
+							</>
+						)}
+					</p>
+					<p className="setup-command">
+						<code>npm run demo</code>
+						<CopyButton text="npm run demo" label="Copy the command" />
+					</p>
+				</section>
+			)}
 			{chosen !== undefined && (
 				<section className="card snippet">
 					<div
@@ -88,24 +108,16 @@ export function SetupView(): ReactNode {
 					</div>
 				</section>
 			)}
-			<section className="card setup-demo" aria-labelledby="setup-demo-title">
-				<h2 id="setup-demo-title">Nothing to connect yet?</h2>
-				<p>
-					Stop this server with <kbd>Ctrl-C</kbd> and start the demo in its place: a shop of thirteen small services
-					behind our proxies, under load, with one service in plaintext, one slow and one flaky. It leaves nothing
-					behind.
-				</p>
-				<p className="setup-command">
-					<code>npm run demo</code>
-					<CopyButton text="npm run demo" label="Copy the command" />
-				</p>
-			</section>
 		</div>
 	);
 }
 
+function spansOf({ store, ingest }: StatusAnswer): number {
+	return Math.max(store.spans, ingest.traces.acceptedRecords);
+}
+
 function Arrived({ status, lost }: { readonly status: StatusAnswer; readonly lost: boolean }): ReactNode {
-	const spans = Math.max(status.store.spans, status.ingest.traces.acceptedRecords);
+	const spans = spansOf(status);
 	if (lost) {
 		return (
 			<div className="notice notice-warn" role="status">

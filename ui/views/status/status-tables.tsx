@@ -157,7 +157,7 @@ const WINDOW_COLUMNS: readonly Column<Window>[] = [
 		cell: ({ name }) => <span className="mono">{name}</span>,
 	},
 	momentColumn("from", "Arrived from", ({ fromMs }) => fromMs),
-	momentColumn("to", "until", ({ toMs }) => toMs),
+	momentColumn("to", "Arrived until", ({ toMs }) => toMs),
 	{
 		key: "state",
 		title: "State",

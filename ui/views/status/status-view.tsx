@@ -51,7 +51,7 @@ function Facts({ status, asOf }: FactsProps): ReactNode {
 				</Fact>
 				<Fact name="On disk" value={formatBytes(store.bytesOnDisk)}>
 					of {formatBytes(store.retention.maxBytes)}
-					{store.spans > 0 && `, ${(store.bytesOnDisk / store.spans).toFixed(0)} B a span in all`}
+					{store.spans > 0 && `, ${formatBytes(store.bytesOnDisk / store.spans)} a span in all`}
 					<meter
 						min={0}
 						max={Math.max(1, store.retention.maxBytes)}
@@ -60,7 +60,13 @@ function Facts({ status, asOf }: FactsProps): ReactNode {
 					/>
 				</Fact>
 				<Fact name="Kept for" value={formatSpanOfTime(store.retention.maxAgeMs / 1_000)}>
-					{Number.isFinite(oldestMs) ? `oldest from ${formatUtcMs(oldestMs)}` : "nothing yet"}
+					{Number.isFinite(oldestMs) ? (
+						<>
+							oldest from <span className="one-row">{formatUtcMs(oldestMs)}</span>
+						</>
+					) : (
+						"nothing yet"
+					)}
 				</Fact>
 				<Fact name="Topology" value={lagText(topology.lagMs)}>
 					{formatCount(topology.series)} series in {formatBytes(topology.bytesOnDisk)},{" "}

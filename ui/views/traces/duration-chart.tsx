@@ -7,7 +7,17 @@ import type { ReactNode } from "react";
 import type { SpanDurationsAnswer } from "../../../api/contract/traces.ts";
 import { countOf, formatClock, formatCount, formatDuration } from "../../base/format.ts";
 import { hrefWith, navigate, traceHref } from "../../base/router.ts";
-import { brushChange, cellsAfterKey, cellsOf, clearedChange, countIn, readBrush, shadeOf } from "../../data/duration-chart.ts";
+import { timeTicks } from "../../data/chart-series.ts";
+import {
+	brushChange,
+	cellsAfterKey,
+	cellsOf,
+	clearedChange,
+	countIn,
+	durationTicks,
+	readBrush,
+	shadeOf,
+} from "../../data/duration-chart.ts";
 import type { CellRange, Counted } from "../../data/duration-chart.ts";
 import type { TraceFilter } from "../../data/trace-filter.ts";
 import { DurationTable } from "./duration-table.tsx";
@@ -227,30 +237,38 @@ interface Box {
 /** Five lines of each axis at most. */
 function Axes({ answer, plot }: { readonly answer: SpanDurationsAnswer; readonly plot: Box }): ReactNode {
 	const startMs = Date.parse(answer.from);
-	const rowStep = Math.max(1, Math.ceil(answer.rows.length / 5));
-	const columnStep = Math.max(1, Math.ceil(answer.columns / Math.max(2, Math.floor(plot.width / 130))));
+	const rangeMs = answer.columns * answer.columnMs;
 	const bottom = plot.y + plot.height;
 	return (
 		<g className="duration-axes">
-			{answer.rows.map(({ minNs }, row) => {
-				if (row % rowStep !== 0) return undefined;
+			{durationTicks(answer, 5).map(({ ns, row }) => {
 				const y = bottom - (row * plot.height) / answer.rows.length;
 				return (
-					<g key={minNs}>
+					<g key={ns}>
 						<line x1={plot.x} x2={plot.x + plot.width} y1={y} y2={y} />
 						<text x={plot.x - 6} y={y} textAnchor="end">
-							{formatDuration(Number(minNs.toPrecision(2)))}
+							{formatDuration(ns)}
 						</text>
 					</g>
 				);
 			})}
-			{Array.from({ length: Math.ceil(answer.columns / columnStep) }, (_, i) => i * columnStep).map((column) => (
-				<text key={column} x={plot.x + (column * plot.width) / answer.columns} y={HEIGHT - 4}>
-					{timeText(startMs + column * answer.columnMs, answer)}
+			{timeTicks(startMs, startMs + rangeMs, Math.max(2, Math.floor(plot.width / 130))).map((timeMs) => (
+				<text
+					key={timeMs}
+					x={plot.x + ((timeMs - startMs) * plot.width) / rangeMs}
+					y={HEIGHT - 4}
+					textAnchor={anchorAt((timeMs - startMs) / rangeMs)}
+				>
+					{timeText(timeMs, answer)}
 				</text>
 			))}
 		</g>
 	);
+}
+
+/** A text at an end of the axis stays within the drawing. */
+function anchorAt(share: number): "start" | "middle" | "end" {
+	return share < 0.04 ? "start" : share > 0.96 ? "end" : "middle";
 }
 
 interface MarksProps {

@@ -49,7 +49,7 @@ export function FilterBar({ params, filter }: FilterBarProps): ReactNode {
 			</Labelled>
 			<TextFilter
 				label="Operation"
-				placeholder={filter.service === "" ? "any, exact name" : "any"}
+				placeholder={filter.service === "" ? "exact name" : "any"}
 				value={filter.operation}
 				suggestions={operationNames}
 				onApply={(operation) => apply({ operation })}
@@ -147,7 +147,7 @@ function AttributeFilter(props: {
 				id="attribute-filter"
 				type="text"
 				value={draft}
-				placeholder="key=value or key=int:503, then Enter"
+				placeholder="key=value, then Enter"
 				autoComplete="off"
 				spellCheck={false}
 				aria-invalid={touched && problem !== undefined}

@@ -18,10 +18,13 @@ interface TraceTableProps {
 }
 
 export function TraceTable({ traces, query, current, params }: TraceTableProps): ReactNode {
-	const [settled, setSettled] = useState<string>();
+	const [settled, setSettled] = useState<{ readonly query: string; readonly ids: ReadonlySet<string> }>();
 	useEffect(() => {
-		if (current) setSettled(query);
-	}, [current, query]);
+		if (current) setSettled({ query, ids: new Set(traces.map(({ traceId }) => traceId)) });
+	}, [current, query, traces]);
+	const arrivals = traces.filter(({ traceId }) => settled?.ids.has(traceId) === false).length;
+	// Where nearly every row is new with each poll, lighting them up says nothing.
+	const lightsUp = settled?.query === query && 2 * arrivals <= traces.length;
 	const longestNs = traces.reduce((longest, trace) => Math.max(longest, trace.durationNs), 1);
 	return (
 		<div className="card table-card">
@@ -45,13 +48,7 @@ export function TraceTable({ traces, query, current, params }: TraceTableProps):
 				</thead>
 				<tbody>
 					{traces.map((trace) => (
-						<TraceRow
-							key={trace.traceId}
-							trace={trace}
-							longestNs={longestNs}
-							arriving={settled === query}
-							params={params}
-						/>
+						<TraceRow key={trace.traceId} trace={trace} longestNs={longestNs} arriving={lightsUp} params={params} />
 					))}
 				</tbody>
 			</table>

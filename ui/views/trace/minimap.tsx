@@ -7,7 +7,7 @@ import type { KeyboardEvent, ReactNode } from "react";
 import { formatDuration } from "../../base/format.ts";
 import { between, pan, wholeTrace } from "../../layout/timeline.ts";
 import type { Viewport } from "../../layout/timeline.ts";
-import { FAILED, minimapGrid } from "../../layout/trace/minimap-grid.ts";
+import { FAILED, minimapGrid, NOTHING } from "../../layout/trace/minimap-grid.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
 import type { Palette } from "../graph/draw.ts";
 import { usePalette } from "../graph/use-palette.ts";
@@ -152,11 +152,20 @@ function draw(canvas: HTMLCanvasElement, waterfall: Waterfall, slots: readonly n
 	const lineHeight = Math.max(1, Math.min(3 * scale, rowHeight * 0.8));
 	const colourOf = (slot: number): string => (slot === FAILED ? palette.health.fail : colours[slot]!);
 	if (count > canvas.height) {
-		const rgba = [...colours.map((_, slot) => rgbaOf(context, colourOf(slot))), rgbaOf(context, colourOf(FAILED)), 0];
+		const rgb = [...colours.keys(), FAILED].map((slot) => rgbOf(context, colourOf(slot)));
 		const image = context.createImageData(canvas.width, canvas.height);
-		const pixels = new Uint32Array(image.data.buffer);
+		const { data } = image;
 		const grid = minimapGrid(waterfall, slots, canvas.width, canvas.height);
-		for (let at = 0; at < pixels.length; at++) pixels[at] = rgba[grid[at]!]!;
+		for (let pixel = 0; pixel < grid.length; pixel++) {
+			const slot = grid[pixel]!;
+			if (slot === NOTHING) continue;
+			const [red, green, blue] = rgb[slot]!;
+			const at = pixel * 4;
+			data[at] = red!;
+			data[at + 1] = green!;
+			data[at + 2] = blue!;
+			data[at + 3] = 255;
+		}
 		context.putImageData(image, 0, 0);
 		return;
 	}
@@ -166,9 +175,8 @@ function draw(canvas: HTMLCanvasElement, waterfall: Waterfall, slots: readonly n
 	}
 }
 
-/** As pixels of an image hold it. */
-function rgbaOf(context: CanvasRenderingContext2D, colour: string): number {
+/** @param colour as CSS has it, opaque: a canvas gives it back as `#rrggbb` */
+function rgbOf(context: CanvasRenderingContext2D, colour: string): readonly number[] {
 	context.fillStyle = colour;
-	context.fillRect(0, 0, 1, 1);
-	return new Uint32Array(context.getImageData(0, 0, 1, 1).data.buffer)[0]!;
+	return [1, 3, 5].map((at) => Number.parseInt(String(context.fillStyle).slice(at, at + 2), 16));
 }

@@ -161,7 +161,7 @@ test("a row that cannot be read, in columns or whole, leaves the text of the oth
 	for (const method of ["record", "forEachField"] as const) {
 		const read: (this: BlockReader, row: number, visit: never) => unknown = block[method];
 		for (let damaged = first; damaged < end; damaged++) {
-			const json = new TraceJson(traceIdAt(block, 0), new DecodedSpans());
+			const json = new TraceJson(traceIdAt(block, 0));
 			const failing: BlockReader = Object.create(block) as BlockReader;
 			failing[method] = ((row: number, visit: never) => {
 				if (row === damaged) throw new DamagedBlockError("a part ends early");

@@ -3,7 +3,8 @@
  * thread; it owns what is kept between two questions.
  */
 import { type Graph, type GraphEdge, type GraphInput, resolveGraph } from "../model/topology/graph.ts";
-import type { ToldHop } from "../model/topology/told-hops.ts";
+import type { HopShape } from "../model/topology/hop.ts";
+import type { ToldCall, ToldHop } from "../model/topology/told-hops.ts";
 import type { HopsText } from "./record-answers.ts";
 import type { TraceHopSpans } from "../model/topology/hops/span-columns.ts";
 import { mtlsReport } from "../model/topology/mtls-report.ts";
@@ -38,6 +39,7 @@ import {
 	hopsText,
 	type SpansInHops,
 	spansInHops,
+	toldCalls,
 	toldHops,
 } from "./topology-queries/trace-hops.ts";
 import { type WindowSums, WindowSumsCache } from "./topology-queries/window-sums.ts";
@@ -69,6 +71,8 @@ export interface TopologyQueries {
 	traceHops(spans: TraceHopSpans): readonly ToldHop[];
 	/** The same as text. */
 	hopsText(spans: TraceHopSpans): HopsText;
+	/** For trace after trace: what is told of calls of one shape. */
+	toldCalls(): (shape: HopShape) => ToldCall;
 	/** For trace after trace: by `spanKey`, every span that belongs to a hop the filter asks for. */
 	spansInHops(filter: HopFilter): SpansInHops;
 	/** @param isService whether any span was ever sent under the name */
@@ -215,6 +219,7 @@ export function topologyQueries(reader: TopologyReader, now: () => number): Topo
 
 		traceHops: (spans) => toldHops(spans, known.endpoints(ADDRESSES_OF_TRACES_MS)),
 		hopsText: (spans) => hopsText(spans, known.endpoints(ADDRESSES_OF_TRACES_MS)),
+		toldCalls: () => toldCalls(known.endpoints(ADDRESSES_OF_TRACES_MS)),
 		spansInHops: (filter) =>
 			spansInHops(filter, filter.edge === undefined ? undefined : known.endpoints(ADDRESSES_OF_TRACES_MS)),
 		hopPlaces: (query, isService) => hopPlaces(reader, known, query, isService),

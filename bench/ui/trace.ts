@@ -2,7 +2,7 @@
  * The trace page in a real browser, with a trace of 100,000 spans from the real server: first paint, collapsing, walking, heap.
  *
  * `node bench/ui/trace.ts [rounds] [spans]`; the spans are sent by OTLP over HTTP as a mesh sends them: in each call an app's and a
- * proxy's span at either end, so that the answer holds as many hops as an answer may.
+ * proxy's span at either end, so that the answer holds a hop for every fourth span.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -140,3 +140,27 @@ test("a sample is of distinct traces, selected ones apart, and tells about how m
 		{ numRuns: 40 },
 	);
 });
+
+test("of two places that differ alike the same one is told, whatever was read first", () => {
+	const placeOf = (...services: readonly string[]): string | undefined => {
+		const features = new TraceFeatures();
+		for (let i = 0; i < 100; i++) {
+			for (const side of ["selected", "others"] as const) {
+				features.begin(side);
+				for (const service of services) {
+					const attributes = side === "selected" ? [text("version", "v2")] : [];
+					features.addSpan({ name: "op", attributes }, { attributes: [text("service.name", service)] });
+				}
+				// Everywhere else it is usual.
+				if (side === "others" && i < 60)
+					features.addSpan(
+						{ name: "op", attributes: [text("version", "v2")] },
+						{ attributes: [text("service.name", "db")] },
+					);
+			}
+		}
+		return features.differences(10).find(({ key }) => key === "version")?.service;
+	};
+	assert.equal(placeOf("web", "cart"), "cart");
+	assert.equal(placeOf("cart", "web"), "cart");
+});

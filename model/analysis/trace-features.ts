@@ -7,7 +7,7 @@
  */
 import { type ScalarType, scalarText } from "../otlp/attribute-match.ts";
 import type { OtlpKeyValue, OtlpResource, OtlpSpan } from "../otlp/types.ts";
-import type { ToldHop } from "../topology/told-hops.ts";
+import type { ToldCall } from "../topology/told-hops.ts";
 import { certainExcess } from "./shares.ts";
 
 /** `attribute`: of a span or its resource. `call`, `mtls`, `flag`, `code` and `retried` are of calls, as the graph counts them. */
@@ -36,6 +36,14 @@ const MAX_VALUE_LENGTH = 200;
 /** Some 50 MB. What is seen once or twice goes first, which is never told anyway. */
 const MAX_FEATURES = 200_000;
 const RARE = 2;
+/** Status code of a span. */
+const ERROR = 2;
+
+/** A feature at a place, found once for all who say it again. Not after {@link TraceFeatures.makeRoom} made room. */
+export interface Saying {
+	readonly feature: Counter;
+	readonly place: Counter;
+}
 
 interface Counter {
 	selected: number;
@@ -64,26 +72,69 @@ export class TraceFeatures {
 		this.side = side;
 		this.trace++;
 		this.compared[side]++;
-		if (this.size > MAX_FEATURES) this.forgetRare();
 	}
 
-	addSpan(span: OtlpSpan, { attributes = [] }: OtlpResource): void {
-		const named = attributes.find(({ key }) => key === "service.name");
-		const service = scalarText(named?.value)?.text ?? "";
-		this.count("service", "service", service, undefined, "", undefined);
-		this.count("operation", "operation", span.name ?? "", undefined, service, undefined);
-		if (span.status?.code === 2) this.count("status", "status", "error", undefined, service, undefined);
-		for (const attribute of attributes) if (attribute !== named) this.addAttribute(attribute, service);
-		for (const attribute of span.attributes ?? []) this.addAttribute(attribute, service);
+	/** Between traces. True where features were forgotten, and sayings that are kept with them. */
+	makeRoom(): boolean {
+		if (this.size <= MAX_FEATURES) return false;
+		this.forgetRare();
+		return true;
 	}
 
-	addHop(hop: Pick<ToldHop, "edgeId" | "source" | "target" | "mtls" | "code" | "flags" | "attempts">): void {
-		const edge = { id: hop.edgeId, source: hop.source, target: hop.target };
-		this.count("call", "call", `${hop.source} → ${hop.target}`, undefined, hop.edgeId, edge);
-		this.count("mtls", "mtls", hop.mtls.status, undefined, hop.edgeId, edge);
-		if (hop.code !== "") this.count("code", "code", hop.code, undefined, hop.edgeId, edge);
-		for (const flag of hop.flags.split(",")) if (flag !== "") this.count("flag", "flag", flag, undefined, hop.edgeId, edge);
-		if (hop.attempts > 1) this.count("retried", "retried", "yes", undefined, hop.edgeId, edge);
+	addSpan({ name = "", status, attributes = [] }: OtlpSpan, resource: OtlpResource): void {
+		const service = serviceIn(resource);
+		this.addAll(this.ofSpans(resource, name, status?.code ?? 0));
+		for (const attribute of attributes) this.add(this.ofAttribute(attribute, service));
+	}
+
+	addHop(hop: ToldCall & { readonly attempts: number }): void {
+		this.addAll(this.ofCall(hop));
+		if (hop.attempts > 1) this.add(this.ofRetries(hop));
+	}
+
+	/** What spans of one resource, name and status code say, attributes of their own aside. */
+	ofSpans(resource: OtlpResource, name: string, statusCode: number): readonly Saying[] {
+		const service = serviceIn(resource);
+		const own = (resource.attributes ?? []).filter((attribute) => attribute !== serviceName(resource));
+		return [
+			this.find("service", "service", service, undefined, "", undefined),
+			this.find("operation", "operation", name, undefined, service, undefined),
+			statusCode === ERROR ? this.find("status", "status", "error", undefined, service, undefined) : undefined,
+			...own.map((attribute) => this.ofAttribute(attribute, service)),
+		].filter((saying) => saying !== undefined);
+	}
+
+	/** Undefined where it is no feature. */
+	ofAttribute({ key = "", value }: OtlpKeyValue, service: string): Saying | undefined {
+		const scalar = scalarText(value);
+		return scalar === undefined ? undefined : this.find("attribute", key, scalar.text, scalar.type, service, undefined);
+	}
+
+	/** What calls of one kind say, retries aside. */
+	ofCall({ edgeId, source, target, mtls, code, flags }: ToldCall): readonly Saying[] {
+		const edge = { id: edgeId, source, target };
+		return [
+			this.find("call", "call", `${source} → ${target}`, undefined, edgeId, edge),
+			this.find("mtls", "mtls", mtls.status, undefined, edgeId, edge),
+			code === "" ? undefined : this.find("code", "code", code, undefined, edgeId, edge),
+			...flags
+				.split(",")
+				.map((flag) => (flag === "" ? undefined : this.find("flag", "flag", flag, undefined, edgeId, edge))),
+		].filter((saying) => saying !== undefined);
+	}
+
+	ofRetries({ edgeId, source, target }: ToldCall): Saying | undefined {
+		return this.find("retried", "retried", "yes", undefined, edgeId, { id: edgeId, source, target });
+	}
+
+	add(saying: Saying | undefined): void {
+		if (saying === undefined) return;
+		this.tick(saying.feature);
+		this.tick(saying.place);
+	}
+
+	addAll(sayings: readonly Saying[]): void {
+		for (let i = 0; i < sayings.length; i++) this.add(sayings[i]!);
 	}
 
 	/** Most certain first. */
@@ -97,8 +148,9 @@ export class TraceFeatures {
 			let place: string | undefined;
 			for (const [name, counter] of feature.places) {
 				const own = excessOf(counter);
-				// Where it stands in one place only, that is told.
-				if (own > excess || (own === excess && feature.places.size === 1)) {
+				// Where it stands in one place only, that is told. Of places alike, the same one whatever was read first.
+				const isAlike = own === excess && (feature.places.size === 1 || (place !== undefined && name < place));
+				if (own > excess || isAlike) {
 					excess = own;
 					best = counter;
 					place = name;
@@ -121,20 +173,15 @@ export class TraceFeatures {
 		return found.sort((a, b) => b.excess - a.excess || compare(a.key, b.key) || compare(a.value, b.value)).slice(0, limit);
 	}
 
-	private addAttribute({ key = "", value }: OtlpKeyValue, service: string): void {
-		const scalar = scalarText(value);
-		if (scalar !== undefined) this.count("attribute", key, scalar.text, scalar.type, service, undefined);
-	}
-
-	private count(
+	private find(
 		kind: FeatureKind,
 		key: string,
 		value: string,
 		type: ScalarType | undefined,
 		place: string,
 		edge: Difference["edge"],
-	): void {
-		if (key.length + value.length > MAX_VALUE_LENGTH) return;
+	): Saying | undefined {
+		if (key.length + value.length > MAX_VALUE_LENGTH) return undefined;
 		const name = `${kind}\u0000${key}\u0000${type ?? ""}\u0000${value}`;
 		let feature = this.features.get(name);
 		if (feature === undefined) {
@@ -142,14 +189,13 @@ export class TraceFeatures {
 			this.features.set(name, feature);
 			this.size++;
 		}
-		this.tick(feature);
 		let counter = feature.places.get(place);
 		if (counter === undefined) {
 			counter = { edge, selected: 0, others: 0, trace: 0 };
 			feature.places.set(place, counter);
 			this.size++;
 		}
-		this.tick(counter);
+		return { feature, place: counter };
 	}
 
 	/** A trace counts once, however many of its spans say it. */
@@ -166,6 +212,15 @@ export class TraceFeatures {
 			else this.size += 1 + places.size;
 		}
 	}
+}
+
+function serviceName({ attributes = [] }: OtlpResource): OtlpKeyValue | undefined {
+	return attributes.find(({ key }) => key === "service.name");
+}
+
+/** As features name the place where a span stands. */
+export function serviceIn(resource: OtlpResource): string {
+	return scalarText(serviceName(resource)?.value)?.text ?? "";
 }
 
 function compare(a: string, b: string): number {

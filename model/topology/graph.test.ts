@@ -141,6 +141,23 @@ test("whatever flag says that no upstream was reached, such requests are the sou
 	}
 });
 
+test("a request with two flags is one request, also beside others that had no answer", () => {
+	const edge = edgeOf(
+		{ evidence: "metric", reporter: "destination", count: 90, codes: { "200": 90 } },
+		{ evidence: "metric", reporter: "source", count: 90, codes: { "200": 90 } },
+		// Ten whose connection failed and whose retry found no room, and five that the caller did not wait for.
+		{
+			evidence: "metric",
+			reporter: "source",
+			count: 15,
+			outcome: "no_response",
+			codes: { "503": 10 },
+			flags: { UF: 10, UO: 10, DC: 5 },
+		},
+	);
+	assert.deepEqual([edge.requests, edge.errors], [100, 10]);
+});
+
 test("a retry that found no room leaves the answer of the try before: the destination counted it, once is enough", () => {
 	const source = (more: CannedSeries): CannedSeries => ({ evidence: "metric", reporter: "source", ...more });
 	const destination = (more: CannedSeries): CannedSeries => ({ evidence: "metric", reporter: "destination", ...more });

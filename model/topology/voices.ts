@@ -123,14 +123,26 @@ export function neverArrivedBeside(voice: Voice, voices: readonly Voice[]): read
 	const found = source.series.flatMap((series) => {
 		const { totals } = series;
 		const flags = new Map([...totals.flags].filter(([flag, count]) => count > SOMETHING && hasNeverArrived(flag)));
-		const flagged = [...flags.values()].reduce((sum, count) => sum + count, 0);
-		const count = Math.min(flagged, totals.count);
+		const count = Math.min(flaggedOf(flags, totals), totals.count);
 		const codes = count >= totals.count ? totals.codes : NO_CODES;
 		return count > SOMETHING ? [{ series, count, answered: 0, flags, codes }] : [];
 	});
 	if (!found.some(isPerhapsAnswered)) return found;
 	const unexplained = failuresOnlyOf(voice, source, found);
 	return found.map((one) => (isPerhapsAnswered(one) ? lessAnswered(one, unexplained) : one));
+}
+
+/** Some requests bear two flags, each counted: of those that a proxy answered itself it made up a code, so there are not more. */
+function flaggedOf(flags: ReadonlyMap<string, number>, { codes }: SeriesTotals): number {
+	const sum = total(flags.values());
+	const coded = total(codes.values());
+	return coded > SOMETHING ? Math.min(sum, Math.max(coded, ...flags.values())) : sum;
+}
+
+function total(counts: Iterable<number>): number {
+	let sum = 0;
+	for (const count of counts) sum += count;
+	return sum;
 }
 
 function isPerhapsAnswered({ series, flags }: NeverArrived): boolean {

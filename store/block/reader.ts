@@ -79,7 +79,12 @@ export class BlockReader {
 		this.layoutsValue = undefined;
 		this.heapValue = undefined;
 		this.filterValue = undefined;
-		this.heldBytes = READER_BYTES + (this.headValue?.heldBytes ?? 0) + directoryBytes(this.directoryValue);
+		this.heldBytes = this.lastingBytes;
+	}
+
+	/** What {@link forgetParts} would leave. */
+	get lastingBytes(): number {
+		return READER_BYTES + (this.headValue?.heldBytes ?? 0) + directoryBytes(this.directoryValue);
 	}
 
 	get shape(): RecordShape {

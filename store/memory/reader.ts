@@ -118,6 +118,7 @@ export class MemoryReader implements StoreReader {
 			["others", others],
 		] as const) {
 			for (const [, spans] of this.spansByTrace(new Set(traces.map(({ id }) => id)))) {
+				features.makeRoom();
 				features.begin(side);
 				for (const { span, origin } of spans) features.addSpan(span, origin.resource);
 				for (const hop of this.topology.traceHops(decodedSpans(spans))) features.addHop(hop);

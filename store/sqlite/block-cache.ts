@@ -27,9 +27,11 @@ export class BlockCache {
 		// Heads last: they are small, and most searches pass over most blocks by their heads alone.
 		for (const reader of this.readers.values()) {
 			if (total <= this.maxBytes) return;
-			const held = reader.heldBytes;
+			const parts = reader.heldBytes - reader.lastingBytes;
+			// Most of hundreds have been forgotten before.
+			if (parts <= 0) continue;
 			reader.forgetParts();
-			total -= held - reader.heldBytes;
+			total -= parts;
 		}
 		for (const [key, reader] of this.readers) {
 			if (total <= this.maxBytes) return;

@@ -113,6 +113,11 @@ export function openReaderPool(options: ReaderPoolOptions): StoreReader {
 	};
 }
 
+/**
+ * 192 by default. Buffers of blocks lie outside of V8's heap and are let go of when what is young is collected: often enough, they do not
+ * bring on a collection of everything, which costs one lookup in a hundred 10 ms. 100 MB less resident after 1,500 traces by ID.
+ */
+const YOUNG_MB = 12;
 const MAX_REQUEST_ID = 2 ** 31 - 1;
 
 function nobodyWaits(): MeshscopeError {
@@ -176,7 +181,10 @@ class ReaderPool {
 		const workerData: ReaderWorkerData = { directory, cacheBytes, searchBudgetMs, cancelled };
 		const thread: Thread = {
 			cancelled,
-			worker: new Worker(new URL("reader-worker.ts", import.meta.url), { workerData }),
+			worker: new Worker(new URL("reader-worker.ts", import.meta.url), {
+				workerData,
+				resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+			}),
 			job: undefined,
 			idle: undefined,
 		};

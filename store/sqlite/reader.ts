@@ -128,7 +128,10 @@ class SqliteReader implements StoreReader {
 			now: () => this.now(),
 			isLate: () => this.now() > deadlineMs,
 		};
-		return traceDifferences(options, (spans) => this.fromTopology((topology) => topology.traceHops(spans)));
+		return traceDifferences(
+			options,
+			this.fromTopology((topology) => topology.toldCalls()),
+		);
 	}
 
 	async services(): Promise<readonly ServiceInfo[]> {

@@ -8,6 +8,7 @@ import { decodeTracesData } from "../../model/otlp/decode.ts";
 import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
 import type { TraceHopSpans } from "../../model/topology/hops/span-columns.ts";
 import { BlockBuilder } from "../block/builder.ts";
+import { DamagedBlockError } from "../block/bytes.ts";
 import { BlockReader } from "../block/reader.ts";
 import { oddRequest, requestOf, type Write } from "../conformance/odd-spans.ts";
 import { protobufjsEncode, tracesData } from "../conformance/otlp-arbitraries.ts";
@@ -143,6 +144,42 @@ test("attributes that tell of hops count the same out of columns, given twice or
 		}),
 		{ numRuns },
 	);
+});
+
+test("a row that cannot be read, in columns or whole, leaves the text of the others whole", () => {
+	const odd: Write = (writer) => writer.stringField(5, "again");
+	const spans = Array.from({ length: 6 }, (_, i): readonly Write[] => [
+		(writer) => writer.bytesField(1, Buffer.alloc(16, 1)),
+		(writer) => writer.bytesField(2, Buffer.alloc(8, i + 1)),
+		(writer) => writer.fixed64Field(7, 1_800_000_000_000_000_000n + BigInt(i)),
+		(writer) => writer.stringField(5, "once"),
+		...(i % 2 === 0 ? [odd] : []),
+	]);
+	const block = blockOf([requestOf("cart", spans)]);
+	assert.ok(block !== undefined);
+	const [first, end] = block.findTrace(0x01010101, 0x01010101, 0x01010101, 0x01010101)!;
+	for (const method of ["record", "forEachField"] as const) {
+		for (let damaged = first; damaged < end; damaged++) {
+			const json = new TraceJson(traceIdAt(block, 0), new DecodedSpans());
+			const failing: BlockReader = Object.create(block) as BlockReader;
+			failing[method] = ((row: number, visit: never) => {
+				if (row === damaged) throw new DamagedBlockError("a part ends early");
+				return block[method](row, visit);
+			}) as never;
+			let read = 0;
+			for (let row = first; row < end; row++) {
+				try {
+					json.add(failing, row, summarySpan(block, row));
+					read++;
+				} catch (error) {
+					assert.ok(error instanceof DamagedBlockError);
+				}
+			}
+			const { resourceSpans } = JSON.parse(Buffer.concat(json.finish()).toString()) as ReturnType<typeof decodeTracesData>;
+			const told = resourceSpans?.flatMap(({ scopeSpans = [] }) => scopeSpans.flatMap(({ spans: own = [] }) => own)) ?? [];
+			assert.ok(told.length === read || (method === "record" && told.length === read + 1));
+		}
+	}
 });
 
 test("a trace of megabytes comes in pieces, whatever its characters", () => {

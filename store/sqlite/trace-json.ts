@@ -57,16 +57,21 @@ export class TraceJson {
 		this.isWhole = !block.head().wideRows.has(row);
 		this.text.begin();
 		block.forEachField(row, this.addField);
-		if (!group.isEmpty) group.spans.add(",");
-		group.isEmpty = false;
 		if (this.isWhole) {
 			this.text.finish();
-			group.spans.write(this.text.bytes, this.text.length);
-		} else {
-			const bytes = block.record(row);
-			const decoded = decodeSpan(bytes, 0, bytes.length);
-			group.spans.add(JSON.stringify(decoded));
+			this.begin(group).write(this.text.bytes, this.text.length);
+			return;
 		}
+		const bytes = block.record(row);
+		const decoded = decodeSpan(bytes, 0, bytes.length);
+		this.begin(group).add(JSON.stringify(decoded));
+	}
+
+	/** Where the next span of a group is written, once it is read: what a damaged block holds must leave no comma behind. */
+	private begin(group: Group): TextPieces {
+		if (!group.isEmpty) group.spans.add(",");
+		group.isEmpty = false;
+		return group.spans;
 	}
 
 	/** UTF-8, in pieces that may end within a character. Call once, last. */

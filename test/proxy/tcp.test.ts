@@ -25,7 +25,12 @@ async function startTcpApp(t: Cleanup, onSocket: (socket: Socket) => void) {
 	return { host: "127.0.0.1", port: (server.address() as AddressInfo).port };
 }
 
-async function tcpPair(t: Cleanup, app: { host: string; port: number }, inbound: InboundConfig = inboundConfig()) {
+async function tcpPair(
+	t: Cleanup,
+	app: { host: string; port: number },
+	inbound: InboundConfig = inboundConfig(),
+	principal?: string,
+) {
 	const sink = recordingSink();
 	const callee = await proxyFor(
 		t,
@@ -33,7 +38,7 @@ async function tcpPair(t: Cleanup, app: { host: string; port: number }, inbound:
 		config({ inbound }),
 		sink,
 	);
-	const target = routed("db", [endpointAt(callee.addresses.inbound[0]!)], {
+	const target = routed("db", [endpointAt(callee.addresses.inbound[0]!, { principal })], {
 		cluster: { protocol: "tcp", name: "db.shop.svc.cluster.local|5432|", port: 5432 },
 	});
 	const caller = await proxyFor(
@@ -98,4 +103,19 @@ test("a connection that policy denies never reaches the app", async (t) => {
 	assert.equal(hop.authzDecision, "deny");
 	assert.equal(hop.authzPolicy, "shop/no-db");
 	assert.equal(reached, 0);
+});
+
+test("a proxy of the same machine calls from an address of its own, which rules about addresses take for loopback", async (t) => {
+	const app = await startTcpApp(t, (socket) => socket.end("hello"));
+	const source = {
+		...{ principals: [], notPrincipals: [], namespaces: [], notNamespaces: [] },
+		...{ ipBlocks: ["127.0.0.1"], notIpBlocks: [] },
+	};
+	const rule = { policy: "shop/local", from: [source], to: [], when: [] };
+	const inbound = inboundConfig({ authorization: { deny: [], allow: [rule], audit: [], hasAllowPolicy: true } });
+	const { sink, port } = await tcpPair(t, app, inbound, "spiffe://cluster.local/ns/shop/sa/db");
+	assert.equal(String(await buffer(connect(port, "127.0.0.1"))), "hello");
+	const hop = (await sink.tcpCount(2)).find(({ direction }) => direction === "inbound")!;
+	assert.equal(hop.authzDecision, "allow");
+	assert.equal(hop.peer.address, process.platform === "linux" ? "127.77.83.1" : "127.0.0.1");
 });

@@ -31,7 +31,7 @@ export function CallName({ waterfall, call, operation }: CallProps & { readonly 
 	const [caller, callee] = endsOf(waterfall, call);
 	return (
 		<span className="one-line" title={`${caller} → ${callee} ${shorten(operation)}`}>
-			<bdi className="span-service">{caller}</bdi> → <bdi className="span-service">{callee}</bdi>{" "}
+			<bdi className="span-service call-less">{caller}</bdi> → <bdi className="span-service">{callee}</bdi>{" "}
 			<bdi className="span-operation">{shorten(operation)}</bdi>
 		</span>
 	);

@@ -7,6 +7,7 @@ import type { KeyboardEvent, ReactNode } from "react";
 import { formatDuration } from "../../base/format.ts";
 import { between, pan, wholeTrace } from "../../layout/timeline.ts";
 import type { Viewport } from "../../layout/timeline.ts";
+import { FAILED, minimapGrid, NOTHING } from "../../layout/trace/minimap-grid.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
 import type { Palette } from "../graph/draw.ts";
 import { usePalette } from "../graph/use-palette.ts";
@@ -46,7 +47,7 @@ export function Minimap({ waterfall, slots, view, onView }: MinimapProps): React
 	const wholeNs = wholeTrace(durationNs).toNs;
 	const isWhole = view.fromNs <= 0 && view.toNs >= wholeNs;
 	useEffect(() => {
-		if (canvas.current !== null) draw(canvas.current, waterfall, slots, width, palette);
+		if (canvas.current !== null && width > 0) draw(canvas.current, waterfall, slots, width, palette);
 	}, [waterfall, slots, width, palette]);
 
 	const xOf = (ns: number): number => (ns / wholeNs) * width;
@@ -136,7 +137,7 @@ function End({ label, ns, wholeNs, onMove }: EndProps): ReactNode {
 	);
 }
 
-/** A line of a pixel for each span, or for as many as share one. */
+/** A line for each span, or one of a pixel for as many as share it. */
 function draw(canvas: HTMLCanvasElement, waterfall: Waterfall, slots: readonly number[], width: number, palette: Palette): void {
 	const scale = window.devicePixelRatio;
 	canvas.width = Math.round(width * scale);
@@ -149,11 +150,33 @@ function draw(canvas: HTMLCanvasElement, waterfall: Waterfall, slots: readonly n
 	const perNs = canvas.width / wholeTrace(durationNs).toNs;
 	const rowHeight = canvas.height / Math.max(1, count);
 	const lineHeight = Math.max(1, Math.min(3 * scale, rowHeight * 0.8));
-	let slot = -1;
+	const colourOf = (slot: number): string => (slot === FAILED ? palette.health.fail : colours[slot]!);
+	if (count > canvas.height) {
+		const rgb = [...colours.keys(), FAILED].map((slot) => rgbOf(context, colourOf(slot)));
+		const image = context.createImageData(canvas.width, canvas.height);
+		const { data } = image;
+		const grid = minimapGrid(waterfall, slots, canvas.width, canvas.height);
+		for (let pixel = 0; pixel < grid.length; pixel++) {
+			const slot = grid[pixel]!;
+			if (slot === NOTHING) continue;
+			const [red, green, blue] = rgb[slot]!;
+			const at = pixel * 4;
+			data[at] = red!;
+			data[at + 1] = green!;
+			data[at + 2] = blue!;
+			data[at + 3] = 255;
+		}
+		context.putImageData(image, 0, 0);
+		return;
+	}
 	for (let row = 0; row < count; row++) {
-		const next = failed[row] === 1 ? 10 : slots[service[row]!]!;
-		if (next !== slot) context.fillStyle = next === 10 ? palette.health.fail : colours[next]!;
-		slot = next;
+		context.fillStyle = colourOf(failed[row] === 1 ? FAILED : slots[service[row]!]!);
 		context.fillRect(offsetNs[row]! * perNs, row * rowHeight, Math.max(1, lengthNs[row]! * perNs), lineHeight);
 	}
+}
+
+/** @param colour as CSS has it, opaque: a canvas gives it back as `#rrggbb` */
+function rgbOf(context: CanvasRenderingContext2D, colour: string): readonly number[] {
+	context.fillStyle = colour;
+	return [1, 3, 5].map((at) => Number.parseInt(String(context.fillStyle).slice(at, at + 2), 16));
 }

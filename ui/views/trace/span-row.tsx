@@ -118,7 +118,14 @@ export const SpanRow = memo(function SpanRow(props: SpanRowProps): ReactNode {
 				)}
 				{call !== undefined && call.rows.length > 1 && (
 					<button type="button" className="call-fold" tabIndex={-1} data-fold="" aria-expanded={!isFolded}>
-						{isFolded ? `${call.rows.length} spans` : "fold"}
+						{isFolded ? (
+							<span>
+								{call.rows.length}
+								<span className="call-less"> spans</span>
+							</span>
+						) : (
+							"fold"
+						)}
 					</button>
 				)}
 				{folded !== undefined && folded.hop.attempts > 1 && <Tries waterfall={waterfall.whole} call={folded} />}

@@ -64,15 +64,15 @@ test("after an upgrade of the server, a page whose code is gone asks for a reloa
 	const api = await startCannedApi(t, { uiDirectory: directory });
 	const url = `http://${api.address.replace(/^https?:\/\//, "")}`;
 	bench.origins.push(url);
-	await page.goto(`${url}/status`);
-	await page.getByRole("heading", { name: "Windows" }).waitFor();
+	await page.goto(`${url}/setup`);
+	await page.getByRole("heading", { level: 1, name: "Setup" }).waitFor();
 	// The new build has other names.
 	const chunk = (await readdir(join(directory, "assets"))).find((name) => name.startsWith("audit-pages-"))!;
 	await rm(join(directory, "assets", chunk));
 	await page.getByRole("link", { name: "Changes", exact: true }).click();
 	await page.getByText("The code of this page could not be read").waitFor();
-	await page.getByRole("link", { name: "Setup", exact: true }).click();
-	await page.getByRole("heading", { level: 1, name: "Setup" }).waitFor();
+	await page.getByRole("link", { name: "Graph", exact: true }).click();
+	await page.locator(".graph-toolbar").waitFor();
 	await page.getByRole("link", { name: "Changes", exact: true }).click();
 	await cp(join(bench.dist, "assets", chunk), join(directory, "assets", chunk));
 	await page.getByRole("button", { name: "Reload" }).click();

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as z from "zod";
-import { CANNED_NOW_MS, graph, startCannedApi, TRACE_ID } from "./canned-server.ts";
+import { CANNED_NOW_MS, graph, TRACE_ID } from "./canned-answers.ts";
+import { startCannedApi } from "./canned-server.ts";
 import { ROUTES, type RouteContract, type RouteName } from "./contract/routes.ts";
 import { openApiDocument } from "./openapi.ts";
 

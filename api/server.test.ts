@@ -10,17 +10,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
 import { MeshscopeError } from "../model/errors.ts";
 import type { SpanDurationsAnswer } from "./contract/traces.ts";
-import {
-	CANNED_NOW_MS,
-	cannedStatus,
-	logEntry,
-	startCannedApi,
-	summary,
-	TRACE_ID,
-	traceJson,
-	traceProtobuf,
-	hops,
-} from "./canned-server.ts";
+import { CANNED_NOW_MS, hop, logEntry, summary, TRACE_ID, traceJson, traceProtobuf } from "./canned-answers.ts";
+import { startCannedApi } from "./canned-server.ts";
+import { cannedStatus } from "./canned-status.ts";
 
 const NS = 1_000_000n;
 
@@ -30,7 +22,7 @@ test("a trace is the reader's OTLP JSON to the byte, with the summary beside it"
 	const sent = Buffer.from(traceJson).toString();
 	assert.equal(
 		answer.text,
-		`${sent.slice(0, -1)},"meshscope":${JSON.stringify({ ...summary, ...hops, damagedWindows: ["2025-12-31T23"] })}}`,
+		`${sent.slice(0, -1)},"meshscope":${JSON.stringify({ ...summary, hops: [hop], hopCount: 1, spansLeft: 0, damagedWindows: ["2025-12-31T23"] })}}`,
 	);
 	assert.equal(Number(answer.headers["content-length"]), answer.body.length);
 });

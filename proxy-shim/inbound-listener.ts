@@ -15,6 +15,7 @@ import type { HttpServerHandlers, Tier } from "./http/server.ts";
 import { carryTcp } from "./tcp/exchange.ts";
 import { listen } from "./tcp/listener.ts";
 import type { ListenAddress } from "./tcp/listener.ts";
+import { usualAddress } from "./tcp/loopback-caller.ts";
 import type { HopTls } from "./telemetry/hop.ts";
 import { plaintextTls } from "./tls/hop-tls.ts";
 import type { IdentitySource } from "./tls/identity-source.ts";
@@ -93,7 +94,7 @@ export async function startInboundListener(
 		const verdict = authorize(config.inbound.authorization, {
 			principal: caller.principal,
 			namespace: caller.namespace,
-			sourceIp: connection.remoteAddress,
+			sourceIp: usualAddress(connection.remoteAddress),
 			host: "",
 			port: port.appPort,
 			method: "",

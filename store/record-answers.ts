@@ -1,10 +1,10 @@
 /** What is asked of spans, logs and metrics, and the answers: part of the contract of store.ts, which is what others import. */
 import type { DurationGridAnswer } from "../model/analysis/duration-grid.ts";
 import type { TraceId } from "../model/ids.ts";
+import type { DecodedMetricPoint } from "../model/otlp/metric-point.ts";
 import type { DurationNs, TimeNs } from "../model/time.ts";
 import type { OperationFigures } from "../model/otlp/operation-sums.ts";
 import type { MtlsStatus } from "../model/topology/series.ts";
-import type { ToldHops } from "../model/topology/told-hops.ts";
 
 /** `text` matches the value's text whatever its type; the others match only values of that OTLP type. */
 export interface AttributeFilter {
@@ -24,7 +24,7 @@ export interface TraceQuery {
 	/** Whether the span names no parent. */
 	readonly isRoot?: boolean;
 	/**
-	 * The span belongs to a hop of this mTLS status ({@link ToldHop}). An engine MAY rely on roll-ups for where to look, and so MAY
+	 * The span belongs to a hop of this mTLS status (ToldHop of model/topology/told-hops.ts). An engine MAY rely on roll-ups for where to look, and so MAY
 	 * miss spans that start more than a minute before or after their hop does.
 	 */
 	readonly mtls?: MtlsStatus;
@@ -108,10 +108,19 @@ export interface TraceResult {
 	readonly damagedWindows: readonly string[];
 }
 
+/** The hops of a trace as text, which is what is asked for. */
+export interface HopsText {
+	/** Of each a ToldHop as JSON in UTF-8, by start, with commas between; in pieces to be put together, none empty. */
+	readonly json: readonly Uint8Array[];
+	readonly hopCount: number;
+	/** Spans that were not looked at: of a trace, the first 100,000 are. */
+	readonly spansLeft: number;
+}
+
 export interface WholeTrace {
 	readonly summary: TraceSummary;
 	/** MUST be there with JSON; MAY be absent otherwise. */
-	readonly hops?: ToldHops;
+	readonly hops?: HopsText;
 	/**
 	 * The whole trace as protobuf `opentelemetry.proto.trace.v1.TracesData`, each span once, every field as it was sent; or the
 	 * same as OTLP JSON text in UTF-8. In pieces to be put together, none empty: a trace may have hundreds of megabytes.
@@ -217,28 +226,7 @@ export interface MetricPointQuery extends MetricSeriesQuery {
 }
 
 /** One OTLP number, histogram, exponential histogram or summary data point. */
-export interface MetricPoint {
-	readonly timeUnixNano: string;
-	readonly startTimeUnixNano: string;
-	/** Number points: a double, or a 64-bit integer as decimal string. */
-	readonly value?: number | string;
-	readonly count?: string;
-	readonly sum?: number;
-	readonly min?: number;
-	readonly max?: number;
-	/** Explicit bounds and their counts; counts are one longer. */
-	readonly explicitBounds?: readonly number[];
-	readonly bucketCounts?: readonly string[];
-	readonly exponential?: {
-		readonly scale: number;
-		readonly zeroCount: string;
-		readonly zeroThreshold: number;
-		readonly positive: { readonly offset: number; readonly bucketCounts: readonly string[] };
-		readonly negative: { readonly offset: number; readonly bucketCounts: readonly string[] };
-	};
-	readonly quantiles?: readonly { readonly quantile: number; readonly value: number }[];
-	readonly flags: number;
-}
+export type MetricPoint = DecodedMetricPoint;
 
 export interface MetricSeriesResult {
 	readonly series: readonly MetricSeries[];

@@ -223,16 +223,17 @@ export interface StoreReader {
 	/** MUST find spans of the trace whatever group, window or file they lie in. */
 	trace(id: TraceId, format: "protobuf" | "json", signal?: AbortSignal): Promise<TraceResult>;
 	searchTraces(query: TraceQuery, signal?: AbortSignal): Promise<TraceSearchResult>;
+	/** MUST count a span once that came in several batches; an engine MAY forget one that millions of others have followed. */
 	spanDurations(query: DurationQuery, signal?: AbortSignal): Promise<SpanDurations>;
-	/** An engine MAY compare a sample: at most `COMPARED_TRACES` of each side. */
+	/** As `spanDurations` counts. An engine MAY compare a sample: at most `COMPARED_TRACES` of each side. */
 	traceDifferences(query: DifferencesQuery, signal?: AbortSignal): Promise<DifferencesResult>;
 	/** Sorted by name. Beyond 10,000 names the rest are gathered under `(overflow)`. */
 	services(): Promise<readonly ServiceInfo[]>;
 	/** Sorted by name, then kind. Beyond 1,000 names a service the rest are gathered under `(overflow)`. */
 	operations(service: string): Promise<readonly OperationInfo[]>;
 	/**
-	 * Rate, errors and duration of a service's operations, from its spans. MAY count a span twice that came in two different batches.
-	 * MUST look at the newest first and say `truncated` where it did not see all.
+	 * Rate, errors and duration of a service's operations, from its spans, counted as by `spanDurations`. MUST look at the newest
+	 * first and say `truncated` where it did not see all.
 	 */
 	operationFigures(query: OperationFiguresQuery, signal?: AbortSignal): Promise<OperationFiguresResult>;
 	searchLogs(query: LogQuery, signal?: AbortSignal): Promise<LogSearchResult>;

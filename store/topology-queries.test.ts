@@ -112,6 +112,18 @@ test("a rate is by the second of what was observed: the present ends the window"
 	assert.equal(graph.edges[0]!.requestRate, 2 / 56);
 });
 
+test("a rate is by the second of what was observed: the first data begin the window, a minute of it at the latest", () => {
+	const rates = [5 * MINUTE, 10_000].map((agoMs) => {
+		const topology = topologyOf([{}], [NOW - agoMs, NOW - 1]);
+		return topologyQueries(topology, () => NOW).graph({ fromMs: NOW - HOUR, toMs: NOW, groupBy: "service" }).graph.edges[0]!;
+	});
+	const began = Math.floor((NOW - 5 * MINUTE) / 10_000) * 10_000;
+	assert.deepEqual(
+		rates.map(({ requestRate }) => requestRate),
+		[2 / ((NOW - began) / 1_000), 2 / 60],
+	);
+});
+
 test("an edge is told by its id at every grouping, step by step, with traces and evidence", () => {
 	const topology = topologyOf(
 		[

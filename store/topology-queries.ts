@@ -4,8 +4,9 @@
  */
 import { type Graph, type GraphEdge, type GraphInput, resolveGraph } from "../model/topology/graph.ts";
 import type { HopShape } from "../model/topology/hop.ts";
-import type { ToldCall, ToldHops } from "../model/topology/told-hops.ts";
-import type { DecodedSpans } from "../model/topology/hops/decoded-spans.ts";
+import type { ToldCall, ToldHop } from "../model/topology/told-hops.ts";
+import type { HopsText } from "./record-answers.ts";
+import type { TraceHopSpans } from "../model/topology/hops/span-columns.ts";
 import { mtlsReport } from "../model/topology/mtls-report.ts";
 import type { ResolutionMs } from "../model/topology/series.ts";
 import { serviceTraffic } from "../model/topology/service-traffic.ts";
@@ -35,10 +36,11 @@ import { servicePoints } from "./topology-queries/service-history.ts";
 import {
 	type HopFilter,
 	type HopKind,
+	hopsText,
 	type SpansInHops,
 	spansInHops,
-	toldCalls,
 	toldHops,
+	toldShapes,
 } from "./topology-queries/trace-hops.ts";
 import { type WindowSums, WindowSumsCache } from "./topology-queries/window-sums.ts";
 import { MeshscopeError } from "../model/errors.ts";
@@ -66,9 +68,11 @@ export interface TopologyQueries {
 	/** The graph by service; the range ends where roll-ups do. */
 	edges(query: ScanQuery): readonly GraphEdge[];
 	edgeStatements(query: ScanQuery): Iterable<EdgeStatement>;
-	traceHops(spans: DecodedSpans): ToldHops;
+	traceHops(spans: TraceHopSpans): readonly ToldHop[];
 	/** For trace after trace: what is told of calls of one shape. */
 	toldCalls(): (shape: HopShape) => ToldCall;
+	/** The same as text. */
+	hopsText(spans: TraceHopSpans): HopsText;
 	/** For trace after trace: by `spanKey`, every span that belongs to a hop the filter asks for. */
 	spansInHops(filter: HopFilter): SpansInHops;
 	/** @param isService whether any span was ever sent under the name */
@@ -214,7 +218,8 @@ export function topologyQueries(reader: TopologyReader, now: () => number): Topo
 		},
 
 		traceHops: (spans) => toldHops(spans, known.endpoints(ADDRESSES_OF_TRACES_MS)),
-		toldCalls: () => toldCalls(known.endpoints(ADDRESSES_OF_TRACES_MS)),
+		toldCalls: () => toldShapes(known.endpoints(ADDRESSES_OF_TRACES_MS)),
+		hopsText: (spans) => hopsText(spans, known.endpoints(ADDRESSES_OF_TRACES_MS)),
 		spansInHops: (filter) =>
 			spansInHops(filter, filter.edge === undefined ? undefined : known.endpoints(ADDRESSES_OF_TRACES_MS)),
 		hopPlaces: (query, isService) => hopPlaces(reader, known, query, isService),

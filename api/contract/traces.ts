@@ -241,8 +241,8 @@ export type TraceHop = z.infer<typeof traceHop>;
 
 export const wholeTraceSummary = traceSummary
 	.extend({
-		hops: z.array(traceHop).readonly().meta({ description: "By start; the first 10,000." }),
-		hopCount: z.number().meta({ description: "All hops, told or not." }),
+		hops: z.array(traceHop).readonly().meta({ description: "By start." }),
+		hopCount: z.number().meta({ description: "How many there are." }),
 		spansLeft: z.number().meta({ description: "Spans beyond the first 100,000, of which hops were not made." }),
 		damagedWindows: z
 			.array(z.string())

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DROP_REASONS, TOPOLOGY_LOSSES } from "../../model/errors.ts";
-import { cannedStatus } from "../canned-server.ts";
+import { cannedStatus } from "../canned-status.ts";
 import { prometheusText } from "./self-metrics.ts";
 
 const LINE =

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { graphHistoryAnswer, type MeshPointAnswer } from "../contract/topology.ts";
-import { CANNED_NOW_MS, graph, startCannedApi } from "../canned-server.ts";
+import { CANNED_NOW_MS, graph } from "../canned-answers.ts";
+import { startCannedApi } from "../canned-server.ts";
 
 const HOUR = 3_600_000;
 const HTTP_EDGE = graph.edges.find(({ protocol }) => protocol === "http")!;

@@ -1,11 +1,10 @@
 /** Trace search, and one trace by its ID: the body goes from the reader to the client without ever being parsed. */
 import { Readable } from "node:stream";
-import type { ToldHops } from "../../model/topology/told-hops.ts";
 import type { FastifyInstance } from "fastify";
 import { MeshscopeError } from "../../model/errors.ts";
 import type { TraceId } from "../../model/ids.ts";
 import { MTLS_STATUSES } from "../../model/topology/series.ts";
-import type { SpanQuery, SpanSelection } from "../../store/store.ts";
+import type { HopsText, SpanQuery, SpanSelection, TraceSummary } from "../../store/store.ts";
 import { CAPS, DEFAULT_LIMITS } from "../contract/common.ts";
 import type { DifferencesAnswer, SpanDurationsAnswer, TraceSearchAnswer, WholeTraceSummary } from "../contract/traces.ts";
 import {
@@ -26,7 +25,7 @@ import { addRoute, ask, momentOf, type RouteContext, sendJson } from "./context.
 const SLICE_BYTES = 256 * 1024;
 const CLOSING_BRACE = 0x7d;
 /** With protobuf, where nobody would see them. */
-const NO_HOPS: ToldHops = { hops: [], hopCount: 0, spansLeft: 0 };
+const NO_HOPS: HopsText = { json: [], hopCount: 0, spansLeft: 0 };
 
 export function addTraceRoutes(scope: FastifyInstance, context: RouteContext): void {
 	addRoute(scope, "traces", async ({ parameters, reply }) => {
@@ -63,7 +62,7 @@ export function addTraceRoutes(scope: FastifyInstance, context: RouteContext): v
 		if (trace === undefined) throw noTrace(id, damagedWindows);
 		const { summary, body, hops = NO_HOPS } = trace;
 		reply.header("cache-control", "no-store").header("vary", "Accept");
-		const parts = protobufType === undefined ? withSummary(body, { ...summary, ...hops, damagedWindows }) : body;
+		const parts = protobufType === undefined ? withSummary(body, summary, hops, damagedWindows) : body;
 		const bytes = parts.reduce((sum, part) => sum + part.length, 0);
 		context.budget.hold(bytes, reply);
 		return reply
@@ -131,16 +130,30 @@ function selectionOf(parameters: Parameters, nowMs: number): SpanSelection {
 }
 
 /**
- * `{"resourceSpans":[…]}` with the summary put in before its last brace: a trace of 100 MB is neither parsed nor copied.
+ * `{"resourceSpans":[…]}` with the summary put in before its last brace: a trace of 100 MB is neither parsed nor copied, nor are its hops.
  * @throws Error when the text is no JSON object with a member
  */
-export function withSummary(json: readonly Uint8Array[], summary: WholeTraceSummary): readonly Uint8Array[] {
+export function withSummary(
+	json: readonly Uint8Array[],
+	summary: TraceSummary,
+	hops: HopsText,
+	damagedWindows: readonly string[],
+): readonly Uint8Array[] {
 	const parts = [...json];
 	for (let last = parts.pop(); last !== undefined; last = parts.pop()) {
 		const end = last.lastIndexOf(CLOSING_BRACE);
 		if (end < 0) continue;
 		if (end + parts.reduce((sum, part) => sum + part.length, 0) < 2) break;
-		return [...parts, last.subarray(0, end), Buffer.from(`,"meshscope":${JSON.stringify(summary)}}`)];
+		const { hopCount, spansLeft } = hops;
+		const before: Omit<WholeTraceSummary, keyof typeof behind | "hops"> = summary;
+		const behind = { hopCount, spansLeft, damagedWindows };
+		return [
+			...parts,
+			last.subarray(0, end),
+			Buffer.from(`,"meshscope":${JSON.stringify(before).slice(0, -1)},"hops":[`),
+			...hops.json,
+			Buffer.from(`],${JSON.stringify(behind).slice(1)}}`),
+		];
 	}
 	throw new Error("the reader's trace is no JSON object with a member");
 }

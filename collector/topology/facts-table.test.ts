@@ -76,6 +76,17 @@ test("a group in whose midst all profiles are forgotten and told again keeps eve
 	);
 });
 
+test("a table is due for compaction by what came since the last one, however much is in use", () => {
+	const facts = new NamesTable();
+	const told = facts.tell(...Array.from({ length: 300 }, (_, i) => profileOf(i + 1, `n${i}`)));
+	assert.equal(facts.hasGrownBy(299), true);
+	facts.compact((move) => move(told[0]!));
+	assert.equal(facts.facts.length, 300, "all are in use");
+	assert.equal(facts.hasGrownBy(0), false);
+	facts.tell(profileOf(301, "another"));
+	assert.deepEqual([facts.hasGrownBy(0), facts.hasGrownBy(1)], [true, false]);
+});
+
 test("compaction keeps what rows and profiles name, under new numbers, and lets the rest go", () => {
 	const facts = new NamesTable();
 	const count = MAX_PROFILES;

@@ -14,6 +14,8 @@ const NONE = -1;
 export class FactsTable<Facts> {
 	/** By number. */
 	facts: Facts[] = [];
+	/** Those in use when the table was compacted last. */
+	private kept = 0;
 	private readonly make: (profile: Profile) => Facts | undefined;
 	private numbers = new Int32Array(0);
 	private byText = new Map<string, number>();
@@ -47,6 +49,11 @@ export class FactsTable<Facts> {
 		this.byProfile[profile.id >>> 30]!.set(profile.id, facts === undefined ? NONE : this.intern(facts));
 	}
 
+	/** Whether so many came since the last compaction. */
+	hasGrownBy(count: number): boolean {
+		return this.facts.length > this.kept + count;
+	}
+
 	/** Keeps those in use and those of profiles. `eachUse` gives the numbers that are named elsewhere, and gets their new ones. */
 	compact(eachUse: (move: (number: number) => number) => void): void {
 		const { facts, byText } = this;
@@ -66,6 +73,7 @@ export class FactsTable<Facts> {
 		};
 		eachUse(move);
 		for (const known of this.byProfile) known.change(move);
+		this.kept = this.facts.length;
 	}
 
 	private intern(facts: Facts): number {

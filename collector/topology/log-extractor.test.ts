@@ -112,3 +112,14 @@ test("ztunnel's record is read from attributes, from nested lists and from a JSO
 		assert.equal(rows.numbers[NUMBER.responseBytes], 358);
 	}
 });
+
+test("profiles of long texts are forgotten before they fill the memory, and told again", () => {
+	const extractor = new LogExtractor(1);
+	const long = "x".repeat(1 << 20);
+	const told = (i: number): number =>
+		extract([{ attributes: { ...ENVOY, upstream_cluster: `${i}${long}` } }], extractor)!.profiles.length;
+	for (let i = 0; i < 8; i++) assert.equal(told(i), 1);
+	assert.equal(told(0), 0);
+	for (let i = 8; i < 20; i++) assert.equal(told(i), 1);
+	assert.equal(told(0), 1);
+});

@@ -29,9 +29,14 @@ type Pair = readonly [string, string];
 const MAX_DEPTH = 3;
 const LOG_BODY_TAG = (5 << 3) | 2;
 
+/** Profiles are known by their whole text, some 500 characters; a sender may make it as long as a record. */
+const MAX_KNOWN_CHARACTERS = 1 << 24;
+
 export class LogExtractor {
 	private nextProfile: number;
 	private readonly known = new Map<string, number>();
+	/** Of its keys. */
+	private knownCharacters = 0;
 	private fresh: Profile[] = [];
 
 	/** @param firstProfile number of the first profile it tells of */
@@ -80,7 +85,11 @@ export class LogExtractor {
 		const text = JSON.stringify([resource, attributes]);
 		let id = this.known.get(text);
 		if (id !== undefined) return id;
-		if (this.known.size >= MAX_PROFILES) this.known.clear();
+		this.knownCharacters += text.length;
+		if (this.known.size >= MAX_PROFILES || this.knownCharacters > MAX_KNOWN_CHARACTERS) {
+			this.known.clear();
+			this.knownCharacters = text.length;
+		}
 		id = this.nextProfile++;
 		this.known.set(text, id);
 		this.fresh.push({ id, kind: 0, status: 0, name: "", scope: scopeName(columns, scope), resource, attributes });

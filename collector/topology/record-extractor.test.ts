@@ -135,3 +135,23 @@ test("an extractor tells no profile again in the next group", () => {
 	assert.deepEqual(profilesOf(groups[1]!), profilesOf(groups[0]!));
 	assert.deepEqual(groups[1]!.profiles, []);
 });
+
+test("of a mesh of 20,000 profiles each is told once, and never again while no others come", () => {
+	const columns = new RecordColumns(SPAN_SHAPE);
+	const extractor = spanExtractor([1, 2], 1);
+	const told = [0, 1].map(() => {
+		let profiles = 0;
+		for (let service = 0; service < 100; service++) {
+			const spans = Array.from({ length: 200 }, (_, peer) => ({
+				id: 1,
+				kind: CLIENT,
+				attributes: { "peer.service": `s${peer}` },
+			}));
+			columns.reset();
+			skimTraces(tracesData({ [`s${service}`]: spans }), columns, DEFAULT_LIMITS);
+			profiles += extractor.extract(columns)!.profiles.length;
+		}
+		return profiles;
+	});
+	assert.deepEqual(told, [20_000, 0]);
+});

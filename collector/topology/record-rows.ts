@@ -16,7 +16,7 @@ export interface Profile {
 }
 
 /** Profiles that who reads groups remembers: beyond it all are forgotten and told again. They are numbered one after another. */
-export const MAX_PROFILES = 1 << 13;
+export const MAX_PROFILES = 1 << 15;
 
 export const WORDS_A_ROW = 11;
 /** Places of a row's words. Ids as in RecordColumns; the request id is a hash. */

@@ -27,8 +27,10 @@ import { TraceTable } from "./trace-table.ts";
 const FLAG = { dirty: 1, hasStated: 2, mustReload: 4 } as const;
 const PAST_MS = 7 * 86_400_000;
 const FUTURE_MS = 86_400_000;
-/** Facts and shapes are compacted beyond it. */
-const MAX_FACTS = 1 << 13;
+/** Facts that come between two compactions of them: those in use may be more, and stay. */
+const FACTS_A_COMPACTION = 1 << 13;
+/** Shapes beyond it are forgotten, and made again by those hops that come: a mesh of 20,000 profiles has some 10,000. */
+const MAX_SHAPES = 1 << 15;
 /** Of the rows, what is freed at once when there are too many. */
 const MAKE_ROOM = 0.25;
 /** Read from the store at once: what lies together is read together, and what one read holds is bounded. */
@@ -363,14 +365,14 @@ export class TopologyStage {
 	}
 
 	private compact(): void {
-		if (this.facts.facts.length > MAX_FACTS) {
+		if (this.facts.hasGrownBy(FACTS_A_COMPACTION)) {
 			this.facts.compact((move) => {
 				for (const trace of this.table.inOrderOfTouch())
 					this.table.eachRow(trace, (row) => this.table.setFacts(row, move(this.table.factsOf(row))));
 			});
 			this.forgetShapes();
-		} else if (this.shapes.size > MAX_FACTS) this.forgetShapes();
-		if (this.logFacts.facts.length > MAX_FACTS) {
+		} else if (this.shapes.size > MAX_SHAPES) this.forgetShapes();
+		if (this.logFacts.hasGrownBy(FACTS_A_COMPACTION)) {
 			this.logFacts.compact(() => {});
 			this.logs.forget();
 		}

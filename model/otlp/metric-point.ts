@@ -5,15 +5,17 @@
 import type { MetricPointRecord, MetricSeriesKey } from "../metric.ts";
 import { WIRE_FIXED64, WIRE_LENGTH, WIRE_VARINT, WireReader } from "../protobuf/reader.ts";
 
-/** As `MetricPoint` of store/store.ts. NaN and the infinities are JavaScript's own. */
+/** What the store's contract calls a `MetricPoint`. NaN and the infinities are JavaScript's own. */
 export interface DecodedMetricPoint {
 	readonly timeUnixNano: string;
 	readonly startTimeUnixNano: string;
+	/** Number points: a double, or a 64-bit integer as decimal string. */
 	readonly value?: number | string;
 	readonly count?: string;
 	readonly sum?: number;
 	readonly min?: number;
 	readonly max?: number;
+	/** Explicit bounds and their counts; counts are one longer. */
 	readonly explicitBounds?: readonly number[];
 	readonly bucketCounts?: readonly string[];
 	readonly exponential?: {

@@ -50,48 +50,65 @@ function isSameSpan(a: SummarySpan, b: SummarySpan): boolean {
 
 /** @param spans at least one, each once */
 export function outlineOf(spans: readonly SummarySpan[]): TraceOutline {
-	const ids = new Set<string>();
-	for (const { spanId } of spans) ids.add(spanId);
-	let root = spans[0]!;
-	let startNs = root.startNs;
-	let endNs = root.endNs;
-	let errorCount = 0;
-	const services = new Set<string>();
-	for (const span of spans) {
-		if (comesBefore(span, root, ids)) root = span;
-		if (span.startNs < startNs) startNs = span.startNs;
-		if (span.endNs > endNs) endNs = span.endNs;
-		if (span.statusCode === ERROR) errorCount++;
-		services.add(span.service);
-	}
-	return {
-		rootService: root.service,
-		rootName: root.name,
-		startTimeUnixNano: startNs.toString(),
-		durationNs: endNs > startNs ? Number(endNs - startNs) : 0,
-		spanCount: spans.length,
-		errorCount,
-		services: [...services].sort(),
-	};
+	const outliner = new TraceOutliner();
+	for (const span of spans) outliner.add(span);
+	return outliner.outline(spans);
 }
 
-/**
- * Which of two spans is the root: one without a parent, else one whose parent is not known, else (a cycle) any; of equals the
- * earliest, and of those the smaller id and then the smaller kind, so that the answer does not depend on the order of arrival.
- */
-function comesBefore(a: SummarySpan, b: SummarySpan, ids: ReadonlySet<string>): boolean {
-	const rank = rootRank(a, ids) - rootRank(b, ids);
-	if (rank !== 0) return rank < 0;
+/** Outlines a trace while its spans come, each once. */
+export class TraceOutliner {
+	private readonly services = new Set<string>();
+	private spanCount = 0;
+	private errorCount = 0;
+	private startNs = 0n;
+	private endNs = 0n;
+	private root: SummarySpan | undefined;
+
+	add(span: SummarySpan): void {
+		const { startNs, endNs } = span;
+		if (this.spanCount === 0 || startNs < this.startNs) this.startNs = startNs;
+		if (this.spanCount === 0 || endNs > this.endNs) this.endNs = endNs;
+		this.spanCount++;
+		if (span.statusCode === ERROR) this.errorCount++;
+		this.services.add(span.service);
+		if (isParentless(span) && (this.root === undefined || comesBefore(span, this.root))) this.root = span;
+	}
+
+	/** @param spans all that were added, at least one: asked where none is without a parent */
+	outline(spans: readonly SummarySpan[]): TraceOutline {
+		const { startNs, endNs, spanCount, errorCount } = this;
+		const root = this.root ?? rootOf(spans);
+		return {
+			rootService: root.service,
+			rootName: root.name,
+			startTimeUnixNano: startNs.toString(),
+			durationNs: endNs > startNs ? Number(endNs - startNs) : 0,
+			spanCount,
+			errorCount,
+			services: [...this.services].sort(),
+		};
+	}
+}
+
+/** Where every span names a parent: one whose parent is not known, else (a cycle) any. */
+function rootOf(spans: readonly SummarySpan[]): SummarySpan {
+	const ids = new Set<string>();
+	for (const { spanId } of spans) ids.add(spanId);
+	const orphans = spans.filter(({ parentSpanId }) => !ids.has(parentSpanId));
+	return (orphans.length > 0 ? orphans : spans).reduce((first, span) => (comesBefore(span, first) ? span : first));
+}
+
+function isParentless({ parentSpanId }: SummarySpan): boolean {
+	return parentSpanId === "" || (parentSpanId.startsWith("0") && /^0+$/.test(parentSpanId));
+}
+
+/** Of equals the smaller id and then the smaller kind, so that the answer does not depend on the order of arrival. */
+function comesBefore(a: SummarySpan, b: SummarySpan): boolean {
 	if (a.startNs !== b.startNs) return a.startNs < b.startNs;
 	if (a.spanId !== b.spanId) return a.spanId < b.spanId;
 	if (a.kind !== b.kind) return a.kind < b.kind;
 	if (a.service !== b.service) return a.service < b.service;
 	return a.name < b.name;
-}
-
-function rootRank(span: SummarySpan, ids: ReadonlySet<string>): number {
-	if (span.parentSpanId === "" || /^0+$/.test(span.parentSpanId)) return 0;
-	return ids.has(span.parentSpanId) ? 2 : 1;
 }
 
 /** The spans of a trace, each once. Identities are written out only for ids that come more than once: hardly any do. */

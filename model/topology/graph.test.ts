@@ -121,6 +121,75 @@ test("errors that never arrived are the source's to count", () => {
 	assert.equal(edge.disagreement, undefined);
 });
 
+test("whatever flag says that no upstream was reached, such requests are the source's to count", () => {
+	const flags = ["UF", "UO", "UH", "NR", "NC", "NFCF", "DF", "OM", "DO"];
+	for (const flag of [...flags, "CONNECT", "NETWORK_POLICY", "IDENTITY_ERROR", "H2_HANDSHAKE_FAILURE"]) {
+		const edge = edgeOf(
+			{ evidence: "metric", reporter: "destination", count: 90, codes: { "200": 90 } },
+			{ evidence: "metric", reporter: "source", count: 90, codes: { "200": 90 } },
+			{ evidence: "metric", reporter: "source", count: 5, outcome: "no_response", flags: { [flag]: 5 } },
+		);
+		assert.deepEqual([edge.requests, edge.errors, edge.flags], [95, 5, { [flag]: 5 }], flag);
+	}
+	for (const flag of ["UT", "URX", "UC", "DENY"]) {
+		const edge = edgeOf(
+			{ evidence: "metric", reporter: "destination", count: 95 },
+			{ evidence: "metric", reporter: "source", count: 90 },
+			{ evidence: "metric", reporter: "source", count: 5, outcome: "server_error", flags: { [flag]: 5 } },
+		);
+		assert.equal(edge.requests, 95, flag);
+	}
+});
+
+test("a request with two flags is one request, also beside others that had no answer", () => {
+	const edge = edgeOf(
+		{ evidence: "metric", reporter: "destination", count: 90, codes: { "200": 90 } },
+		{ evidence: "metric", reporter: "source", count: 90, codes: { "200": 90 } },
+		// Ten whose connection failed and whose retry found no room, and five that the caller did not wait for.
+		{
+			evidence: "metric",
+			reporter: "source",
+			count: 15,
+			outcome: "no_response",
+			codes: { "503": 10 },
+			flags: { UF: 10, UO: 10, DC: 5 },
+		},
+	);
+	assert.deepEqual([edge.requests, edge.errors], [100, 10]);
+});
+
+test("a retry that found no room leaves the answer of the try before: the destination counted it, once is enough", () => {
+	const source = (more: CannedSeries): CannedSeries => ({ evidence: "metric", reporter: "source", ...more });
+	const destination = (more: CannedSeries): CannedSeries => ({ evidence: "metric", reporter: "destination", ...more });
+	const well = { count: 90, codes: { "200": 90 } };
+	const failed = (count: number): CannedSeries => ({ count, outcome: "server_error", codes: { "503": count } });
+	// Envoy flags both: a request that found no room, and one whose retry found none.
+	const overflow: CannedSeries = { ...failed(10), outcome: "no_response", flags: { UO: 10 } };
+	const told = (...series: CannedSeries[]): unknown => {
+		const { requests, errors, flags, disagreement, codes } = edgeOf(...series);
+		return { requests, errors, flags, disagreement, codes };
+	};
+	const counted = (...series: CannedSeries[]): unknown => {
+		const { requests, errors } = edgeOf(...series);
+		return { requests, errors };
+	};
+	const same = { flags: { UO: 10 }, disagreement: undefined, codes: { "200": 90, "503": 10 } };
+	const never = told(destination(well), source(well), source(overflow));
+	assert.deepEqual(never, { requests: 100, errors: 10, ...same }, "no request of them arrived");
+	const all = told(destination(well), destination(failed(10)), source(well), source(overflow));
+	assert.deepEqual(all, { requests: 100, errors: 10, ...same }, "all of them arrived, and their retries did not");
+	const some = told(destination(well), destination(failed(4)), source(well), source(overflow));
+	assert.deepEqual(some, { requests: 100, errors: 10, ...same }, "some of them did");
+	const others = counted(destination(well), destination(failed(3)), source(well), source(failed(3)), source(overflow));
+	assert.deepEqual(others, { requests: 103, errors: 13 }, "failures that the source tells otherwise are not theirs");
+	const refused: CannedSeries = { ...failed(10), outcome: "no_response", flags: { UF: 10 } };
+	const lost = counted(destination(well), destination(failed(10)), source(well), source(refused));
+	assert.deepEqual(lost, { requests: 110, errors: 20 }, "a refused connection is a try of its own");
+	const fallback: CannedSeries = { count: 10, codes: { "200": 10 }, flags: { UO: 10 } };
+	const answered = counted(destination({ count: 95, codes: { "200": 95 } }), source(well), source(fallback));
+	assert.deepEqual(answered, { requests: 105, errors: 0 }, "what a fallback answered never arrived");
+});
+
 test("504 at the source, 200 at the destination: both are kept and the edge says so", () => {
 	const hop = edgeOf({ count: 995 }, { count: 5, outcome: "server_error", destinationOutcome: "ok", codes: { "504": 5 } });
 	assert.equal(hop.errors, 5);

@@ -218,11 +218,10 @@ function addCounts(edge: EdgeSums, decision: CountDecision): void {
 		for (const [code, count] of totals.codes) addTo(edge.codes, code, count);
 		for (const [flag, count] of totals.flags) addTo(edge.flags, flag, count);
 	}
-	for (const { series, count, flags } of neverArrived) {
+	for (const { count, flags, codes } of neverArrived) {
 		edge.observed += count;
 		for (const [flag, flagged] of flags) addTo(edge.flags, flag, flagged);
-		// Of a series of which only some requests never arrived, nobody knows with which code.
-		if (count >= series.totals.count) for (const [code, coded] of series.totals.codes) addTo(edge.codes, code, coded);
+		for (const [code, coded] of codes) if (coded > SOMETHING) addTo(edge.codes, code, coded);
 	}
 }
 
@@ -336,8 +335,11 @@ function addDisagreement(edge: EdgeSums, voices: readonly Voice[], counting: Cou
 	const destination = side("destination");
 	if (source === undefined || destination === undefined) return;
 	const said = outcomesOf(source);
-	for (const { series, count } of counting.neverArrived) said[series.dims.outcome] -= count;
 	const heard = outcomesOf(destination);
+	for (const { series, count, answered } of counting.neverArrived) {
+		said[series.dims.outcome] -= count + answered;
+		heard.server_error -= answered;
+	}
 	const more = noOutcomes();
 	const less = noOutcomes();
 	for (const outcome of Object.keys(said) as Outcome[]) {

@@ -42,11 +42,3 @@ export interface ToldHop extends ToldCall {
 		readonly waypoint: string | undefined;
 	};
 }
-
-export interface ToldHops {
-	/** By start; the first 10,000. */
-	readonly hops: readonly ToldHop[];
-	readonly hopCount: number;
-	/** Spans that were not looked at: of a trace, the first 100,000 are. */
-	readonly spansLeft: number;
-}

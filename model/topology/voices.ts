@@ -7,6 +7,7 @@
  */
 import type { SeriesTotals } from "./rollup.ts";
 import type { Evidence, MtlsStatus, Outcome, Reporter, SeriesDims } from "./series.ts";
+import { hasNeverArrived, isOverflow } from "./sources/outcome.ts";
 import { DEFINITE_STATUSES, noMtlsCounts, verificationRank } from "./mtls-status.ts";
 
 /** A series with its sums over the window that is asked about. */
@@ -33,11 +34,7 @@ export interface Voice {
 /** What a sum must exceed to be something: weights are 1 and more, the rest is rounding. */
 export const SOMETHING = 1e-6;
 
-/**
- * Response flags of requests that never arrived, which only the source can count: Envoy's connection failure, overflow, no healthy
- * upstream, no route, no cluster, and ztunnel's refused connection.
- */
-const NEVER_ARRIVED = /(?:^|,)(?:UF|UO|UH|NR|NC|CONNECT)(?:,|$)/;
+const NO_CODES: ReadonlyMap<string, number> = new Map();
 
 /** A voice that counted less than this share of what another one certainly saw has not seen it all. */
 const COVERAGE = 0.9;
@@ -87,7 +84,11 @@ export interface CountDecision {
 export interface NeverArrived {
 	readonly series: WindowSeries;
 	readonly count: number;
+	/** Flagged alike, but answered: the voice counted these itself. */
+	readonly answered: number;
 	readonly flags: ReadonlyMap<string, number>;
+	/** Of those that are counted; none where only some of the series never arrived, as nobody knows with which. */
+	readonly codes: ReadonlyMap<string, number>;
 }
 
 /**
@@ -109,18 +110,74 @@ export function countDecision(voices: readonly Voice[]): CountDecision | undefin
 	return best;
 }
 
-/** Requests that only the source of the voice's kind knows of, beside those that the voice counted. */
+/**
+ * Requests that only the source of the voice's kind knows of, beside those that the voice counted.
+ *
+ * Failures flagged UO alone are taken for answered as far as the voice counted failures with their code that the source does not tell
+ * otherwise. So none is counted twice, and an edge never shows fewer failures than the source saw.
+ */
 export function neverArrivedBeside(voice: Voice, voices: readonly Voice[]): readonly NeverArrived[] {
 	if (voice.witness === "spans" || voice.reporter === "source" || voice.reporter === "both") return [];
 	const source = voices.find(({ witness, reporter }) => witness === voice.witness && reporter === "source");
 	if (source === undefined) return [];
-	return source.series.flatMap((series) => {
+	const found = source.series.flatMap((series) => {
 		const { totals } = series;
-		const flags = new Map([...totals.flags].filter(([flag, count]) => count > SOMETHING && NEVER_ARRIVED.test(flag)));
-		const flagged = [...flags.values()].reduce((sum, count) => sum + count, 0);
-		const count = Math.min(flagged, totals.count);
-		return count > SOMETHING ? [{ series, count, flags }] : [];
+		const flags = new Map([...totals.flags].filter(([flag, count]) => count > SOMETHING && hasNeverArrived(flag)));
+		const count = Math.min(flaggedOf(flags, totals), totals.count);
+		const codes = count >= totals.count ? totals.codes : NO_CODES;
+		return count > SOMETHING ? [{ series, count, answered: 0, flags, codes }] : [];
 	});
+	if (!found.some(isPerhapsAnswered)) return found;
+	const unexplained = failuresOnlyOf(voice, source, found);
+	return found.map((one) => (isPerhapsAnswered(one) ? lessAnswered(one, unexplained) : one));
+}
+
+/** Some requests bear two flags, each counted: of those that a proxy answered itself it made up a code, so there are not more. */
+function flaggedOf(flags: ReadonlyMap<string, number>, { codes }: SeriesTotals): number {
+	const sum = total(flags.values());
+	const coded = total(codes.values());
+	return coded > SOMETHING ? Math.min(sum, Math.max(coded, ...flags.values())) : sum;
+}
+
+function total(counts: Iterable<number>): number {
+	let sum = 0;
+	for (const count of counts) sum += count;
+	return sum;
+}
+
+function isPerhapsAnswered({ series, flags }: NeverArrived): boolean {
+	return series.dims.outcome !== "ok" && [...flags.keys()].some(isOverflow);
+}
+
+/** By code, what the voice counted more than the source did without such flags. */
+function failuresOnlyOf(voice: Voice, source: Voice, flagged: readonly NeverArrived[]): Map<string, number> {
+	const codes = new Map<string, number>();
+	for (const { dims, totals } of voice.series)
+		if (dims.outcome !== "ok") for (const [code, count] of totals.codes) codes.set(code, (codes.get(code) ?? 0) + count);
+	for (const { dims, totals, id } of source.series) {
+		if (dims.outcome === "ok" || !(totals.count > SOMETHING)) continue;
+		const ofThem = flagged.find(({ series }) => series.id === id)?.count ?? 0;
+		const share = 1 - ofThem / totals.count;
+		for (const [code, count] of totals.codes) codes.set(code, (codes.get(code) ?? 0) - count * share);
+	}
+	return codes;
+}
+
+/** @param unexplained what is taken as the answers is taken out of it */
+function lessAnswered(one: NeverArrived, unexplained: Map<string, number>): NeverArrived {
+	const { series, count, flags } = one;
+	let surely = 0;
+	for (const [flag, flagged] of flags) if (!isOverflow(flag)) surely += flagged;
+	let answered = 0;
+	const codes = new Map(one.codes);
+	for (const [code, coded] of series.totals.codes) {
+		const left = unexplained.get(code) ?? 0;
+		const taken = Math.max(0, Math.min(count - surely - answered, coded, left));
+		unexplained.set(code, left - taken);
+		answered += taken;
+		if (codes.has(code)) codes.set(code, coded - taken);
+	}
+	return { ...one, count: count - answered, answered, codes };
 }
 
 /** The finest witness of latency on these voices: spans, then logs, then metrics. Undefined when none measured any. */

@@ -6,6 +6,7 @@
 import { canonicalAddress, isLoopback, isPublicAddress } from "../../model/topology/sources/address.ts";
 import { identityEndpoint } from "../../model/topology/sources/identity.ts";
 import { PUBLIC_ADDRESS } from "../../model/topology/sources/keys.ts";
+import { isProxyOfThisMachine } from "../tcp/loopback-caller.ts";
 import type { HttpHop, TcpHop } from "./hop.ts";
 import { isFromProxy } from "./trace-state.ts";
 
@@ -15,13 +16,15 @@ const MAX_CHARACTERS = 256;
 /**
  * `metric`: this series. `source`: the caller's proxy, which knows a request and its retries for one. It said so in the trace context;
  * it is believed where its certificate was verified, and on the machine's own loopback, where no address tells callers apart and
- * whoever would lie reaches the app without the proxy. Others in plaintext count here, so that nobody hides by a header; their
- * address is learnt from spans.
+ * whoever would lie reaches the app without the proxy; a TCP connection says so by the loopback address it comes from. Others in
+ * plaintext count here, so that nobody hides by a header; their address is learnt from spans.
  */
 export type CountedBy = "metric" | "source";
 
 export function countedBy(hop: HttpHop | TcpHop): CountedBy {
-	if (hop.direction === "outbound" || hop.kind === "tcp") return "metric";
+	if (hop.direction === "outbound") return "metric";
+	// Over TLS each end names the other, and the graph knows that they speak of one connection.
+	if (hop.kind === "tcp") return hop.tls.status === "plaintext" && isProxyOfThisMachine(hop.peer.address) ? "source" : "metric";
 	if (!isFromProxy(hop.trace.traceState, hop.trace.parentSpanId)) return "metric";
 	return isBelieved(hop) ? "source" : "metric";
 }

@@ -32,6 +32,8 @@ export interface ConnectOptions {
 	readonly alpn: readonly string[];
 	/** TCP and handshake together. */
 	readonly timeoutMs: number;
+	/** Where a connection without TLS is made from, if this machine can; undefined: from anywhere. */
+	readonly plainFrom?: string | undefined;
 }
 
 type Callback = (error: Error | undefined, socket: Socket | undefined) => void;
@@ -85,7 +87,7 @@ export function createClientTls(source: IdentitySource | undefined, options: Cli
 		};
 	}
 
-	function connect(endpoint: Endpoint, { alpn, timeoutMs }: ConnectOptions, callback: Callback): () => void {
+	function connect(endpoint: Endpoint, { alpn, timeoutMs, plainFrom }: ConnectOptions, callback: Callback): () => void {
 		const why = plaintextReason(endpoint);
 		let socket: Socket | undefined;
 		let facts: CertificateFacts | undefined;
@@ -113,24 +115,41 @@ export function createClientTls(source: IdentitySource | undefined, options: Cli
 
 		const address = { host: endpoint.address, port: endpoint.port, noDelay: true, keepAlive: true };
 		try {
-			socket = why === undefined ? connectSecurely() : connectTcp(address);
+			socket = why === undefined ? connectSecurely() : connectPlainly(plainFrom);
 		} catch (error) {
 			const failure = error instanceof TlsFailure ? error : new TlsFailure("handshake_failed", String(error), error);
 			queueMicrotask(() => finish(failure));
 			return giveUp;
 		}
-		socket.on("error", (error) => {
-			if (done) onLateError(error);
-			else finish(error);
-		});
-		socket.on("close", () => finish(new TlsFailure("connection_closed", "the peer closed the connection")));
-		socket.on("connect", () => {
-			tcpConnected = true;
-			if (why === undefined || socket === undefined) return;
-			rememberHopTls(socket, plaintextTls(why));
-			finish(undefined);
-		});
+		follow(socket);
 		return giveUp;
+
+		function follow(started: Socket): void {
+			started.on("error", (error) => {
+				if (done) onLateError(error);
+				else if (started === socket) finish(error);
+			});
+			started.on("close", () => {
+				if (started === socket) finish(new TlsFailure("connection_closed", "the peer closed the connection"));
+			});
+			started.on("connect", () => {
+				tcpConnected = true;
+				if (why === undefined) return;
+				rememberHopTls(started, plaintextTls(why));
+				finish(undefined);
+			});
+		}
+
+		function connectPlainly(from: string | undefined): Socket {
+			if (from === undefined) return connectTcp(address);
+			const started = connectTcp({ ...address, localAddress: from });
+			started.prependListener("error", (error: NodeJS.ErrnoException) => {
+				if (done || error.syscall !== "bind") return;
+				socket = connectTcp(address);
+				follow(socket);
+			});
+			return started;
+		}
 
 		function connectSecurely(): TLSSocket {
 			const secure = connectTls({

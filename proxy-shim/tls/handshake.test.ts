@@ -406,6 +406,27 @@ test("plaintext is spoken only where the policy or a missing identity asks for i
 	}
 });
 
+test("a plain connection comes from the address that is asked for where the machine has it, and else from any", async () => {
+	const from: (string | undefined)[] = [];
+	const port = await listenTcp((socket) => {
+		from.push(socket.remoteAddress);
+		socket.on("error", () => undefined).pipe(socket);
+	});
+	const tls = createClientTls(undefined, { cluster: CLUSTER, nowMs: Date.now, events: { event: () => undefined } });
+	for (const plainFrom of ["127.0.0.1", "203.0.113.9", undefined]) {
+		const options = { alpn: [], timeoutMs: 2_000, plainFrom };
+		const socket = await new Promise<Socket>((resolve, reject) => {
+			tls.connect(endpoint(port, ORDERS), options, (error, made) =>
+				made === undefined ? reject(error ?? new Error("no socket")) : resolve(made),
+			);
+		});
+		cleanups.push(() => socket.destroy());
+		assert.equal(await ask(socket, "plain"), "plain");
+		assert.equal(peerTls(socket, "client").status, "plaintext");
+	}
+	assert.deepEqual(from, ["127.0.0.1", "127.0.0.1", "127.0.0.1"]);
+});
+
 test("ISTIO_MUTUAL is TLS to every endpoint; names in the policy come before the endpoint's", async () => {
 	const server = await listen(createMemoryIdentity(orders));
 	const source = createMemoryIdentity(frontend);

@@ -1,6 +1,7 @@
 /** Connections of one cluster, by its TLS, in the words of the pools. */
 import type { Socket } from "node:net";
 import type { Endpoint } from "../../model/mesh/proxy-config.ts";
+import { callerAddress } from "../tcp/loopback-caller.ts";
 import type { HopTls } from "../telemetry/hop.ts";
 import type { ClientTls } from "../tls/client.ts";
 import { reasonOfError } from "../tls/failure.ts";
@@ -34,7 +35,8 @@ export function createConnect(
 	protocol: ApplicationProtocol,
 	timeoutMs: number,
 ): PoolConnect {
-	const options = { alpn: protocol === "tcp" ? [] : [protocol], timeoutMs };
+	const isTcp = protocol === "tcp";
+	const options = { alpn: isTcp ? [] : [protocol], timeoutMs, plainFrom: isTcp ? callerAddress(endpoint) : undefined };
 	return (done) => {
 		let over = false;
 		const giveUp = clientTls.connect(endpoint, options, (error, socket) => {
@@ -48,7 +50,7 @@ export function createConnect(
 				return;
 			}
 			// Each direction of a byte stream ends by itself.
-			if (protocol === "tcp") socket.allowHalfOpen = true;
+			if (isTcp) socket.allowHalfOpen = true;
 			const address = socket.remoteAddress ?? endpoint.address;
 			done(undefined, { socket, tls: peerTls(socket, "client"), address, port: socket.remotePort ?? endpoint.port });
 		});

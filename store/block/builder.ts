@@ -5,42 +5,20 @@
 import type { RecordColumns, RecordShape } from "../../model/columns.ts";
 import { invalidTexts } from "../../model/otlp/invalid-text.ts";
 import type { FieldEntries } from "../store.ts";
-import { ByteWriter } from "./bytes.ts";
+import { ClassTable, type RowClass } from "./class-table.ts";
 import { ItemDictionary } from "./dictionary.ts";
 import { encodeBlock } from "./encode.ts";
 import { type EncodedBlock, MAX_OFFSET, SLOT } from "./format.ts";
+import { type Layout, LayoutTable } from "./layout-table.ts";
 import type { BlockReader } from "./reader.ts";
+import { type Scope, ScopeTable } from "./scope-table.ts";
 import type { Stretch } from "./stretch.ts";
-
-export interface Scope {
-	/** Dictionary numbers of the resource's and the scope group's own bytes; 0 for none. */
-	readonly resourceItem: number;
-	readonly scopeItem: number;
-	readonly service: string;
-}
-
-/** Rows that share scope, name, kind and status: the unit in which searches think. */
-export interface RowClass {
-	readonly scope: number;
-	readonly nameItem: number;
-	readonly kindItem: number;
-	readonly name: string;
-	readonly kind: number;
-	readonly status: number;
-}
-
-/** Where each field of a record comes from, in the order of the wire. */
-export interface Layout {
-	readonly slots: Uint8Array;
-	readonly hash: number;
-}
 
 export interface WideRow {
 	readonly time0: bigint;
 	readonly time1: bigint;
 }
 
-const MAX_KEYED_LAYOUTS = 512;
 /** Their items fill half of a core's first cache. */
 const ROWS_AT_ONCE = 256;
 const NAMESAKES = 1 << 16;
@@ -49,9 +27,9 @@ const decoder = new TextDecoder();
 export class BlockBuilder {
 	readonly shape: RecordShape;
 	readonly dictionary = new ItemDictionary();
-	readonly scopes: Scope[] = [];
-	readonly classes: RowClass[] = [];
-	readonly layouts: Layout[] = [];
+	readonly scopes: readonly Scope[];
+	readonly classes: readonly RowClass[];
+	readonly layouts: readonly Layout[];
 	readonly wideRows = new Map<number, WideRow>();
 	/** All offsets are relative to it. */
 	baseNs = 0n;
@@ -69,32 +47,28 @@ export class BlockBuilder {
 	items = new Uint32Array(0);
 	itemsUsed = 0;
 
-	private readonly scopeByItems = new Map<number, number>();
-	private readonly serviceOfItem = new Map<number, string>();
-	private classTable = new Int32Array(1 << 10);
+	private readonly scopeTable = new ScopeTable(this.dictionary);
+	private readonly classTable = new ClassTable();
+	private readonly layoutTable = new LayoutTable();
 	/** By the entry of a name: where the entries of its last record begin. Guesses only, so what is stale costs a comparison. */
 	private readonly lastOfName = new Uint32Array(NAMESAKES);
-	private readonly layoutByHash = new Map<number, number>();
-	private lastLayout = 0;
 	private readonly layoutScratch = new Uint8Array(16_384);
-	private readonly scratch = new ByteWriter();
 
 	constructor(shape: RecordShape) {
 		this.shape = shape;
+		this.scopes = this.scopeTable.entries;
+		this.classes = this.classTable.entries;
+		this.layouts = this.layoutTable.entries;
 	}
 
 	reset(): void {
 		this.dictionary.reset();
-		this.scopes.length = 0;
-		this.classes.length = 0;
-		this.layouts.length = 0;
+		this.scopeTable.reset();
+		this.classTable.reset();
+		this.layoutTable.reset();
 		this.wideRows.clear();
 		this.rows = 0;
 		this.itemsUsed = 0;
-		this.scopeByItems.clear();
-		this.serviceOfItem.clear();
-		this.classTable.fill(0);
-		this.layoutByHash.clear();
 	}
 
 	/** Which fields of the rows are equal; valid until the next row, also when the block is finished. */
@@ -118,13 +92,13 @@ export class BlockBuilder {
 		const count = columns.count;
 		if (count === 0) return;
 		if (this.rows === 0) this.baseNs = (BigInt(columns.time0[1]!) << 32n) | BigInt(columns.time0[0]!);
-		const scopeOf = this.internScopes(columns);
+		const scopeOf = this.scopeTable.internAll(columns);
 		this.ensureRows(this.rows + count);
 		this.ensureItems(this.itemsUsed + columns.fieldCount);
 		const baseLow = Number(this.baseNs & 0xffff_ffffn);
 		const baseHigh = Number(this.baseNs >> 32n);
 		const { bytes, view, time0, time1, firstField, fieldStart, fieldSlot } = columns;
-		const { items, dictionary, layoutScratch, lastOfName } = this;
+		const { items, dictionary, layoutScratch, lastOfName, classTable, layoutTable } = this;
 		/** Such a field is two bytes, the second of them the kind. */
 		const itemOfKind = new Uint32Array(256);
 		let used = this.itemsUsed;
@@ -187,15 +161,15 @@ export class BlockBuilder {
 				}
 				start = end;
 			}
-			this.rowLayout[row] = this.internLayout(layoutScratch, slots, layoutHash);
+			this.rowLayout[row] = layoutTable.intern(layoutScratch, slots, layoutHash);
 			const scope = scopeOf[columns.scope[i]!]!;
 			const kind = columns.kind[i]!;
 			const status = columns.status[i]!;
-			let rowClass = this.findClass(scope, nameItem, kindItem, kind, status);
+			let rowClass = classTable.find(scope, nameItem, kindItem, kind, status);
 			// A record whose name field is repeated has no name entry: such a class belongs to that row alone and is never found.
 			if (rowClass < 0 || (nameItem === 0 && columns.nameEnd[i]! > columns.nameStart[i]!)) {
 				const name = decoder.decode(bytes.subarray(columns.nameStart[i]!, columns.nameEnd[i]!));
-				rowClass = this.addClass({ scope, nameItem, kindItem, name, kind, status });
+				rowClass = classTable.add({ scope, nameItem, kindItem, name, kind, status });
 			}
 			this.rowClass[row] = rowClass;
 			const i2 = i * 2;
@@ -241,20 +215,21 @@ export class BlockBuilder {
 		const itemOf = new Uint32Array(entries + 1);
 		for (let id = 1; id <= entries; id++)
 			itemOf[id] = this.dictionary.intern(heap.bytes, view, heap.starts[id]!, heap.starts[id + 1]! - heap.starts[id]!);
+		const { scopeTable, classTable, layoutTable } = this;
 		const scopeOf = head.scopes.map((scope) =>
-			this.internScope(itemOf[scope.resourceItem]!, itemOf[scope.scopeItem]!, scope.service),
+			scopeTable.intern(itemOf[scope.resourceItem]!, itemOf[scope.scopeItem]!, scope.service),
 		);
 		const classOf = head.classes.all().map((entry) => {
 			const scope = scopeOf[entry.scope]!;
 			const nameItem = itemOf[entry.nameItem]!;
 			const kindItem = itemOf[entry.kindItem]!;
 			const found =
-				nameItem === 0 && entry.name !== "" ? -1 : this.findClass(scope, nameItem, kindItem, entry.kind, entry.status);
+				nameItem === 0 && entry.name !== "" ? -1 : classTable.find(scope, nameItem, kindItem, entry.kind, entry.status);
 			return found >= 0
 				? found
-				: this.addClass({ scope, nameItem, kindItem, name: entry.name, kind: entry.kind, status: entry.status });
+				: classTable.add({ scope, nameItem, kindItem, name: entry.name, kind: entry.kind, status: entry.status });
 		});
-		const layoutOf = head.layouts.map((layout) => this.internLayout(layout.slots, layout.slots.length, layout.hash));
+		const layoutOf = head.layouts.map((layout) => layoutTable.intern(layout.slots, layout.slots.length, layout.hash));
 		const first = this.rows;
 		const rowClass = block.rowClasses();
 		const rowLayout = block.rowLayouts();
@@ -345,114 +320,6 @@ export class BlockBuilder {
 		this.duration[row] = Math.max(-MAX_OFFSET, Math.min(MAX_OFFSET, duration));
 	}
 
-	private internScopes(columns: RecordColumns): Uint32Array {
-		const scopeOf = new Uint32Array(columns.scopeCount);
-		const resourceItems = new Uint32Array(columns.resourceCount);
-		const services: string[] = [];
-		for (let r = 0; r < columns.resourceCount; r++) {
-			resourceItems[r] = this.internRanges(columns, columns.resourceFirstRange[r]!, columns.resourceRangeCount[r]!);
-			services.push(this.serviceName(resourceItems[r]!, columns, r));
-		}
-		for (let s = 0; s < columns.scopeCount; s++) {
-			const resource = columns.scopeResource[s]!;
-			const scopeItem = this.internRanges(columns, columns.scopeFirstRange[s]!, columns.scopeRangeCount[s]!);
-			scopeOf[s] = this.internScope(resourceItems[resource]!, scopeItem, services[resource]!);
-		}
-		return scopeOf;
-	}
-
-	/** Of resources that are one entry of the dictionary the name is one too. */
-	private serviceName(resourceItem: number, columns: RecordColumns, resource: number): string {
-		let name = this.serviceOfItem.get(resourceItem);
-		if (name === undefined) {
-			name = decoder.decode(columns.bytes.subarray(columns.serviceStart[resource]!, columns.serviceEnd[resource]!));
-			this.serviceOfItem.set(resourceItem, name);
-		}
-		return name;
-	}
-
-	private internRanges(columns: RecordColumns, first: number, count: number): number {
-		if (count === 0) return 0;
-		const { bytes, view, rangeStart, rangeEnd } = columns;
-		if (count === 1) return this.dictionary.intern(bytes, view, rangeStart[first]!, rangeEnd[first]! - rangeStart[first]!);
-		this.scratch.reset();
-		for (let i = first; i < first + count; i++) this.scratch.raw(bytes, rangeStart[i]!, rangeEnd[i]!);
-		const run = this.scratch.bytes;
-		return this.dictionary.intern(run, new DataView(run.buffer), 0, this.scratch.length);
-	}
-
-	private internScope(resourceItem: number, scopeItem: number, service: string): number {
-		const key = resourceItem * 2 ** 26 + scopeItem;
-		let scope = this.scopeByItems.get(key);
-		if (scope === undefined) {
-			scope = this.scopes.length;
-			this.scopes.push({ resourceItem, scopeItem, service });
-			this.scopeByItems.set(key, scope);
-		}
-		return scope;
-	}
-
-	/** The class of a row, by its numbers; -1 when it is new. */
-	private findClass(scope: number, nameItem: number, kindItem: number, kind: number, status: number): number {
-		const { classTable, classes } = this;
-		const mask = classTable.length - 1;
-		let slot = classSlot(scope, nameItem, kindItem, status) & mask;
-		for (let found = classTable[slot]!; found !== 0; found = classTable[slot]!) {
-			const entry = classes[found - 1]!;
-			if (
-				entry.nameItem === nameItem &&
-				entry.scope === scope &&
-				entry.status === status &&
-				entry.kindItem === kindItem &&
-				entry.kind === kind
-			)
-				return found - 1;
-			slot = (slot + 1) & mask;
-		}
-		return -1;
-	}
-
-	private addClass(entry: RowClass): number {
-		const added = this.classes.length;
-		this.classes.push(entry);
-		if (this.classes.length * 2 > this.classTable.length) {
-			this.classTable = new Int32Array(this.classTable.length * 2);
-			for (let i = 0; i < added; i++) this.placeClass(i);
-		}
-		this.placeClass(added);
-		return added;
-	}
-
-	private placeClass(index: number): void {
-		const { scope, nameItem, kindItem, status, name } = this.classes[index]!;
-		if (nameItem === 0 && name !== "") return;
-		const mask = this.classTable.length - 1;
-		let slot = classSlot(scope, nameItem, kindItem, status) & mask;
-		while (this.classTable[slot] !== 0) slot = (slot + 1) & mask;
-		this.classTable[slot] = index + 1;
-	}
-
-	private internLayout(slots: Uint8Array, length: number, keyedHash: number): number {
-		// Senders that spell every record differently must not get a layout each: past the bound, keys no longer tell them apart.
-		const hash = this.layouts.length < MAX_KEYED_LAYOUTS ? keyedHash : hashOfSlots(slots, length);
-		const last = this.layouts[this.lastLayout];
-		if (last !== undefined && last.hash === hash && sameSlots(last.slots, slots, length)) return this.lastLayout;
-		for (let key = hash & 0x3fff_ffff; ; key++) {
-			const found = this.layoutByHash.get(key);
-			if (found === undefined) {
-				const added = this.layouts.length;
-				this.layouts.push({ slots: slots.slice(0, length), hash });
-				this.layoutByHash.set(key, added);
-				this.lastLayout = added;
-				return added;
-			}
-			if (sameSlots(this.layouts[found]!.slots, slots, length)) {
-				this.lastLayout = found;
-				return found;
-			}
-		}
-	}
-
 	private ensureRows(total: number): void {
 		if (total <= this.rowClass.length) return;
 		const size = Math.max(total, this.rowClass.length * 2, 1024);
@@ -471,18 +338,6 @@ export class BlockBuilder {
 	}
 }
 
-function hashOfSlots(slots: Uint8Array, length: number): number {
-	let hash = length;
-	for (let i = 0; i < length; i++) hash = Math.imul(hash ^ slots[i]!, 0x01000193);
-	return hash;
-}
-
-function sameSlots(known: Uint8Array, slots: Uint8Array, length: number): boolean {
-	if (known.length !== length) return false;
-	for (let i = 0; i < length; i++) if (known[i] !== slots[i]) return false;
-	return true;
-}
-
 function larger(array: Uint32Array<ArrayBuffer>, length: number): Uint32Array<ArrayBuffer> {
 	const grown = new Uint32Array(length);
 	grown.set(array);
@@ -493,9 +348,4 @@ function largerFloats(array: Float64Array<ArrayBuffer>, length: number): Float64
 	const grown = new Float64Array(length);
 	grown.set(array);
 	return grown;
-}
-
-function classSlot(scope: number, nameItem: number, kindItem: number, status: number): number {
-	const hash = Math.imul(scope ^ 0x3c6ef372, 0x9e3779b1) ^ Math.imul(nameItem, 0x85ebca77) ^ (kindItem << 8) ^ status;
-	return Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 8;
 }

@@ -61,8 +61,9 @@ export class StoredClasses {
 	readonly maxDuration: Float32Array;
 	readonly heldBytes: number;
 	private readonly scopes: readonly StoredScope[];
-	private readonly nameItem: Numbers;
-	private readonly kindItem: Numbers;
+	/** Dictionary entries. */
+	readonly nameItem: Numbers;
+	readonly kindItem: Numbers;
 	private readonly rows: Numbers;
 
 	/** @param reader stands before the list of classes, and after it then */
@@ -117,6 +118,15 @@ export class StoredClasses {
 			minDuration: this.minDuration[i]!,
 			maxDuration: this.maxDuration[i]!,
 		};
+	}
+
+	/** As of {@link at}, alone. */
+	serviceOf(i: number): string {
+		return this.scopes[this.scope[i]!]!.service;
+	}
+
+	nameOf(i: number): string {
+		return this.names[this.name[i]!]!;
 	}
 
 	/** For work on all of them. */

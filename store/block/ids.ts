@@ -51,12 +51,18 @@ export class IdsPart {
 		return (high | low) !== 0;
 	}
 
+	/** Of every row, two words each. */
+	writeSpanIds(to: Uint32Array): void {
+		const { bytes } = this;
+		for (let i = 0; i < to.length; i++) to[i] = wordAt(bytes, i * 4);
+	}
+
 	/** Of every row, two words each; all zero for none. */
 	all(): { readonly spans: Uint32Array; readonly parents: Uint32Array } {
 		const { bytes, rows } = this;
 		const spans = new Uint32Array(rows * 2);
 		const parents = new Uint32Array(rows * 2);
-		for (let i = 0; i < spans.length; i++) spans[i] = wordAt(bytes, i * 4);
+		this.writeSpanIds(spans);
 		const { firstRow, count } = this.traces().list();
 		let literal = rows * 9;
 		for (let trace = 0; trace < count; trace++) {

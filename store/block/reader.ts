@@ -189,6 +189,17 @@ export class BlockReader {
 			.hasParent(row - this.firstRow);
 	}
 
+	/** Span ids of every row, two words each; a fresh copy. */
+	spanIds(): Uint32Array {
+		const ids = new Uint32Array(this.rowCount() * 2);
+		this.wholly(["ids"], () =>
+			this.forEachStretch((stretch, firstRow) =>
+				stretch.ids().writeSpanIds(ids.subarray(firstRow * 2, (firstRow + stretch.rows) * 2)),
+			),
+		);
+		return ids;
+	}
+
 	/** Ids of every row, two words each; all zero for none. */
 	ids(): { readonly spans: Uint32Array; readonly parents: Uint32Array } {
 		const rows = this.rowCount();
@@ -265,6 +276,20 @@ export class BlockReader {
 			this.heldBytes += this.filterValue?.length ?? 0;
 		}
 		return this.filterValue ?? undefined;
+	}
+
+	/** Calls back for each top-level field of a record, in its order, with its dictionary entry; ids and times, in columns, have 0. */
+	forEachField(row: number, visit: (slot: number, entry: number) => void): void {
+		const head = this.head();
+		const stretch = this.stretchOfRow(row);
+		const own = row - this.firstRow;
+		let position = 0;
+		for (const slot of head.layouts[stretch.layouts.at(own)]!.slots) {
+			if (slot === SLOT.item) visit(slot, stretch.entry(own, position++));
+			else if (slot === SLOT.name) visit(slot, head.classes.nameItem[stretch.classes.at(own)]!);
+			else if (slot === SLOT.kind) visit(slot, head.classes.kindItem[stretch.classes.at(own)]!);
+			else visit(slot, 0);
+		}
 	}
 
 	/** Appends a record's message bytes, exactly as they came. */

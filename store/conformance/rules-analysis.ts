@@ -4,6 +4,7 @@ import type { OtlpKeyValue, OtlpTracesData } from "../../model/otlp/types.ts";
 import type { DurationNs } from "../../model/time.ts";
 import type { SpanQuery } from "../store.ts";
 import type { Rule } from "./kit.ts";
+import { hopsOf } from "./rules-hops.ts";
 import { ALL_TIME, at, from, NOW_MS, span, spanId, string, T0, type Workbench } from "./workbench.ts";
 
 const CLIENT = 3;
@@ -45,8 +46,7 @@ export const ANALYSIS_RULES: readonly Rule[] = [
 				assert.deepEqual(await pointsOf(bench, { service: "cart" }), [10, 800]);
 				assert.deepEqual(await pointsOf(bench, { toNs: at(T0 + 15n * MS_NS) }), [10, 10, 20]);
 				assert.deepEqual(await pointsOf(bench, { mtls: "mutual_tls" }), [10, 10, 800, 800]);
-				const { trace } = await bench.reader.trace((await bench.search({ limit: 1 }))[0]!.traceId, "json");
-				const edge = trace!.hops!.hops.find(({ source }) => source === "web")!.edgeId;
+				const edge = (await hopsOf(bench, 1)).hops.find(({ source }) => source === "web")!.edgeId;
 				assert.deepEqual(await pointsOf(bench, { edge }), [10, 800], "each hop once");
 				assert.deepEqual(await pointsOf(bench, { edge, minDurationNs: 11_000_000n as DurationNs }), [800]);
 				bench.maintain();

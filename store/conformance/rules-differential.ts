@@ -238,11 +238,8 @@ async function answers({ reader }: Workbench, asked: Queries): Promise<unknown> 
 	}
 	const durations = [];
 	for (const { limit: _, ...query } of asked.traces) {
-		// Of spans that arrived twice an engine may count both.
 		const { points } = await reader.spanDurations({ ...query, columns: 10 });
-		durations.push([
-			...new Set(lines((points ?? []).map(({ traceId, durationNs, isError }) => [traceId, durationNs, isError]))),
-		]);
+		durations.push(lines((points ?? []).map(({ traceId, durationNs, isError }) => [traceId, durationNs, isError])));
 	}
 	const logs = [];
 	for (const query of asked.logs) {
@@ -264,9 +261,13 @@ async function answers({ reader }: Workbench, asked: Queries): Promise<unknown> 
 	// When a name was last seen may be written down late, and arrival goes back and forth here.
 	const services = (await reader.services()).map(({ name }) => name);
 	const operations: Record<string, unknown> = {};
-	for (const name of SERVICES)
+	const figures: Record<string, unknown> = {};
+	for (const name of SERVICES) {
 		operations[name] = (await reader.operations(name)).map((operation) => [operation.name, operation.kind]);
-	return { traces, searches, durations, logs, points, services, operations };
+		for (const [i, { fromNs, toNs }] of asked.traces.entries())
+			figures[`${name} ${i}`] = (await reader.operationFigures({ service: name, fromNs, toNs, limit: 100 })).operations;
+	}
+	return { traces, searches, durations, logs, points, services, operations, figures };
 }
 
 /** Of spans that arrived twice a scan may give both. */

@@ -1,6 +1,6 @@
 /** Hops of a trace, and the search by their mTLS status. */
 import assert from "node:assert/strict";
-import type { ToldHops } from "../../model/topology/told-hops.ts";
+import type { ToldHop } from "../../model/topology/told-hops.ts";
 import type { OtlpKeyValue, OtlpTracesData } from "../../model/otlp/types.ts";
 import { canonicalDims } from "../../model/topology/dims.ts";
 import { serviceEndpoint } from "../../model/topology/endpoint.ts";
@@ -34,10 +34,18 @@ function call(trace: number, startMs: number, source: "mutual_tls" | "plaintext"
 	];
 }
 
-async function hopsOf(bench: Workbench, trace: number): Promise<ToldHops> {
+interface FoundHops {
+	readonly hops: readonly ToldHop[];
+	readonly hopCount: number;
+	readonly spansLeft: number;
+}
+
+export async function hopsOf(bench: Workbench, trace: number): Promise<FoundHops> {
 	const found = await bench.reader.trace(traceId(trace), "json");
 	assert.ok(found.trace?.hops !== undefined);
-	return found.trace.hops;
+	const { json, hopCount, spansLeft } = found.trace.hops;
+	assert.ok(json.every(({ length }) => length > 0));
+	return { hops: JSON.parse(`[${Buffer.concat(json).toString()}]`) as ToldHop[], hopCount, spansLeft };
 }
 
 /** Of the trace's first hop. */

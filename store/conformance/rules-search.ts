@@ -247,6 +247,41 @@ export const SEARCH_RULES: readonly Rule[] = [
 		},
 	},
 	{
+		title: "a span that came in several batches is one of its operation, in whatever block or window its records lie",
+		async run(bench) {
+			const request = (...spans: readonly OtlpSpan[]) => ({ traces: [from("cart", spans)] });
+			const sent = span(1, 1, { name: "GET /", status: { code: 2 } });
+			const also = span(1, 2, { name: "GET /" });
+			const later = span(2, 1, { name: "GET /", startMs: 500 });
+			bench.append(request(sent, also, later));
+			bench.append(request(sent));
+			bench.append(request(sent, sent, span(3, 1, { name: "GET /", startMs: 900 })));
+			bench.append({ ...request(also, later), arrivedMs: NOW_MS + 7_200_000 });
+			// One id of an operation, but not one span: these are halves, or an id that was used again.
+			bench.append(request({ ...sent, kind: 3 }, lasting(sent, 77), span(1, 1, { name: "GET /", startMs: 1 })));
+			bench.append({ traces: [from("other", [sent])] });
+			const query = { service: "cart", fromNs: at(T0), toNs: at(T0 + 1_000_000_000n), limit: 10 };
+			const durations = { attributes: [], ...query, columns: 10 };
+			for (const isMerged of [false, true]) {
+				if (isMerged) bench.maintain(NOW_MS + 8_000_000);
+				const { operations } = await bench.reader.operationFigures(query);
+				assert.deepEqual(
+					operations.map(({ kind, spans, errors }) => ({ kind, spans, errors })),
+					[
+						{ kind: 2, spans: 6, errors: 2 },
+						{ kind: 3, spans: 1, errors: 1 },
+					],
+				);
+				assert.equal((await bench.reader.spanDurations(durations)).spans, 7);
+				const { selected, others } = await bench.reader.traceDifferences({
+					...durations,
+					selection: { status: "error" },
+				});
+				assert.deepEqual([selected.spans, others.spans], [3, 4]);
+			}
+		},
+	},
+	{
 		title: "metacharacters, unicode and __proto__ mean themselves in every filter",
 		async run(bench) {
 			const request = (text: string, i: number) =>

@@ -75,7 +75,7 @@ export class MemoryReader implements StoreReader {
 		if (spans === undefined) return { trace: undefined, damagedWindows: [] };
 		const bytes = otlpData(spans);
 		const body = format === "protobuf" ? bytes : new TextEncoder().encode(JSON.stringify(decodeTracesData(bytes)));
-		const hops = this.topology.traceHops(decodedSpans(spans));
+		const hops = this.topology.hopsText(decodedSpans(spans));
 		return { trace: { summary: summaryOf(id, spans), hops, body: [body] }, damagedWindows: [] };
 	}
 
@@ -121,7 +121,7 @@ export class MemoryReader implements StoreReader {
 				features.makeRoom();
 				features.begin(side);
 				for (const { span, origin } of spans) features.addSpan(span, origin.resource);
-				for (const hop of this.topology.traceHops(decodedSpans(spans)).hops) features.addHop(hop);
+				for (const hop of this.topology.traceHops(decodedSpans(spans))) features.addHop(hop);
 			}
 		}
 		return {
@@ -150,11 +150,12 @@ export class MemoryReader implements StoreReader {
 
 	async operationFigures({ service, fromNs, toNs, limit }: OperationFiguresQuery): Promise<OperationFiguresResult> {
 		const gathered = new OperationSums();
+		const isFirst = firstOfEach();
 		let scanned = 0;
 		for (const { spans } of this.state.groups) {
 			for (const span of spans) {
 				scanned++;
-				if (span.origin.service !== service || span.startNs < fromNs || span.startNs >= toNs) continue;
+				if (span.origin.service !== service || span.startNs < fromNs || span.startNs >= toNs || !isFirst(span)) continue;
 				const durationNs = Number(span.endNs - span.startNs);
 				gathered.add(span.name, span.kind, span.statusCode, durationNs, Number(span.startNs / 1_000_000n));
 			}
@@ -236,18 +237,19 @@ export class MemoryReader implements StoreReader {
 		return new Map(traces.map(([id, spans]) => [id, spansIn(decodedSpans(spans))]));
 	}
 
-	/** Visits what matches; returns how many were looked at. */
+	/** Visits what matches, each span once; returns how many were looked at. */
 	private eachMatch(
 		query: SpanQuery,
 		inHops: HopsByTrace | undefined,
 		visit: (span: StoredSpan, hop: FoundHop | undefined) => void,
 	): number {
+		const isFirst = firstOfEach();
 		let scanned = 0;
 		for (const { spans } of this.state.groups) {
 			for (const span of spans) {
 				scanned++;
 				const hop = inHops?.get(span.traceId)?.get(spanKey(span));
-				if ((inHops === undefined || hop !== undefined) && matchesSpan(query, span)) visit(span, hop);
+				if ((inHops === undefined || hop !== undefined) && matchesSpan(query, span) && isFirst(span)) visit(span, hop);
 			}
 		}
 		return scanned;
@@ -263,13 +265,10 @@ export class MemoryReader implements StoreReader {
 	/** Every span of the traces, each once, in order of arrival. */
 	private spansByTrace(ids: ReadonlySet<string>): Map<string, StoredSpan[]> {
 		const byTrace = new Map<string, StoredSpan[]>();
-		const seen = new Set<string>();
+		const isFirst = firstOfEach();
 		for (const { spans } of this.state.groups) {
 			for (const span of spans) {
-				if (!ids.has(span.traceId)) continue;
-				const identity = `${span.traceId}${spanIdentity(span)}`;
-				if (seen.has(identity)) continue;
-				seen.add(identity);
+				if (!ids.has(span.traceId) || !isFirst(span)) continue;
 				const members = byTrace.get(span.traceId) ?? [];
 				byTrace.set(span.traceId, members);
 				members.push(span);
@@ -303,6 +302,14 @@ export class MemoryReader implements StoreReader {
 			damagedWindows: [],
 		};
 	}
+}
+
+function firstOfEach(): (span: StoredSpan) => boolean {
+	const seen = new Set<string>();
+	return (span) => {
+		const before = seen.size;
+		return seen.add(`${span.traceId}${spanIdentity(span)}`).size > before;
+	};
 }
 
 function decodedSpans(spans: readonly StoredSpan[]): DecodedSpans {

@@ -27,6 +27,8 @@ type Role = (typeof ROLE)[keyof typeof ROLE];
 const ENTRY_BYTES = 17;
 /** An entry unpacked with all others takes an eighth of one that is looked for. */
 const UNPACK_SHARE = 8;
+/** The table is zeroed memory for tens of thousands of entries. */
+const ROWS_WORTH_A_TABLE = 64;
 
 interface Origin {
 	readonly resource: KnownResource;
@@ -44,6 +46,7 @@ interface Combination {
 export class BlockSpans {
 	private readonly block: BlockReader;
 	private readonly book: FactsBook;
+	private readonly readsWhole: boolean;
 	/** By entry number. */
 	private readonly roles: Uint8Array;
 	/** Of each entry: two words of a request id, or the number of its text elsewhere than at a server and there. */
@@ -55,10 +58,12 @@ export class BlockSpans {
 	private readonly entries: number[] = [];
 	private readonly texts: number[] = [];
 
-	constructor(block: BlockReader, book: FactsBook) {
+	/** @param rows how many will be added, where that is known: a few of them are read whole, which takes no table of entries */
+	constructor(block: BlockReader, book: FactsBook, rows = Infinity) {
 		this.block = block;
 		this.book = book;
-		const { count } = block.heap();
+		this.readsWhole = rows < ROWS_WORTH_A_TABLE;
+		const count = this.readsWhole ? 0 : block.heap().count;
 		this.roles = new Uint8Array(count + 1);
 		this.words = new Uint32Array((count + 1) * 2);
 		this.figures = new Float64Array(count + 1);
@@ -78,6 +83,10 @@ export class BlockSpans {
 
 	/** Best called in ascending order of rows. */
 	add(row: number, columns: SpanColumns): void {
+		if (this.readsWhole) {
+			this.addWhole(row, columns);
+			return;
+		}
 		const { block, book, roles, words, figures, entries, texts } = this;
 		const { classes } = block.head();
 		const ofClass = block.classOfRow(row);

@@ -1,10 +1,13 @@
 /**
  * Rate, errors and duration of a service's operations, counted from its spans: of each block only the classes of its rows and two
- * columns are read, newest window and block first, until the time budget ends.
+ * columns are read, and ids where a span can have been counted before, newest first, until the time budget ends.
  */
 import type { BlockReader } from "../block/reader.ts";
 import { OperationSums } from "../../model/otlp/operation-sums.ts";
 import type { OperationFiguresQuery, OperationFiguresResult } from "../store.ts";
+import { scanBlocks } from "./block-scan.ts";
+import { SeenSpans } from "./seen-spans.ts";
+import type { StoredBlock } from "./window-reader.ts";
 import { reaches, type WindowSet } from "./window-set.ts";
 
 export function operationFigures(
@@ -15,31 +18,28 @@ export function operationFigures(
 ): OperationFiguresResult {
 	const { service, fromNs, toNs } = query;
 	const sums = new OperationSums();
-	const looked = { windows: 0, blocks: 0, blocksSkipped: 0, spansScanned: 0, truncated: false };
-	const damagedWindows = windows.visit(windows.inRange(fromNs, toNs), (window) => {
-		looked.windows++;
-		const blocks = window.blocks("traces").toSorted((a, b) => (a.maxTimeNs < b.maxTimeNs ? 1 : -1));
-		for (const stored of blocks) {
-			looked.blocks++;
-			const canHold = stored.minTimeNs < toNs && reaches(stored.maxTimeNs, fromNs) && stored.services.includes(service);
-			if (!canHold) {
-				looked.blocksSkipped++;
-				continue;
-			}
-			if (now() > deadlineMs) {
-				looked.truncated = true;
-				return "stop";
-			}
-			const block = window.block(stored.id);
-			looked.spansScanned += block.head().rows;
-			addBlock(sums, block, query);
-		}
-		return undefined;
+	const seen = new SeenSpans();
+	const scan = {
+		windows,
+		entries: windows.inRange(fromNs, toNs),
+		canHold: (stored: StoredBlock) =>
+			stored.minTimeNs < toNs && reaches(stored.maxTimeNs, fromNs) && stored.services.includes(service),
+		isLate: () => now() > deadlineMs,
+	};
+	const searched = scanBlocks(scan, (block, _, laterReachNs) => {
+		seen.begin(block, laterReachNs);
+		addBlock(sums, seen, block, query);
+		return "scanned";
 	});
-	return { operations: sums.figures(query.limit), searched: { ...looked, damagedWindows } };
+	return { operations: sums.figures(query.limit), searched };
 }
 
-function addBlock(sums: OperationSums, block: BlockReader, { service, fromNs, toNs }: OperationFiguresQuery): void {
+function addBlock(
+	sums: OperationSums,
+	seen: SeenSpans,
+	block: BlockReader,
+	{ service, fromNs, toNs }: OperationFiguresQuery,
+): void {
 	const { baseNs, classes, rows, scopes, wideRows } = block.head();
 	const own = scopes.map((scope) => scope.service === service);
 	const sumOfClass = Array.from({ length: classes.length }, (_, i) =>
@@ -47,7 +47,8 @@ function addBlock(sums: OperationSums, block: BlockReader, { service, fromNs, to
 	);
 	if (sumOfClass.every((sum) => sum === undefined)) return;
 	const [from, to] = [Number(fromNs - baseNs), Number(toNs - baseNs)];
-	const baseMs = Number(baseNs) / 1e6;
+	const baseMs = Number(baseNs / 1_000_000n);
+	const sinceMs = Number(baseNs % 1_000_000n);
 	const rowClasses = block.rowClasses();
 	const offsets = block.offsets();
 	const durations = block.durations();
@@ -57,11 +58,14 @@ function addBlock(sums: OperationSums, block: BlockReader, { service, fromNs, to
 		if (sum === undefined) continue;
 		const offset = offsets[row]!;
 		if (offset < from || offset >= to || wideRows.has(row)) continue;
-		sum.add(classes.status[of]!, durations[row]!, Math.floor(baseMs + offset / 1e6));
+		const durationNs = durations[row]!;
+		if (seen.isFirst(row, offset, durationNs))
+			sum.add(classes.status[of]!, durationNs, baseMs + Math.floor((sinceMs + offset) / 1e6));
 	}
 	for (const [row, { time0, time1 }] of wideRows) {
 		const of = rowClasses[row]!;
-		if (time0 < fromNs || time0 >= toNs) continue;
-		sumOfClass[of]?.add(classes.status[of]!, Number(time1 - time0), Number(time0 / 1_000_000n));
+		const sum = sumOfClass[of];
+		if (sum === undefined || time0 < fromNs || time0 >= toNs || !seen.isFirst(row, 0, 0)) continue;
+		sum.add(classes.status[of]!, Number(time1 - time0), Number(time0 / 1_000_000n));
 	}
 }

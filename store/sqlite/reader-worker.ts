@@ -22,8 +22,8 @@ port.on("message", async (request: ReaderRequest) => {
 		const method = reader[request.method] as (...args: unknown[]) => Promise<unknown>;
 		const value = await method.apply(reader, [...request.args]);
 		// Moved, not copied: a trace may be the largest thing in the process.
-		for (const { buffer } of isTraceResult(value) ? (value.trace?.body ?? []) : [])
-			if (buffer instanceof ArrayBuffer) transfer.push(buffer);
+		const { body = [], hops } = isTraceResult(value) ? (value.trace ?? {}) : {};
+		for (const { buffer } of [...body, ...(hops?.json ?? [])]) if (buffer instanceof ArrayBuffer) transfer.push(buffer);
 		answer = { id: request.id, value };
 	} catch (error) {
 		answer = { id: request.id, error: errorOf(error) };

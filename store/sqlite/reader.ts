@@ -5,7 +5,6 @@
 import { MeshscopeError } from "../../model/errors.ts";
 import { DurationGrid } from "../../model/analysis/duration-grid.ts";
 import type { TraceId } from "../../model/ids.ts";
-import { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
 import { DamagedRollupError } from "../../model/topology/rollup-layout.ts";
 import type {
 	DifferencesQuery,
@@ -50,7 +49,8 @@ import { operationFigures } from "./operation-figures.ts";
 import { traceDifferences } from "./trace-differences.ts";
 import { searchTraces } from "./trace-search.ts";
 import { scanMatchingSpans } from "./span-scan.ts";
-import { TraceAssembler, traceIdAt, traceWords } from "./trace-rows.ts";
+import { StoredSpans } from "./stored-spans.ts";
+import { jsonBody, protobufBody, TraceAssembler, traceIdAt, traceWords } from "./trace-rows.ts";
 import { WindowSet } from "./window-set.ts";
 
 /** Status code of a span. */
@@ -87,13 +87,13 @@ class SqliteReader implements StoreReader {
 	}
 
 	async trace(id: TraceId, format: "protobuf" | "json"): Promise<TraceResult> {
-		const assembler = new TraceAssembler(traceWords(id), () => this.stopIfCancelled());
+		const hops = format === "protobuf" ? undefined : new StoredSpans();
+		const body = hops === undefined ? protobufBody() : jsonBody(id);
+		const assembler = new TraceAssembler(traceWords(id), body, () => this.stopIfCancelled(), hops);
 		const damagedWindows = this.windows.visit(this.windows.list(), (window) => assembler.add(window));
-		if (format === "protobuf") return { trace: assembler.finish(format), damagedWindows };
-		const spans = new DecodedSpans();
-		const trace = assembler.finish(format, (span, resource, scope) => spans.add(span, resource, scope));
-		if (trace === undefined) return { trace, damagedWindows };
-		return { trace: { ...trace, hops: this.fromTopology((topology) => topology.traceHops(spans)) }, damagedWindows };
+		const trace = assembler.finish();
+		if (trace === undefined || hops === undefined) return { trace, damagedWindows };
+		return { trace: { ...trace, hops: this.fromTopology((topology) => topology.hopsText(hops)) }, damagedWindows };
 	}
 
 	async searchTraces(query: TraceQuery): Promise<TraceSearchResult> {

@@ -1,11 +1,13 @@
 /**
  * Every span of a range that a query asks for, newest windows and blocks first, from columns alone: for answers that count spans
- * instead of telling traces. A span that was stored twice is visited twice.
+ * instead of telling traces. A span that was stored twice is visited once.
  */
 import type { SearchedInfo, SpanQuery } from "../store.ts";
 import type { FoundHop } from "../topology-queries.ts";
 import type { BlockReader } from "../block/reader.ts";
+import { type BlockScan, scanBlocks } from "./block-scan.ts";
 import { type HopKnowledge, HopSearch } from "./hop-search.ts";
+import { SeenSpans } from "./seen-spans.ts";
 import { SpanMatch } from "./span-match.ts";
 import { spanKeyAt, traceIds } from "./trace-rows.ts";
 import type { WindowReader } from "./window-reader.ts";
@@ -35,8 +37,9 @@ export function scanMatchingSpans(options: ScanOptions, visit: (span: VisitedSpa
 	const match = new SpanMatch({ ...query, limit: 1 }, true);
 	const hops = known === undefined ? undefined : new HopSearch(query, known);
 	const all = windowsInRange(windows.list(), query);
+	const seen = new SeenSpans();
 	const damaged = new Set<string>();
-	const searched = { windows: 0, blocks: 0, blocksSkipped: 0, spansScanned: 0, truncated: false };
+	let ranOut = false;
 
 	/** Visits rows of a block that belong to hops that are asked for. */
 	const visitInHops = (window: WindowReader, block: BlockReader, rows: readonly Matching[], search: HopSearch): void => {
@@ -49,7 +52,7 @@ export function scanMatchingSpans(options: ScanOptions, visit: (span: VisitedSpa
 				if (search.spansOf(id) === undefined) unknown.add(id);
 			}
 			if (isLate() || (unknown.size > 0 && !search.look([...unknown], isLate, visitAll))) {
-				searched.truncated = true;
+				ranOut = true;
 				return;
 			}
 			for (const { row, sinceNs, durationNs } of rows.slice(first, next)) {
@@ -60,11 +63,12 @@ export function scanMatchingSpans(options: ScanOptions, visit: (span: VisitedSpa
 		}
 	};
 
-	const scanBlock = (window: WindowReader, block: BlockReader): boolean => {
+	const scanBlock = (block: BlockReader, window: WindowReader): boolean => {
 		const { baseNs, wideRows, classes, scopes } = block.head();
 		const blockSinceNs = Number(baseNs - originNs);
 		const matching: Matching[] = [];
 		const wasLookedAt = match.eachRow(block, (row, offset, durationNs) => {
+			if (!seen.isFirst(row, offset, durationNs)) return;
 			const wide = wideRows.get(row);
 			const sinceNs = wide === undefined ? blockSinceNs + offset : Number(wide.time0 - originNs);
 			if (hops === undefined) visit({ block, row, sinceNs, durationNs, hop: undefined });
@@ -77,32 +81,21 @@ export function scanMatchingSpans(options: ScanOptions, visit: (span: VisitedSpa
 		return wasLookedAt;
 	};
 
-	const scanWindow = (window: WindowReader): void => {
-		for (const stored of window.blocks("traces").toSorted((a, b) => (a.maxTimeNs > b.maxTimeNs ? -1 : 1))) {
-			searched.blocks++;
-			const canHold = match.canHold(stored) && hops?.canHold(stored.minTimeNs, stored.maxTimeNs, stored.services) !== false;
-			if (!canHold) {
-				searched.blocksSkipped++;
-				continue;
-			}
-			if (isLate()) searched.truncated = true;
-			if (searched.truncated) return;
-			const block = window.block(stored.id);
-			if (scanBlock(window, block)) searched.spansScanned += block.head().rows;
-			else searched.blocksSkipped++;
-			// Columns of a range of many blocks would fill the memory before the query ends.
-			windows.cache.trim();
-		}
+	const scan: BlockScan = {
+		windows,
+		entries: all,
+		canHold: (stored) =>
+			match.canHold(stored) && hops?.canHold(stored.minTimeNs, stored.maxTimeNs, stored.services) !== false,
+		isLate,
 	};
-
-	for (const entry of all.toSorted((a, b) => (a.maxTimeNs > b.maxTimeNs ? -1 : 1))) {
-		for (const name of windows.visit([entry], scanWindow)) damaged.add(name);
-		searched.windows++;
-		if (searched.truncated) break;
-	}
+	const searched = scanBlocks(scan, (block, window, laterReachNs) => {
+		seen.begin(block, laterReachNs);
+		if (!scanBlock(block, window)) return "passed";
+		return ranOut ? "late" : "scanned";
+	});
 	return {
 		...searched,
-		damagedWindows: [...damaged],
+		damagedWindows: [...new Set([...damaged, ...searched.damagedWindows])],
 		...(hops === undefined ? {} : { hops: hops.searched() }),
 	};
 }

@@ -3,13 +3,14 @@
  * trace as OTLP.
  */
 import type { TraceId } from "../../model/ids.ts";
-import { outlineOf, SpanSet, type SummarySpan } from "../../model/otlp/trace-summary.ts";
-import { type OnSpan, TracesJsonWriter } from "../../model/otlp/traces-json.ts";
+import { outlineOf, SpanSet, type SummarySpan, TraceOutliner } from "../../model/otlp/trace-summary.ts";
 import { traceHash } from "../block/format.ts";
 import type { BlockReader } from "../block/reader.ts";
-import type { TraceSummary, WholeTrace } from "../store.ts";
+import type { TraceSummary } from "../store.ts";
 import { RecordGroups } from "./record-groups.ts";
 import { spanKey } from "../topology-queries.ts";
+import type { StoredSpans } from "./stored-spans.ts";
+import { TraceJson } from "./trace-json.ts";
 import type { WindowReader } from "./window-reader.ts";
 
 /** Some tenths of a millisecond of work. */
@@ -73,75 +74,141 @@ export class TraceGatherer {
 	}
 }
 
-/** Gathers a trace whole: its records as they came, grouped by resource and scope. */
+/** A trace as it is put together: its records as they came, grouped by resource and scope. */
+export interface TraceBody {
+	add(block: BlockReader, row: number, span: SummarySpan): void;
+	/** In pieces; call once, last. */
+	finish(): Uint8Array[];
+}
+
+export function protobufBody(): TraceBody {
+	const groups = new RecordGroups();
+	return { add: (block, row) => groups.add(block, row), finish: () => [...groups.message().take()] };
+}
+
+export function jsonBody(id: TraceId): TraceBody {
+	return new TraceJson(id);
+}
+
+/** Gathers a trace whole, each span once. */
 export class TraceAssembler {
 	private readonly words: TraceWords;
+	private readonly body: TraceBody;
 	private readonly gathered = new SpanSet();
-	private readonly groups = new RecordGroups();
+	private readonly outliner = new TraceOutliner();
 	private readonly check: () => void;
+	private readonly hops: StoredSpans | undefined;
 
-	/** @param check throws to end the work, which is then left */
-	constructor(words: TraceWords, check: () => void) {
+	/** @param check throws to end the work, which is then left @param hops is given every span */
+	constructor(words: TraceWords, body: TraceBody, check: () => void, hops?: StoredSpans) {
 		this.words = words;
+		this.body = body;
 		this.check = check;
+		this.hops = hops;
 	}
 
 	add(window: WindowReader): void {
-		const addRows = (block: BlockReader, first: number, end: number): void => {
+		forEachBlockOfTrace(window, this.words, (block, first, end) => {
+			if ((end - first) * WHOLE_COLUMNS_FROM > block.head().rows) readColumns(block);
+			this.hops?.begin(block, end - first);
 			for (let row = first; row < end; row++) {
-				if (this.gathered.add(summarySpan(block, row))) this.groups.add(block, row);
+				const span = new RowSpan(block, row);
+				if (this.gathered.add(span)) {
+					this.outliner.add(span);
+					this.body.add(block, row, span);
+					this.hops?.add(row);
+				}
 				if ((row - first) % ROWS_BETWEEN_CHECKS === ROWS_BETWEEN_CHECKS - 1) this.check();
 			}
-		};
-		forEachBlockOfTrace(window, this.words, addRows);
+		});
 	}
 
-	/**
-	 * Undefined when the trace is nowhere. Call once: what was gathered is let go of while it is written.
-	 * @param onSpan told of the spans of JSON
-	 */
-	finish(format: "protobuf" | "json", onSpan?: OnSpan): WholeTrace | undefined {
+	/** Undefined when the trace is nowhere. Call once, last. */
+	finish(): { readonly summary: TraceSummary; readonly body: Uint8Array[] } | undefined {
 		const { spans } = this.gathered;
 		if (spans.length === 0) return undefined;
-		const summary = { traceId: this.words.id, ...outlineOf(spans) };
-		return { summary, body: format === "json" ? this.json(onSpan) : [...this.groups.message().take()] };
-	}
-
-	private json(onSpan: OnSpan | undefined): WholeTrace["body"] {
-		const writer = new TracesJsonWriter(onSpan);
-		for (const { resource, scopes } of this.groups.byResource()) {
-			writer.beginResource(resource);
-			for (const { scope, records } of scopes) writer.addScope(scope, this.checked(records.take()));
-			writer.endResource();
-		}
-		return writer.finish();
-	}
-
-	private *checked<T>(items: Iterable<T>): Generator<T> {
-		for (const item of items) {
-			yield item;
-			this.check();
-		}
+		return { summary: { traceId: this.words.id, ...this.outliner.outline(spans) }, body: this.body.finish() };
 	}
 }
 
 export function summarySpan(block: BlockReader, row: number): SummarySpan {
-	const entry = block.head().classes.at(block.classOfRow(row));
-	const parent = block.parentId(row);
-	return {
-		spanId: wordsHex(block.spanId(row)),
-		parentSpanId: (parent[0] | parent[1]) === 0 ? "" : wordsHex(parent),
-		kind: entry.kind,
-		statusCode: entry.status,
-		startNs: block.time0(row),
-		endNs: block.time1(row),
-		service: entry.service,
-		name: entry.name,
-	};
+	const { spanId, parentSpanId, kind, statusCode, startNs, endNs, service, name } = new RowSpan(block, row);
+	return { spanId, parentSpanId, kind, statusCode, startNs, endNs, service, name };
 }
 
+/** Where a trace is most of a block, its columns are unpacked at once: row by row takes longer. */
+const WHOLE_COLUMNS_FROM = 2;
+
+function readColumns(block: BlockReader): void {
+	block.offsets();
+	block.durations();
+	block.rowClasses();
+	block.heap().unpack();
+}
+
+/** {@link summarySpan} that is read as it is asked: of a hundred thousand spans of one trace most is asked once or never. */
+class RowSpan implements SummarySpan {
+	readonly spanId: string;
+	private readonly block: BlockReader;
+	private readonly row: number;
+
+	constructor(block: BlockReader, row: number) {
+		this.spanId = wordsHex(block.spanId(row));
+		this.block = block;
+		this.row = row;
+	}
+
+	get parentSpanId(): string {
+		return this.block.hasParent(this.row) ? wordsHex(this.block.parentId(this.row)) : "";
+	}
+
+	get kind(): number {
+		return this.block.head().classes.kind[this.block.classOfRow(this.row)]!;
+	}
+
+	get statusCode(): number {
+		return this.block.head().classes.status[this.block.classOfRow(this.row)]!;
+	}
+
+	get startNs(): bigint {
+		return this.block.time0(this.row);
+	}
+
+	get endNs(): bigint {
+		return this.block.time1(this.row);
+	}
+
+	get service(): string {
+		return this.block.head().classes.serviceOf(this.block.classOfRow(this.row));
+	}
+
+	get name(): string {
+		return this.block.head().classes.nameOf(this.block.classOfRow(this.row));
+	}
+}
+
+const HEX = "0123456789abcdef".split("").map((digit) => digit.charCodeAt(0));
+
+/** In one call: text that is joined of halves is copied again when it becomes a key. */
 function wordsHex([high, low]: readonly [number, number]): string {
-	return high.toString(16).padStart(8, "0") + low.toString(16).padStart(8, "0");
+	return String.fromCharCode(
+		HEX[high >>> 28]!,
+		HEX[(high >>> 24) & 15]!,
+		HEX[(high >>> 20) & 15]!,
+		HEX[(high >>> 16) & 15]!,
+		HEX[(high >>> 12) & 15]!,
+		HEX[(high >>> 8) & 15]!,
+		HEX[(high >>> 4) & 15]!,
+		HEX[high & 15]!,
+		HEX[low >>> 28]!,
+		HEX[(low >>> 24) & 15]!,
+		HEX[(low >>> 20) & 15]!,
+		HEX[(low >>> 16) & 15]!,
+		HEX[(low >>> 12) & 15]!,
+		HEX[(low >>> 8) & 15]!,
+		HEX[(low >>> 4) & 15]!,
+		HEX[low & 15]!,
+	);
 }
 
 /** As {@link spanKey} of what the rules read. */

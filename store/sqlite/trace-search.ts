@@ -4,9 +4,9 @@
  */
 import { MeshscopeError } from "../../model/errors.ts";
 import type { TraceId } from "../../model/ids.ts";
-import { MAX_TIME_NS } from "../../model/time.ts";
 import type { SearchedInfo, TraceQuery, TraceSearchResult, TraceSummary } from "../store.ts";
 import type { BlockReader } from "../block/reader.ts";
+import { reachOf, windowReach } from "./block-scan.ts";
 import { type HopKnowledge, HopSearch } from "./hop-search.ts";
 import { SpanMatch } from "./span-match.ts";
 import { windowsInRange } from "./span-scan.ts";
@@ -14,7 +14,6 @@ import { spanKeyAt, TraceGatherer, traceIds, traceWords } from "./trace-rows.ts"
 import type { StoredBlock, WindowReader } from "./window-reader.ts";
 import type { WindowEntry, WindowSet } from "./window-set.ts";
 
-const ENDLESS = 1n << 64n;
 interface Candidate {
 	readonly row: number;
 	/** First time, as in the block's column; 0 for a wide row. */
@@ -62,10 +61,10 @@ class TraceSearch {
 	run(): TraceSearchResult {
 		const { query } = this;
 		const all = this.windows.list();
-		const ordered = windowsInRange(all, query).toSorted((a, b) => compare(reach(b), reach(a)));
+		const ordered = windowsInRange(all, query).toSorted((a, b) => compare(windowReach(b), windowReach(a)));
 		const damaged = new Set<string>();
 		for (const entry of ordered) {
-			if (this.isFull && this.worst > reach(entry)) break;
+			if (this.isFull && this.worst > windowReach(entry)) break;
 			for (const name of this.windows.visit([entry], (window) => this.searchWindow(window, all, damaged)))
 				damaged.add(name);
 			this.windowsSearched++;
@@ -237,15 +236,6 @@ function newestOfEachTrace(block: BlockReader, candidates: readonly Candidate[])
 		kept.push(candidate);
 	}
 	return kept;
-}
-
-/** The newest time a window can hold. */
-function reach(entry: WindowEntry): bigint {
-	return entry.state === "sealed" ? reachOf(entry.maxTimeNs) : ENDLESS;
-}
-
-function reachOf(maxTimeNs: bigint): bigint {
-	return maxTimeNs === MAX_TIME_NS ? ENDLESS : maxTimeNs;
 }
 
 function compare(a: bigint, b: bigint): number {

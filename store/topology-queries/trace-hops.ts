@@ -3,51 +3,78 @@ import { edgeId } from "../../model/topology/edge-id.ts";
 import { GROUPINGS, nodeId } from "../../model/topology/endpoint.ts";
 import type { EndpointBook } from "../../model/topology/endpoint-book.ts";
 import type { Hop, HopShape } from "../../model/topology/hop.ts";
-import type { DecodedSpans } from "../../model/topology/hops/decoded-spans.ts";
-import type { HopSpans, SpanRef } from "../../model/topology/hops/span-columns.ts";
+import type { HopSpans, SpanRef, TraceHopSpans } from "../../model/topology/hops/span-columns.ts";
 import type { MtlsStatus } from "../../model/topology/series.ts";
-import type { ToldCall, ToldHop, ToldHops } from "../../model/topology/told-hops.ts";
-import type { TraceQuery } from "../store.ts";
+import type { ToldHop } from "../../model/topology/told-hops.ts";
+import { TextPieces } from "../../model/otlp/text-pieces.ts";
+import type { HopsText, TraceQuery } from "../store.ts";
 
 const NO_SPANS: ReadonlyMap<string, FoundHop> = new Map();
-/** Some 6 MB of JSON. */
-const MAX_TOLD_HOPS = 10_000;
+const HOPS_PIECE_BYTES = 65_536;
 
-export function toldHops(spans: DecodedSpans, book: EndpointBook): ToldHops {
-	const hops = spans.hops().toSorted((a, b) => a.startMs - b.startMs);
-	const callOf = toldCalls(book);
-	return {
-		hops: hops.slice(0, MAX_TOLD_HOPS).map((hop) => toldHop(spans, hop, callOf(hop.shape))),
-		hopCount: hops.length,
-		spansLeft: spans.left,
-	};
+/** What a hop is told to be for what it has in common with others. */
+type ToldShape = Omit<ToldHop, keyof ToldTimes>;
+/** And what is its own. */
+type ToldTimes = Pick<
+	ToldHop,
+	"attempts" | "startMs" | "sourceLatencyNs" | "destinationLatencyNs" | "appNs" | "proxyNs" | "spans"
+>;
+
+/** By start. */
+export function toldHops(spans: TraceHopSpans, book: EndpointBook): readonly ToldHop[] {
+	const shapeOf = toldShapes(book);
+	return hopsByStart(spans).map((hop) => ({ ...shapeOf(hop.shape), ...toldTimes(spans, hop) }));
 }
 
 /** One object a shape, and so one for all calls of a kind where shapes are kept from trace to trace. */
-export function toldCalls(book: EndpointBook): (shape: HopShape) => ToldCall {
-	const byShape = new WeakMap<HopShape, ToldCall>();
+export function toldShapes(book: EndpointBook): (shape: HopShape) => ToldShape {
+	const shapes = new WeakMap<HopShape, ToldShape>();
 	return (shape) => {
-		let call = byShape.get(shape);
-		if (call !== undefined) return call;
-		const source = nodeId(book.resolve(shape.source), "service");
-		const target = nodeId(book.resolve(shape.target), "service");
-		const { protocol, mtls, code, flags } = shape;
-		call = { edgeId: edgeId("service", source, target, protocol, "requests"), source, target, mtls, code, flags };
-		byShape.set(shape, call);
-		return call;
+		let told = shapes.get(shape);
+		if (told === undefined) shapes.set(shape, (told = toldShape(shape, book)));
+		return told;
 	};
 }
 
-function toldHop(spans: DecodedSpans, hop: Hop, call: ToldCall): ToldHop {
-	const { protocol, evidence, reporter, outcome, destinationOutcome } = hop.shape;
-	const idOf = (row: number): string | undefined => spans.refOf(row)?.spanId;
+/** {@link toldHops} as the elements of a JSON array: as objects, those of a large trace take ten times as long to hand over. */
+export function hopsText(spans: TraceHopSpans, book: EndpointBook): HopsText {
+	const shapes = new Map<HopShape, string>();
+	const pieces = new TextPieces(HOPS_PIECE_BYTES);
+	const hops = hopsByStart(spans);
+	for (const [i, hop] of hops.entries()) {
+		let shape = shapes.get(hop.shape);
+		if (shape === undefined) shapes.set(hop.shape, (shape = JSON.stringify(toldShape(hop.shape, book)).slice(0, -1)));
+		pieces.add(`${i === 0 ? "" : ","}${shape},${JSON.stringify(toldTimes(spans, hop)).slice(1)}`);
+	}
+	return { json: pieces.finish(), hopCount: hops.length, spansLeft: spans.left };
+}
+
+function hopsByStart(spans: TraceHopSpans): readonly Hop[] {
+	return spans.hops().toSorted((a, b) => a.startMs - b.startMs);
+}
+
+function toldShape(shape: HopShape, book: EndpointBook): ToldShape {
+	const { protocol, evidence, reporter, mtls, outcome, destinationOutcome, code, flags } = shape;
+	const source = nodeId(book.resolve(shape.source), "service");
+	const target = nodeId(book.resolve(shape.target), "service");
 	return {
-		...call,
+		edgeId: edgeId("service", source, target, protocol, "requests"),
+		source,
+		target,
 		protocol,
 		evidence,
 		reporter,
+		mtls,
 		outcome,
 		destinationOutcome,
+		code,
+		flags,
+	};
+}
+
+function toldTimes(spans: TraceHopSpans, hop: Hop): ToldTimes {
+	const idOf = (row: number): string | undefined => spans.refOf(row)?.spanId;
+	return {
 		attempts: hop.attempts,
 		// Times of the day are exact to 0.3 µs here.
 		startMs: Math.round(hop.startMs * 1_000) / 1_000,

@@ -4,12 +4,12 @@ import { addRollups } from "../../model/topology/rollup-reader.ts";
 import type { WindowSeries } from "../../model/topology/voices.ts";
 import type { TopologyReader } from "../topology.ts";
 import type { KnownSeries } from "./known-series.ts";
-import { planWindow, type WindowPlan } from "./plan.ts";
+import { beginningOf, planWindow, type WindowPlan } from "./plan.ts";
 
 export interface WindowSums {
 	readonly plan: WindowPlan;
 	readonly series: readonly WindowSeries[];
-	/** Length of the window as far as it was observed: the present ends it. */
+	/** Length of the window as far as it was observed: the present ends it, and the first data begin it. */
 	readonly seconds: number;
 }
 
@@ -17,6 +17,8 @@ export interface WindowSums {
 const BATCH_BYTES = 16 << 20;
 /** Histograms of the windows that are kept; one of 3,000 series has some 15 MB. */
 const MAX_KEPT_BYTES = 32 << 20;
+/** What a rate is over at least, where the window is as long. */
+const LEAST_OBSERVED_MS = 60_000;
 
 export class WindowSumsCache {
 	private readonly reader: TopologyReader;
@@ -56,11 +58,16 @@ export class WindowSumsCache {
 		return sums;
 	}
 
-	/** A window that reaches into the present ends there, not with the bucket that the present lies in. */
+	/**
+	 * A window that reaches into the present ends there, not with the bucket that the present lies in. One in which the first data came
+	 * begins with them, else a mesh that has run for a minute has a tenth of its rate in the last ten; but it has a minute at least, so
+	 * that a single request is no rush.
+	 */
 	private secondsOf(plan: WindowPlan, toMs: number): number {
 		const flushedMs = this.reader.progress()?.flushedMs ?? plan.toMs;
 		const endMs = flushedMs < plan.toMs ? Math.min(plan.toMs, Math.max(toMs, plan.fromMs + 1_000)) : plan.toMs;
-		return (endMs - plan.fromMs) / 1_000;
+		const beginsMs = beginningOf((resolutionMs) => this.reader.oldest(resolutionMs)) ?? plan.fromMs;
+		return (endMs - Math.max(plan.fromMs, Math.min(beginsMs, endMs - LEAST_OBSERVED_MS))) / 1_000;
 	}
 
 	private keep(key: string, sums: WindowSums): void {

@@ -8,16 +8,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import {
-	type CannedApi,
-	cannedStatus,
-	logEntry,
-	searched,
-	sendBytes,
-	startCannedApi,
-	summary,
-	TRACE_ID,
-} from "../../api/canned-server.ts";
+import { logEntry, searched, summary, TRACE_ID } from "../../api/canned-answers.ts";
+import { type CannedApi, startCannedApi } from "../../api/canned-server.ts";
+import { cannedStatus } from "../../api/canned-status.ts";
+import { sendBytes } from "../../api/raw-client.ts";
 
 const MAX_GROWTH_BYTES = 200 * 1024 * 1024;
 

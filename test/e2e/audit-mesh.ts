@@ -1,5 +1,5 @@
 /** Two windows of a mesh with something of everything that the audit pages tell, for the API's canned server. */
-import { CANNED_NOW_MS, searched, TRACE_ID } from "../../api/canned-server.ts";
+import { CANNED_NOW_MS, searched, TRACE_ID } from "../../api/canned-answers.ts";
 import { cannedSeries, endpointNamed, graphOf } from "../../model/topology/canned-series.ts";
 import type { CannedSeries } from "../../model/topology/canned-series.ts";
 import { endpointBook } from "../../model/topology/endpoint-book.ts";

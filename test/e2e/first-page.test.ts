@@ -317,6 +317,36 @@ test("status shows rates, losses with their reasons, and damaged windows", optio
 	}
 });
 
+test("the tables of the status page are sorted by key, told in the address, and exported as they stand", options, async () => {
+	serve(...checkouts(3));
+	await page.goto(`${server.url}/status`);
+	const windows = page.getByRole("region", { name: /^Windows \d/ });
+	const names = async (): Promise<readonly string[]> => await windows.locator("tbody th").allInnerTexts();
+	await windows.getByRole("button", { name: "CSV" }).waitFor();
+	assert.deepEqual(await names(), ["w-3", "w-2", "w-1"]);
+	await windows.getByRole("button", { name: "Spans" }).press("Enter");
+	await waitForAddress((url) => url.searchParams.get("sort-windows") === "-spans");
+	assert.deepEqual(await names(), ["w-2", "w-3", "w-1"]);
+	const saved = async (button: string): Promise<string> => {
+		const waiting = page.waitForEvent("download");
+		await windows.getByRole("button", { name: button }).press("Enter");
+		return await readFile(await (await waiting).path(), "utf8");
+	};
+	const [head, first] = (await saved("CSV")).trim().split(/\r?\n/);
+	assert.equal(head, "name,from,to,state,bytes,spans,logs,metricPoints");
+	assert.match(first!, /^w-2,\d{4}-.*Z,\d{4}-.*Z,sealed,4194304,71200,812,0$/);
+	assert.deepEqual(
+		(JSON.parse(await saved("JSON")) as { name: string }[]).map(({ name }) => name),
+		["w-2", "w-3", "w-1"],
+	);
+	for (const title of [/^Received since start \d/, /^Refused and dropped \d/])
+		assert.equal(
+			await page.getByRole("region", { name: title }).getByRole("button", { name: "JSON" }).count(),
+			1,
+			String(title),
+		);
+});
+
 test("the pages work on the real API, under its own headers, with its token", options, async (t) => {
 	const api = await startCannedApi(t, { uiDirectory: bench.dist, readTokens: ["let-me-in"] });
 	const url = api.address.startsWith("http") ? api.address : `http://${api.address}`;

@@ -76,7 +76,7 @@ test("the flame graph is zoomed by keys, says what is chosen, and has its figure
 	await page.getByRole("button", { name: "Whole trace" }).click();
 	await waitForAddress((url) => !url.searchParams.has("frame"));
 	const operations = new Set(trace.spans.map((span) => `${span.service} ${span.name}`));
-	assert.equal(await tableRows("operations").count(), operations.size);
+	assert.equal(await tableRows("time").count(), operations.size);
 	const painted = await page.evaluate(
 		`[...document.querySelector(".flame-canvas").getContext("2d").getImageData(0, 0, 40, 10).data].some((value) => value !== 0)`,
 	);
@@ -124,7 +124,7 @@ for (const theme of ["light", "dark"] as const) {
 		serve(laterCheckout(trace));
 		await page.emulateMedia({ colorScheme: theme });
 		await open(trace, "tab=flame");
-		await tableRows("operations").first().waitFor();
+		await tableRows("time").first().waitFor();
 		assert.deepEqual(await seriousFindings(page), []);
 		await page.goto(`${server.url}/trace/${trace.traceId}?with=0af7651916cd43dd8448eb211c80319c`);
 		await tableRows("trace-changes").first().waitFor();

@@ -34,6 +34,7 @@ const FAILED_TRIES = new Map([
 	[2, 4],
 	[3, 5],
 ]);
+const CROWDED = 6;
 const IMPOSTOR = 7;
 const SILENT = 9;
 const BATCH = 8;
@@ -71,11 +72,11 @@ after(async () => {
 	await rm(folder, { recursive: true });
 });
 
-const PAIRS = ["shop>cart", "shop>legacy", "shop>ledger", "shop>flaky", "shop>brittle"];
+const PAIRS = ["shop>cart", "shop>legacy", "shop>ledger", "shop>flaky", "shop>brittle", "shop>crowded"];
 const ONE_SIDED = ["shop>impostor", "shop>silent", "demo/batch>cart"];
 const GRPC_REQUESTS = sum(GRPC.values());
 const RETRIED = sum(FAILED_TRIES.values());
-const PAIR_REQUESTS = REQUESTS + LEGACY.ok + LEGACY.failed + GRPC_REQUESTS + 2 * RETRIED;
+const PAIR_REQUESTS = REQUESTS + LEGACY.ok + LEGACY.failed + GRPC_REQUESTS + 2 * RETRIED + CROWDED;
 
 function sum(values: Iterable<number>): number {
 	return [...values].reduce((total, one) => total + one, 0);
@@ -110,6 +111,7 @@ async function sendEverything(): Promise<void> {
 	);
 	await times(LEGACY.ok, (i) => mesh.send("legacy", `/l/${i}`), http(200));
 	await times(LEGACY.failed, (i) => mesh.send("legacy", `/fail/${i}`), http(500));
+	await times(CROWDED, (i) => mesh.send("crowded", `/fail/${i}`), http(500));
 	for (const [status, count] of GRPC)
 		await times(
 			count,
@@ -270,6 +272,20 @@ for (const target of ["flaky", "brittle"] as const) {
 	});
 }
 
+test(
+	"a retry that finds no room leaves the answer of the try before: Envoy flags it as if nobody had been reached",
+	{ skip },
+	() => {
+		const edge = edgeTo("crowded");
+		assert.equal(edge.requests, CROWDED);
+		assert.deepEqual(edge.flags, { UO: CROWDED });
+		assert.deepEqual(edge.outcomes, { ok: 0, client_error: 0, server_error: CROWDED, no_response: 0 });
+		assert.deepEqual(edge.codes, { "500": CROWDED });
+		assert.deepEqual(edge.evidence, { pair: CROWDED });
+		assert.equal(edge.disagreement, undefined);
+	},
+);
+
 test("a handshake that failed is counted as such: no request arrived, and nothing is said of its encryption", { skip }, () => {
 	const edge = edgeTo("impostor");
 	assert.equal(edge.requests, IMPOSTOR);
@@ -306,7 +322,7 @@ test(
 	{ skip },
 	async () => {
 		const report = (await getJson(server.addresses.http, `/api/v1/mtls?${range}`)) as MtlsAnswer;
-		const plaintext = LEGACY.ok + LEGACY.failed + SILENT;
+		const plaintext = LEGACY.ok + LEGACY.failed + SILENT + CROWDED;
 		assert.deepEqual(report.coverage.requests.counts, {
 			...NO_COUNTS,
 			mutual_tls: REQUESTS + GRPC_REQUESTS + 2 * RETRIED + BATCH,
@@ -315,7 +331,7 @@ test(
 		});
 		assert.deepEqual(
 			report.plaintext.map(({ source, target, counts }) => `${source}>${target} ${counts.plaintext}`),
-			[`shop>legacy ${LEGACY.ok + LEGACY.failed}`, `shop>silent ${SILENT}`],
+			[`shop>legacy ${LEGACY.ok + LEGACY.failed}`, `shop>silent ${SILENT}`, `shop>crowded ${CROWDED}`],
 		);
 		for (const { samples } of report.plaintext) assert.ok(samples.length > 0, "a trace that shows it");
 		assert.deepEqual(report.mixed, []);

@@ -19,7 +19,6 @@ import { ID_BOX, IdBox } from "./id-box.tsx";
 import { LoadedPage } from "./loaded-page.tsx";
 import { isPaletteKey, PaletteDialog } from "./palette-dialog.tsx";
 import { SetupView } from "./setup/setup-view.tsx";
-import { StatusView } from "./status/status-view.tsx";
 import { TokenView } from "./token-view.tsx";
 import { TraceView } from "./trace/trace-view.tsx";
 
@@ -40,6 +39,7 @@ const LOADED_PAGES: Readonly<Record<string, ComponentProps<typeof LoadedPage>>> 
 	"/mtls": { title: "mTLS", load: async () => (await import("./audit-pages.ts")).MtlsView },
 	"/changes": { title: "Changes", load: async () => (await import("./audit-pages.ts")).ChangesView },
 	"/mesh": { title: "Mesh", load: async () => (await import("./audit-pages.ts")).MeshView },
+	"/status": { title: "Status", load: async () => (await import("./audit-pages.ts")).StatusView },
 };
 
 const SERVICE_PAGE: ComponentProps<typeof LoadedPage> = {
@@ -127,7 +127,6 @@ function Page({ path }: { readonly path: string }): ReactNode {
 	if (path === "/") return <GraphView />;
 	const loaded = LOADED_PAGES[path];
 	if (loaded !== undefined) return <LoadedPage key={path} {...loaded} />;
-	if (path === "/status") return <StatusView />;
 	if (path === "/setup") return <SetupView />;
 	if (path.startsWith("/service/")) return <LoadedPage key={path} {...SERVICE_PAGE} />;
 	if (path.startsWith("/trace/")) {

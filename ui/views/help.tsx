@@ -47,6 +47,7 @@ const KEYS: readonly { readonly title: string; readonly keys: readonly (readonly
 			["Esc", "close them"],
 			["e E", "next and previous failed span"],
 			["] [", "next and previous match, or failed span"],
+			["l L", "next and previous span with log records"],
 			["o O", "fold or unfold the spans of a call, of all calls"],
 			["f", "zoom to the span, again for all"],
 			["w s a d", "zoom in and out, move left and right"],

@@ -7,14 +7,13 @@ import type { OtlpKeyValue, OtlpResource, OtlpScope, OtlpSpan } from "../../otlp
 import type { Hop } from "../hop.ts";
 import { normalised, resourceAttributes, spanInputOf, weightOf } from "../sources/attributes.ts";
 import { NUMBER_KEYS, REQUEST_ID_KEYS } from "../sources/keys.ts";
-import { FactsBook, HopsOfTraces, type HopSpans, type KnownResource, SpanColumns, type SpanRef } from "./span-columns.ts";
+import { FactsBook, HopsOfTraces, type KnownResource, SpanColumns, type SpanRef, type TraceHopSpans } from "./span-columns.ts";
 
-export class DecodedSpans implements HopSpans {
+export class DecodedSpans implements TraceHopSpans {
 	private readonly book = new FactsBook();
 	private readonly columns = new SpanColumns();
 	private readonly byResource = new Map<OtlpResource, KnownResource>();
 
-	/** Spans that were not taken, for want of room. */
 	get left(): number {
 		return this.columns.left;
 	}

@@ -49,6 +49,17 @@ test("ends that disagree are mixed, and both statements are kept", () => {
 	assert.deepEqual([mtls.source, mtls.destination], ["mutual_tls", "plaintext"]);
 });
 
+test("what a forwarded header claims gives way to what the other end verified, and lends it no name", () => {
+	const claimed = { ...mutual("spiffe://td/ns/one/sa/admin", B, "server"), verifiedBy: "header" as const };
+	const verified = findingOf(mutual(B, A, "client"), claimed);
+	assert.deepEqual([verified.status, verified.sourcePrincipal, verified.verifiedBy], ["mutual_tls", A, "client"]);
+	const plain = findingOf({ ...NO_TLS_FACTS, status: "plaintext", verifiedBy: "client" }, claimed);
+	assert.deepEqual([plain.status, plain.sourcePrincipal, plain.destinationPrincipal], ["plaintext", "", ""]);
+	assert.deepEqual([plain.source, plain.destination], ["plaintext", "mutual_tls"], "both statements are kept");
+	const alone = findingOf(undefined, claimed);
+	assert.deepEqual([alone.status, alone.verifiedBy], ["mutual_tls", "header"]);
+});
+
 test("a source that saw 504 and a destination that saw 200 are both kept; the caller's counts", () => {
 	const spans = [
 		span(1, 0, sidecarOf(CLIENT, "a", { outcome: "server_error", code: "504", flags: "UT" })),

@@ -5,6 +5,7 @@
 import { EXTERNAL, UNKNOWN, type Endpoint } from "../endpoint.ts";
 import { type LegTls, NO_TLS_FACTS, type SpanFacts } from "../facts.ts";
 import type { HopShape } from "../hop.ts";
+import { isOverflow } from "../sources/outcome.ts";
 import type { Evidence, MtlsFinding, MtlsStatus, Outcome, Reporter, Verification } from "../series.ts";
 
 const SLOT_WORDS = 4;
@@ -138,7 +139,7 @@ function shapeOf(ends: HopEnds, number: number): HopShape {
 	const mtls = findingOf(upstream, downstream);
 	const first = caller ?? waypoint ?? callee ?? destination ?? source!;
 	const last = callee ?? waypoint;
-	const outcome = first.outcome;
+	const outcome = hasAnswerOf(last, first) ? last.outcome : first.outcome;
 	const reporter: Reporter =
 		waypoint !== undefined
 			? "waypoint"
@@ -165,6 +166,11 @@ function shapeOf(ends: HopEnds, number: number): HopShape {
 		targetAddress: callee?.localAddress || caller?.peerAddress || "",
 		sourceAddress: caller?.localAddress || callee?.peerAddress || "",
 	};
+}
+
+/** A caller flagged as if it had reached nobody, where the callee shows whose answer it passed on. */
+function hasAnswerOf(callee: SpanFacts | undefined, caller: SpanFacts): callee is SpanFacts {
+	return callee !== undefined && caller.outcome === "no_response" && isOverflow(caller.flags) && caller.code === callee.code;
 }
 
 function sourceOf({ source, destination, waypoint, queue }: HopEnds): Endpoint {
@@ -198,12 +204,14 @@ const RANK: readonly Verification[] = ["server", "client", "metric", "header", "
  */
 export function findingOf(upstream: LegTls | undefined, downstream: LegTls | undefined): MtlsFinding {
 	const up = upstream ?? NO_TLS_FACTS;
-	const down = downstream ?? NO_TLS_FACTS;
+	const told = downstream ?? NO_TLS_FACTS;
+	// Anybody may write a header: beside what the other end saw itself it is worth nothing, and its names least of all.
+	const down = told.verifiedBy === "header" && up.status !== "unknown" && up.verifiedBy !== "" ? NO_TLS_FACTS : told;
 	const verifiedBy = RANK.indexOf(down.verifiedBy) <= RANK.indexOf(up.verifiedBy) ? down.verifiedBy : up.verifiedBy;
 	return {
 		status: statusOf(up.status, down.status),
 		source: up.status,
-		destination: down.status,
+		destination: told.status,
 		sourcePrincipal: down.peerPrincipal || up.localPrincipal,
 		destinationPrincipal: up.peerPrincipal || down.localPrincipal,
 		tlsVersion: down.version || up.version,

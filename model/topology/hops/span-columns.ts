@@ -29,6 +29,14 @@ export interface HopSpans {
 	refOf(row: number): SpanRef | undefined;
 }
 
+/** Of a trace that is told whole. */
+export interface TraceHopSpans extends HopSpans {
+	/** Spans that were not taken, for want of room. */
+	readonly left: number;
+	/** In no order. */
+	hops(): readonly Hop[];
+}
+
 export class SpanColumns implements TraceSpans {
 	count = 0;
 	/** Spans beyond {@link MAX_SPANS_OF_HOPS}, which were not taken. */

@@ -30,6 +30,23 @@ const ROWS: readonly Row[] = [
 		hops: ["a -> b pair x3", "external:external -> a server-only"],
 	},
 	{
+		rule: "a try whose retry found no room ended as the callee says: the flag is of the retry",
+		spans: [
+			span(1, 0, failed(CLIENT, "a", { ...TO_B, outcome: "no_response", flags: "UO" })),
+			span(2, 1, failed(SERVER, "b")),
+		],
+		hops: ["a -> b pair server_error"],
+	},
+	{
+		rule: "a try that found no room reached nobody; one that could not connect is not explained by an answer",
+		spans: [
+			span(1, 0, failed(CLIENT, "a", { ...TO_B, outcome: "no_response", flags: "UO" })),
+			span(3, 0, failed(CLIENT, "a", { ...TO_B, outcome: "no_response", flags: "UF" })),
+			span(4, 3, failed(SERVER, "b")),
+		],
+		hops: ["a -> b client-only no_response", "a -> b pair no_response (server_error there)"],
+	},
+	{
 		rule: "a span that stands for its tries is one call with that many, beside another call of the same parent",
 		spans: [
 			span(1, 0, sidecarOf(SERVER, "a")),

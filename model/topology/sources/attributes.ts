@@ -88,9 +88,14 @@ export function spanInputOf(
 
 /** 2^56: thresholds are fractions of it. */
 const THRESHOLD_RANGE = 1n << 56n;
+/**
+ * Nobody keeps one trace in a million. Any caller may send the header, and what is beyond would drown all other requests of an edge, for
+ * good: a sum of doubles that holds 2^56 holds no single request.
+ */
+const MAX_WEIGHT = 2 ** 20;
 
 /**
- * How many spans one stands for, by the rejection threshold that its sampler wrote into tracestate (`ot=th:c8`); 0 where there is none.
+ * How many spans one stands for, by the rejection threshold that its sampler wrote into tracestate (`ot=th:c8`); 0 where there is none that can be.
  * Source: OpenTelemetry specification, trace/tracestate-probability-sampling.md: trailing zeros of the 14 hex digits are left out.
  */
 export function weightOf(traceState: string): number {
@@ -103,7 +108,8 @@ export function weightOf(traceState: string): number {
 			.find((field) => field.startsWith("th:"));
 		if (threshold === undefined || !/^th:[0-9a-f]{1,14}$/.test(threshold)) return 0;
 		const rejected = BigInt(`0x${threshold.slice(3).padEnd(14, "0")}`);
-		return Number(THRESHOLD_RANGE) / Number(THRESHOLD_RANGE - rejected);
+		const weight = Number(THRESHOLD_RANGE) / Number(THRESHOLD_RANGE - rejected);
+		return weight > MAX_WEIGHT ? 0 : weight;
 	}
 	return 0;
 }

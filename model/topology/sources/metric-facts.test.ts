@@ -344,7 +344,7 @@ test("ztunnel's failed connections by flag", () => {
 		["H2_HANDSHAKE_FAILURE", "count", "no_response"],
 		["IDENTITY_ERROR", "count", "no_response"],
 		["DENY", "count", "client_error"],
-		["NETWORK_POLICY", "count", "client_error"],
+		["NETWORK_POLICY", "count", "no_response"],
 	];
 	for (const [response_flags, kind, outcome] of rows) {
 		const facts = need("istio_tcp_connections_failed_total", { ...ZTUNNEL, response_flags });

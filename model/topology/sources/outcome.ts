@@ -58,6 +58,9 @@ export function httpOutcome(status: number): Outcome {
  */
 const UNREACHED_FLAGS: ReadonlySet<string> = new Set(["UH", "UF", "UO", "NR", "NC", "NFCF", "DF", "OM", "DO"]);
 
+/** ztunnel's words for connections that were not made; those that failed in the handshake are counted apart. */
+const UNCONNECTED_FLAGS: ReadonlySet<string> = new Set(["CONNECT", "NETWORK_POLICY", "IDENTITY_ERROR", "H2_HANDSHAKE_FAILURE"]);
+
 /** Envoy's response flags in one form: letters, comma-separated, in the order given. */
 export function flagsOf(text: string | undefined): string {
 	if (text === undefined) return "";
@@ -70,6 +73,20 @@ export function flagsOf(text: string | undefined): string {
 
 export function isUnreached(flags: string): boolean {
 	return flags.split(",").some((flag) => UNREACHED_FLAGS.has(flag));
+}
+
+/** Whether only the source can have counted it: no upstream was reached, by the words of Envoy or of ztunnel. */
+export function hasNeverArrived(flags: string): boolean {
+	return flags.split(",").some((flag) => UNREACHED_FLAGS.has(flag) || UNCONNECTED_FLAGS.has(flag));
+}
+
+/**
+ * Flagged for want of room and for nothing else. The request found none, or only its retry did: then the upstream had the request, and
+ * its answer was left as it was. What tells the two apart is whether the other end knows of it.
+ */
+export function isOverflow(flags: string): boolean {
+	const unreached = flags.split(",").filter((flag) => UNREACHED_FLAGS.has(flag));
+	return unreached.length > 0 && unreached.every((flag) => flag === "UO");
 }
 
 function isAnsweredWell(http: number | undefined, grpc: number | undefined): boolean {

@@ -201,6 +201,24 @@ test("in plaintext the caller's proxy is believed on the machine's own loopback,
 	assert.equal(from("127.0.0.1", { tls: oneWay })?.reporter, "destination");
 });
 
+test("a plain TCP connection of another proxy of the machine is counted by that one alone", () => {
+	const opened = (address: string, changes: Partial<TcpHop> = {}): string | undefined =>
+		metric(
+			"istio_tcp_connections_opened_total",
+			tcpHop({
+				direction: "inbound",
+				peer: peer("", { namespace: "", workload: "", address }),
+				tls: noTls("plaintext", "permissive_plaintext"),
+				...changes,
+			}),
+		)?.reporter;
+	assert.equal(opened("127.77.83.1"), undefined);
+	assert.equal(opened("127.0.0.1"), "destination");
+	assert.equal(opened("10.9.9.9"), "destination");
+	assert.equal(opened("127.77.83.1", { direction: "outbound" }), "source");
+	assert.equal(opened("127.77.83.1", { tls: mutualTls("web", "db") }), "destination", "each end names the other");
+});
+
 test("a nameless caller is the same one to metrics as to spans", () => {
 	for (const address of ["10.9.9.9", "8.8.8.8", "127.0.0.1"]) {
 		const hop = answering(httpHop(), {

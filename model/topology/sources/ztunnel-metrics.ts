@@ -11,8 +11,6 @@ import { normalPrincipal } from "./identity.ts";
 
 /** Handshakes that came to nothing; the other flags are of connections. */
 const HANDSHAKE_FLAGS: ReadonlySet<string> = new Set(["TLS_FAILURE", "CERT_REVOKED"]);
-/** Refused by the destination's rules. */
-const DENIED_FLAGS: ReadonlySet<string> = new Set(["DENY", "NETWORK_POLICY"]);
 
 /** Undefined when the series is not ztunnel's. */
 export function ztunnelMetricFacts(name: string, attributes: Attributes, resource: Attributes): MetricFacts | undefined {
@@ -59,6 +57,7 @@ function ztunnelMtls(label: Label, reporter: Reporter): MetricFacts["mtls"] {
 	};
 }
 
+/** Refused by the destination's rules; a NetworkPolicy is only guessed from a connection that timed out. */
 function outcomeOf(flags: string): Outcome {
-	return DENIED_FLAGS.has(flags) ? "client_error" : "no_response";
+	return flags === "DENY" ? "client_error" : "no_response";
 }

@@ -9,6 +9,7 @@
  * | shop → ledger | gRPC over mutual TLS |
  * | shop → flaky | a failed try is repeated, twice at most; one span for all tries |
  * | shop → brittle | the same with a span of its own for each try |
+ * | shop → crowded | plaintext; a failed try is to be repeated, and there is no room for any retry |
  * | shop → impostor | whoever answers is not whom the certificate must name, so that every handshake fails |
  * | shop → silent | plaintext to a service without a sidecar |
  * | batch → cart | mutual TLS from a service without a sidecar |
@@ -25,7 +26,7 @@ import type { Issued } from "../certificates.ts";
 import { freePorts, portOf, runEnvoy } from "./run.ts";
 import type { EnvoyProcess } from "./run.ts";
 
-export type MeshTarget = "cart" | "legacy" | "ledger" | "flaky" | "brittle" | "impostor" | "silent";
+export type MeshTarget = "cart" | "legacy" | "ledger" | "flaky" | "brittle" | "crowded" | "impostor" | "silent";
 
 export interface Answered {
 	/** HTTP status; 0 where gRPC answers. */
@@ -66,7 +67,7 @@ export async function startMesh(
 	const certificates = await writeCertificates(folder);
 	const app = await startApp();
 	const ledger = await startLedger();
-	const ports = await freePorts(12);
+	const ports = await freePorts(14);
 	const port = (i: number): number => ports[i]!;
 	const out: Readonly<Record<MeshTarget, number>> = {
 		cart: port(0),
@@ -76,8 +77,9 @@ export async function startMesh(
 		brittle: port(4),
 		impostor: port(5),
 		silent: port(6),
+		crowded: port(12),
 	};
-	const inPorts = { cart: port(7), legacy: port(8), ledger: port(9), flaky: port(10), brittle: port(11) };
+	const inPorts = { cart: port(7), legacy: port(8), ledger: port(9), flaky: port(10), brittle: port(11), crowded: port(13) };
 	const retry = {
 		retry_on: "5xx",
 		num_retries: TRIES - 1,
@@ -101,10 +103,12 @@ export async function startMesh(
 				listener("OUTBOUND", out.ledger, "shop", "ledger"),
 				listener("OUTBOUND", out.flaky, "shop", "flaky", { retry }),
 				listener("OUTBOUND", out.brittle, "shop", "brittle", { retry, ownSpanATry: true }),
+				listener("OUTBOUND", out.crowded, "shop", "crowded", { retry }),
 				listener("OUTBOUND", out.impostor, "shop", "impostor"),
 				listener("OUTBOUND", out.silent, "shop", "silent"),
 				listener("INBOUND", inPorts.cart, "cart", "app", { tls: serverTls(folder, "cart") }),
 				listener("INBOUND", inPorts.legacy, "legacy", "app"),
+				listener("INBOUND", inPorts.crowded, "crowded", "app"),
 				listener("INBOUND", inPorts.ledger, "ledger", "ledger-app", { tls: serverTls(folder, "ledger") }),
 				listener("INBOUND", inPorts.flaky, "flaky", "app", { tls: serverTls(folder, "flaky") }),
 				listener("INBOUND", inPorts.brittle, "brittle", "app", { tls: serverTls(folder, "brittle") }),
@@ -115,6 +119,7 @@ export async function startMesh(
 				cluster("ledger", inPorts.ledger, { tls: clientTls(folder, "ledger"), http2: true }),
 				cluster("flaky", inPorts.flaky, { tls: clientTls(folder, "flaky") }),
 				cluster("brittle", inPorts.brittle, { tls: clientTls(folder, "brittle") }),
+				cluster("crowded", inPorts.crowded, { maxRetries: 0 }),
 				cluster("impostor", inPorts.cart, { tls: clientTls(folder, "impostor") }),
 				cluster("silent", app.port),
 				cluster("app", app.port),
@@ -226,9 +231,14 @@ function listener(
 const HTTP_TYPE = "type.googleapis.com/envoy.extensions.filters.network";
 const TLS_TYPE = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3";
 
-function cluster(name: string, port: number, more: { readonly tls?: object; readonly http2?: boolean } = {}): object {
+function cluster(
+	name: string,
+	port: number,
+	more: { readonly tls?: object; readonly http2?: boolean; readonly maxRetries?: number } = {},
+): object {
 	return {
 		name,
+		...(more.maxRetries === undefined ? {} : { circuit_breakers: { thresholds: [{ max_retries: more.maxRetries }] } }),
 		load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [{ endpoint: { address: address(port) } }] }] },
 		...(more.tls === undefined ? {} : { transport_socket: more.tls }),
 		...(more.http2 === true

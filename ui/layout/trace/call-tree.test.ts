@@ -3,9 +3,10 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { buildWaterfall } from "../waterfall.ts";
 import type { Waterfall } from "../waterfall.ts";
-import { callTree, operationTimes, selfTimes } from "./call-tree.ts";
+import { callTree, selfTimes } from "./call-tree.ts";
 import { compareCalls } from "./compare.ts";
 import { flameFrames, frameAt } from "./flame.ts";
+import { timeSpent } from "./time-spent.ts";
 
 interface TestSpan {
 	readonly id: number;
@@ -83,7 +84,7 @@ test("every span belongs to one call, and own times are between nothing and the 
 				for (const child of children)
 					assert.deepEqual([tree.calls[child]!.parent, tree.calls[child]!.depth], [index, depth + 1]);
 			}
-			const own = operationTimes(tree).reduce((sum, { selfNs }) => sum + selfNs, 0);
+			const own = timeSpent(waterfall).reduce((sum, { selfNs }) => sum + selfNs, 0);
 			assert.equal(
 				own,
 				[...selfTimes(waterfall)].reduce((sum, ns) => sum + ns, 0),
@@ -92,16 +93,23 @@ test("every span belongs to one call, and own times are between nothing and the 
 	);
 });
 
-test("an operation that calls itself is not counted twice in its total", () => {
-	const times = operationTimes(
-		callTree(
-			waterfallOf([
-				{ id: 0, startMs: 0, ms: 100 },
-				{ id: 1, parent: 0, startMs: 10, ms: 50 },
-			]),
-		),
+test("an operation that calls itself, at once or through another, is not counted twice in its total", () => {
+	const times = timeSpent(
+		waterfallOf([
+			{ id: 0, startMs: 0, ms: 100 },
+			{ id: 1, parent: 0, startMs: 10, ms: 50 },
+			{ id: 2, parent: 1, name: "other", startMs: 20, ms: 30 },
+			{ id: 3, parent: 2, startMs: 25, ms: 20 },
+			{ id: 4, startMs: 200, ms: 7 },
+		]),
 	);
-	assert.deepEqual(times, [{ service: "a", operation: "call", count: 2, errors: 0, totalNs: 100e6, selfNs: 100e6 }]);
+	assert.deepEqual(
+		times.map(({ operation, spans, totalNs, selfNs }) => [operation, spans, totalNs / 1e6, selfNs / 1e6]),
+		[
+			["call", 4, 107, 97],
+			["other", 1, 30, 10],
+		],
+	);
 });
 
 test("frames stay inside of their callers, siblings beside one another", () => {

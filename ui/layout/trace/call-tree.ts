@@ -92,30 +92,3 @@ export function selfTimes({ count, parent, offsetNs, lengthNs }: Waterfall): Flo
 	}
 	return self;
 }
-
-export interface OperationTime {
-	readonly service: string;
-	readonly operation: string;
-	readonly count: number;
-	readonly errors: number;
-	readonly totalNs: number;
-	readonly selfNs: number;
-}
-
-/** Calls of one service and operation as one, the most time of its own first. A call below one of its like adds no total. */
-export function operationTimes({ calls }: CallTree): readonly OperationTime[] {
-	const sums = new Map<string, { -readonly [name in keyof OperationTime]: OperationTime[name] }>();
-	for (const { service, operation, parent, count, errors, totalNs, selfNs } of calls) {
-		const key = JSON.stringify([service, operation]);
-		let sum = sums.get(key);
-		if (sum === undefined) sums.set(key, (sum = { service, operation, count: 0, errors: 0, totalNs: 0, selfNs: 0 }));
-		sum.count += count;
-		sum.errors += errors;
-		sum.selfNs += selfNs;
-		let above = parent;
-		while (above >= 0 && (calls[above]!.service !== service || calls[above]!.operation !== operation))
-			above = calls[above]!.parent;
-		if (above < 0) sum.totalNs += totalNs;
-	}
-	return [...sums.values()].sort((a, b) => b.selfNs - a.selfNs);
-}

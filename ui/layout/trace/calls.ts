@@ -35,11 +35,10 @@ const MAX_LOOK = 256;
 /** Linear in spans and hops. */
 export function callsOf(waterfall: Waterfall, hops: readonly CallHop[]): readonly TracedCall[] {
 	if (hops.length === 0) return [];
-	const rowOf = rowFinder(waterfall);
 	const isTaken = new Uint8Array(waterfall.count);
 	const take = (id: string | undefined, kind: number | undefined): number | undefined => {
-		const row = rowOf(id, kind);
-		if (row === undefined || isTaken[row] === 1) return undefined;
+		const row = id === undefined ? -1 : waterfall.rowOfSpan(id, kind);
+		if (row < 0 || isTaken[row] === 1) return undefined;
 		isTaken[row] = 1;
 		return row;
 	};
@@ -66,16 +65,19 @@ export function callsOf(waterfall: Waterfall, hops: readonly CallHop[]): readonl
 		const earlier = earlierTries(waterfall, before, isTaken, hop, source, destination);
 		for (const row of earlier.proxies) proxies.push(row);
 		for (const row of earlier.callees) callees.push(row);
-		const earlierRows = [...earlier.proxies, ...earlier.callees, ...earlier.callers];
 		const last = earlier.isOfCaller ? source : destination;
+		const earlierRows =
+			earlier === NO_TRIES ? NO_ROWS : new Set([...earlier.proxies, ...earlier.callees, ...earlier.callers]);
+		for (const row of earlierRows) rows.push(row);
+		if (rows.length > 1) rows.sort((a, b) => a - b);
 		calls.push({
 			hop,
-			rows: [...rows, ...earlierRows].sort((a, b) => a - b),
+			rows,
 			proxies,
 			callees,
 			isAppKnown: destinationApp !== undefined,
 			tries: earlier.tries.length === 0 || last === undefined ? [] : [...earlier.tries, last],
-			earlier: new Set(earlierRows),
+			earlier: earlierRows,
 			callerRow: sourceApp ?? source,
 			calleeRow: destinationApp ?? destination,
 		});
@@ -99,6 +101,10 @@ interface EarlierTries {
 	isOfCaller: boolean;
 }
 
+/** Of nearly all calls. */
+const NO_TRIES: EarlierTries = { tries: [], proxies: [], callees: [], callers: [], isOfCaller: false };
+const NO_ROWS: ReadonlySet<number> = new Set();
+
 /** Spans beside the last try that look like it: of the same service, kind and name below the same parent, taken by no other call. */
 function earlierTries(
 	waterfall: Waterfall,
@@ -108,9 +114,9 @@ function earlierTries(
 	source: number | undefined,
 	destination: number | undefined,
 ): EarlierTries {
-	const found: EarlierTries = { tries: [], proxies: [], callees: [], callers: [], isOfCaller: false };
 	const wanted = Math.min(MAX_TRIES, hop.attempts) - 1;
-	if (wanted < 1) return found;
+	if (wanted < 1) return NO_TRIES;
+	const found: EarlierTries = { tries: [], proxies: [], callees: [], callers: [], isOfCaller: false };
 	const isAppKnown = hop.spans.destinationApp !== undefined;
 	const calleeService = destination === undefined ? undefined : waterfall.service[destination]!;
 	for (const last of [source, destination]) {
@@ -161,25 +167,6 @@ function siblingsBefore({ count, parent }: Waterfall): Int32Array {
 		lastChild[above] = row;
 	}
 	return before;
-}
-
-/** Zipkin lets both ends of a call share an id: the kind tells which is meant. */
-function rowFinder(waterfall: Waterfall): (id: string | undefined, kind: number | undefined) => number | undefined {
-	const first = new Map<string, number>();
-	const more = new Map<string, number[]>();
-	for (let row = 0; row < waterfall.count; row++) {
-		const id = (waterfall.spans[row]!.spanId ?? "").toLowerCase();
-		if (!first.has(id)) first.set(id, row);
-		else if (more.has(id)) more.get(id)!.push(row);
-		else more.set(id, [row]);
-	}
-	return (id, kind) => {
-		if (id === undefined || id === "") return undefined;
-		const row = first.get(id);
-		const rest = more.get(id);
-		if (row === undefined || rest === undefined || kind === undefined) return row;
-		return [row, ...rest].find((one) => waterfall.spans[one]!.kind === kind) ?? row;
-	};
 }
 
 const PROXY_SCOPES: ReadonlySet<string> = new Set(["envoy", "meshscope-shim", "dapr-diagnostics"]);

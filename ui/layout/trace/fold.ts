@@ -76,7 +76,8 @@ export function foldCalls(whole: Waterfall, calls: readonly TracedCall[], isFold
 		if (above >= 0) out.subtreeEnd[above] = Math.max(out.subtreeEnd[above]!, out.subtreeEnd[row]!);
 	}
 	const spans = Array.from(order, (at) => whole.spans[calls[foldedCall[at]!]?.calleeRow ?? at]!);
-	return { ...whole, ...out, count, spans, whole, memberStart, members, rowOf };
+	const rowOfSpan: Waterfall["rowOfSpan"] = (id, kind) => rowOf[whole.rowOfSpan(id, kind)] ?? -1;
+	return { ...whole, ...out, count, spans, whole, memberStart, members, rowOf, rowOfSpan };
 }
 
 /** From the earliest start to the latest end of what each head stands for. */

@@ -26,56 +26,74 @@ export function Plot({ timesMs, stepMs, series, format, most, pickedMs, onPick }
 	const rangeMs = last - first + stepMs;
 	const rows = timesMs.map((timeMs, i) => ({ timeMs, i }));
 	return (
-		<ResponsiveContainer width="100%" height={HEIGHT} initialDimension={{ width: 480, height: HEIGHT }}>
-			<LineChart
-				data={rows}
-				margin={MARGIN}
-				accessibilityLayer={false}
-				onClick={({ activeLabel }) => {
-					if (activeLabel !== undefined) onPick?.(Number(activeLabel));
-				}}
-			>
-				<CartesianGrid vertical={false} stroke="var(--line)" />
-				<XAxis
-					type="number"
-					dataKey="timeMs"
-					domain={[first, Math.max(last, first + 1)]}
-					ticks={[...timeTicks(first, last, TICKS)]}
-					tickFormatter={(timeMs: number) => axisTime(timeMs, rangeMs)}
-					stroke="var(--line-strong)"
-					tick={{ fill: "var(--text-3)", fontSize: 11 }}
-				/>
-				<YAxis
-					width={62}
-					domain={[0, most ?? "auto"]}
-					tickFormatter={format}
-					tickCount={4}
-					stroke="var(--line-strong)"
-					tick={{ fill: "var(--text-3)", fontSize: 11 }}
-				/>
-				<Tooltip
-					isAnimationActive={false}
-					cursor={{ stroke: "var(--line-strong)" }}
-					content={<Values {...{ timesMs, series, format }} />}
-				/>
-				{pickedMs !== undefined && <ReferenceLine x={pickedMs} stroke="var(--text)" strokeDasharray="3 3" />}
-				{series.map(({ key, values }, order) => (
-					<Line
-						key={key}
-						type="linear"
-						dataKey={({ i }: (typeof rows)[number]) => values[i]}
-						isAnimationActive={false}
-						connectNulls={false}
-						fill="none"
-						strokeWidth={2}
-						{...strokeOf(order)}
-						activeDot={false}
-						dot={lonePoints(values, order)}
+		<div ref={withoutStops}>
+			<ResponsiveContainer width="100%" height={HEIGHT} initialDimension={{ width: 480, height: HEIGHT }}>
+				<LineChart
+					data={rows}
+					margin={MARGIN}
+					accessibilityLayer={false}
+					onClick={({ activeLabel }) => {
+						if (activeLabel !== undefined) onPick?.(Number(activeLabel));
+					}}
+				>
+					<CartesianGrid vertical={false} stroke="var(--line)" />
+					<XAxis
+						type="number"
+						dataKey="timeMs"
+						domain={[first, Math.max(last, first + 1)]}
+						ticks={[...timeTicks(first, last, TICKS)]}
+						tickFormatter={(timeMs: number) => axisTime(timeMs, rangeMs)}
+						stroke="var(--line-strong)"
+						tick={{ fill: "var(--text-3)", fontSize: 11 }}
 					/>
-				))}
-			</LineChart>
-		</ResponsiveContainer>
+					<YAxis
+						width={62}
+						domain={[0, most ?? "auto"]}
+						tickFormatter={format}
+						tickCount={4}
+						stroke="var(--line-strong)"
+						tick={{ fill: "var(--text-3)", fontSize: 11 }}
+					/>
+					<Tooltip
+						isAnimationActive={false}
+						cursor={{ stroke: "var(--line-strong)" }}
+						content={<Values {...{ timesMs, series, format }} />}
+					/>
+					{pickedMs !== undefined && <ReferenceLine x={pickedMs} stroke="var(--text)" strokeDasharray="3 3" />}
+					{series.map(({ key, values }, order) => (
+						<Line
+							key={key}
+							type="linear"
+							dataKey={({ i }: (typeof rows)[number]) => values[i]}
+							isAnimationActive={false}
+							connectNulls={false}
+							fill="none"
+							strokeWidth={2}
+							{...strokeOf(order)}
+							activeDot={false}
+							dot={lonePoints(values, order)}
+						/>
+					))}
+				</LineChart>
+			</ResponsiveContainer>
+		</div>
 	);
+}
+
+/**
+ * The library draws its layers through portals. React listens on each of them, for focus too, and a browser takes an element of SVG that
+ * somebody listens to so for a stop of the Tab key: five a chart, with nothing to do and no size. The table has the figures for keys.
+ */
+function withoutStops(frame: HTMLDivElement | null): (() => void) | undefined {
+	if (frame === null) return undefined;
+	const mend = (): void => {
+		for (const layer of frame.querySelectorAll("g[class^='recharts-zIndex-layer']:not([tabindex])"))
+			layer.setAttribute("tabindex", "-1");
+	};
+	mend();
+	const observer = new MutationObserver(mend);
+	observer.observe(frame, { childList: true, subtree: true });
+	return () => observer.disconnect();
 }
 
 interface DotProps {

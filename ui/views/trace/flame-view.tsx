@@ -1,23 +1,20 @@
 /**
- * The calls of a trace as a flame graph, drawn on a canvas, and as a table of operations. The frame that is zoomed into is in the
+ * The calls of a trace as a flame graph, drawn on a canvas, and as the table of where the time went. The frame that is zoomed into is in the
  * address by the span that it begins with.
  */
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { KeyboardEvent, MouseEvent, ReactNode } from "react";
 import { countOf, formatDuration, serviceLabel, shorten } from "../../base/format.ts";
 import { hrefWith, navigate, useLocation } from "../../base/router.ts";
-import { callTree, operationTimes } from "../../layout/trace/call-tree.ts";
-import type { CallTree, OperationTime } from "../../layout/trace/call-tree.ts";
+import { callTree } from "../../layout/trace/call-tree.ts";
+import type { CallTree } from "../../layout/trace/call-tree.ts";
 import { flameFrames, frameAt } from "../../layout/trace/flame.ts";
 import type { Frame } from "../../layout/trace/flame.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
-import { Name } from "../cells.tsx";
-import { durationColumn, nameColumn } from "../columns.tsx";
-import { DataTable } from "../data-table.tsx";
-import type { Column } from "../data-table.tsx";
 import type { Palette } from "../graph/draw.ts";
 import { usePalette } from "../graph/use-palette.ts";
 import { useWidth } from "../use-width.ts";
+import { TimeTable } from "./trace-time.tsx";
 
 /** Pixels. */
 const FRAME_HEIGHT = 22;
@@ -28,13 +25,13 @@ const MAX_DEPTH = 400;
 
 interface FlameViewProps {
 	readonly waterfall: Waterfall;
+	readonly traceId: string;
 	readonly slots: readonly number[];
 }
 
-export function FlameView({ waterfall, slots }: FlameViewProps): ReactNode {
+export function FlameView({ waterfall, traceId, slots }: FlameViewProps): ReactNode {
 	const { path, params } = useLocation();
 	const tree = useMemo(() => callTree(waterfall), [waterfall]);
-	const times = useMemo(() => operationTimes(tree), [tree]);
 	const slotOf = useMemo(() => new Map(waterfall.services.map((service, i) => [service, slots[i]!])), [waterfall, slots]);
 	const root = rootOf(tree, waterfall, params.get("frame"));
 	const zoomTo = (call: number): void => {
@@ -44,16 +41,7 @@ export function FlameView({ waterfall, slots }: FlameViewProps): ReactNode {
 	return (
 		<div className="trace-part">
 			<Flame key={root} tree={tree} root={root} slotOf={slotOf} onZoom={zoomTo} />
-			<DataTable
-				name="operations"
-				title="Time by operation"
-				note="Own time is that in which nothing below ran. Calls that ran at once add up to more than the trace took."
-				columns={COLUMNS}
-				rows={times}
-				rowKey={({ service, operation }) => JSON.stringify([service, operation])}
-				empty="The trace has no spans."
-				asOf={String(waterfall.startNs / 1_000_000n)}
-			/>
+			<TimeTable waterfall={waterfall} traceId={traceId} />
 		</div>
 	);
 }
@@ -201,17 +189,3 @@ function draw(canvas: HTMLCanvasElement, { frames, depths, width, slotOf, chosen
 		context.restore();
 	}
 }
-
-const COLUMNS: readonly Column<OperationTime>[] = [
-	{
-		key: "service",
-		title: "Service",
-		value: ({ service }) => service,
-		cell: ({ service }) => <Name text={serviceLabel(service)} />,
-	},
-	nameColumn("operation", "Operation", ({ operation }) => operation, { heads: true }),
-	durationColumn("selfNs", "Own time", ({ selfNs }) => selfNs),
-	durationColumn("totalNs", "Total time", ({ totalNs }) => totalNs),
-	{ key: "spans", title: "Spans", number: true, value: ({ count }) => count },
-	{ key: "errors", title: "Errors", number: true, value: ({ errors }) => errors },
-];

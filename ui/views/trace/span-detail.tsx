@@ -7,8 +7,9 @@ import { Icon } from "../../base/icons.tsx";
 import { Link } from "../../base/link.tsx";
 import { nanosOf, SPAN_KINDS, textOfValue, typeOfValue } from "../../base/otlp.ts";
 import type { KeyValue, OtlpSpan } from "../../base/otlp.ts";
-import { serviceHref, traceHref } from "../../base/router.ts";
+import { hrefWith, serviceHref, traceHref, useLocation } from "../../base/router.ts";
 import { isTyping } from "../../base/typing.ts";
+import { logTime } from "../../layout/trace/log-marks.ts";
 import type { TracedCall } from "../../layout/trace/calls.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
 import { CopyButton } from "../copy-button.tsx";
@@ -26,13 +27,16 @@ interface SpanDetailProps {
 	readonly call: TracedCall | undefined;
 	/** Of the whole trace; the span's own are picked out. */
 	readonly logs: readonly LogEntry[];
+	/** By its time. */
+	readonly chosenLog: string | undefined;
 	readonly onGoTo: (row: number) => void;
 	readonly onClose: () => void;
 }
 
 const STATUS_NAMES: readonly string[] = ["unset", "ok", "error"];
 
-export function SpanDetail({ waterfall, row, slots, call, logs, onGoTo, onClose }: SpanDetailProps): ReactNode {
+export function SpanDetail({ waterfall, row, slots, call, logs, chosenLog, onGoTo, onClose }: SpanDetailProps): ReactNode {
+	const { path, params } = useLocation();
 	const span = waterfall.spans[row]!;
 	const service = waterfall.service[row]!;
 	const source = waterfall.sources[waterfall.source[row]!]!;
@@ -121,7 +125,14 @@ export function SpanDetail({ waterfall, row, slots, call, logs, onGoTo, onClose 
 			{own.length > 0 && (
 				<details open>
 					<summary>Logs ({own.length})</summary>
-					<LogList logs={own} />
+					<LogList
+						logs={own}
+						waterfall={waterfall}
+						slots={slots}
+						chosen={chosenLog}
+						isOfOne={own.every((log) => log.service === waterfall.services[service])}
+						hrefOf={(log) => hrefWith(path, params, { tab: "logs", span: log.spanId, log: logTime(log) })}
+					/>
 				</details>
 			)}
 			<Attributes title="Resource" attributes={source.resource?.attributes} />

@@ -4,6 +4,8 @@ import type { ReactNode } from "react";
 import { formatDuration, fromStart, serviceLabel, shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
 import type { TracedCall } from "../../layout/trace/calls.ts";
+import { recordsText } from "../../layout/trace/log-marks.ts";
+import type { LogMark } from "../../layout/trace/log-marks.ts";
 import type { PathPiece } from "../../layout/trace/critical-path.ts";
 import type { FoldedWaterfall } from "../../layout/trace/fold.ts";
 import { barOf } from "../../layout/timeline.ts";
@@ -19,6 +21,7 @@ import {
 } from "../../layout/waterfall.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
 import { CallBar, CallLock, CallName, Tries, partsText } from "./call-cells.tsx";
+import { LogMarks } from "./log-marks.tsx";
 
 /** Pixels, as in trace.css. */
 export const ROW_HEIGHT = 26;
@@ -55,6 +58,8 @@ interface SpanRowProps {
 	readonly dimmed: boolean;
 	/** On the critical path, where that is shown. */
 	readonly path: readonly PathPiece[] | undefined;
+	/** Of its log records, in order of time. */
+	readonly logs: readonly LogMark[] | undefined;
 	/** The one that begins at the row. */
 	readonly call: TracedCall | undefined;
 	readonly isFolded: boolean;
@@ -62,7 +67,7 @@ interface SpanRowProps {
 
 /** Clicks and keys are the grid's (waterfall-view.tsx), so a row is drawn again only when what it shows changes. */
 export const SpanRow = memo(function SpanRow(props: SpanRowProps): ReactNode {
-	const { waterfall, row, position, slot, view, current, collapsed, dimmed, path, call, isFolded } = props;
+	const { waterfall, row, position, slot, view, current, collapsed, dimmed, path, logs, call, isFolded } = props;
 	const span = waterfall.spans[row]!;
 	const depth = waterfall.depth[row]!;
 	const parent = hasChildren(waterfall, row);
@@ -73,6 +78,7 @@ export const SpanRow = memo(function SpanRow(props: SpanRowProps): ReactNode {
 		`starts at ${fromStart(waterfall.offsetNs[row]!)}`,
 		...(folded === undefined ? [] : [partsText(waterfall.whole, folded)]),
 		...(path === undefined ? [] : ["on the critical path"]),
+		...(logs === undefined ? [] : [recordsText(logs)]),
 	].join(", ");
 	const indent = Math.min(depth, MAX_INDENT_DEPTH) * INDENT;
 	return (
@@ -133,6 +139,7 @@ export const SpanRow = memo(function SpanRow(props: SpanRowProps): ReactNode {
 				<Bar waterfall={waterfall} row={row} view={view} failed={failed} thin={folded !== undefined} />
 				{folded !== undefined && <CallBar waterfall={waterfall.whole} call={folded} view={view} failed={failed} />}
 				{path !== undefined && <PathLine path={path} view={view} />}
+				{logs !== undefined && <LogMarks marks={logs} view={view} />}
 			</div>
 			<div className="span-length" role="gridcell">
 				{formatDuration(waterfall.lengthNs[row]!)}

@@ -4,7 +4,6 @@ import type { ReactNode } from "react";
 import { serviceLabel } from "../../base/format.ts";
 import { Link } from "../../base/link.tsx";
 import { hrefWith, useLocation } from "../../base/router.ts";
-import { criticalPath } from "../../layout/trace/critical-path.ts";
 import { timeSpent } from "../../layout/trace/time-spent.ts";
 import type { TimeSpent } from "../../layout/trace/time-spent.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
@@ -18,25 +17,32 @@ interface TraceTimeProps {
 	readonly traceId: string;
 }
 
-export function TraceTime({ waterfall, traceId }: TraceTimeProps): ReactNode {
-	const { path, params } = useLocation();
-	const rows = useMemo(() => timeSpent(waterfall, criticalPath(waterfall)), [waterfall]);
-	const columns = columnsOf(waterfall.durationNs, (row) =>
-		hrefWith(path, params, { tab: undefined, path: "on", span: waterfall.spans[row.row]!.spanId }),
-	);
+export function TraceTime(props: TraceTimeProps): ReactNode {
 	return (
 		<div className="trace-part">
-			<DataTable
-				name="time"
-				title="Where the time went"
-				note="The critical path is what the end of the trace waited for: its shares add up to the whole duration. Self time is time in which no child ran; calls side by side count each."
-				columns={columns}
-				rows={rows}
-				rowKey={({ service, operation }) => `${service}\u0000${operation}`}
-				empty="The trace has no spans."
-				asOf={traceId}
-			/>
+			<TimeTable {...props} />
 		</div>
+	);
+}
+
+/** Also what the flame graph tells as a table. */
+export function TimeTable({ waterfall, traceId }: TraceTimeProps): ReactNode {
+	const { path, params } = useLocation();
+	const rows = useMemo(() => timeSpent(waterfall), [waterfall]);
+	const columns = columnsOf(waterfall.durationNs, (row) =>
+		hrefWith(path, params, { tab: undefined, frame: undefined, path: "on", span: waterfall.spans[row.row]!.spanId }),
+	);
+	return (
+		<DataTable
+			name="time"
+			title="Where the time went"
+			note="The critical path is what the end of the trace waited for: its shares add up to the whole duration. Self time is time in which no child ran; calls side by side count each. An operation below itself adds nothing to its total."
+			columns={columns}
+			rows={rows}
+			rowKey={({ service, operation }) => `${service}\u0000${operation}`}
+			empty="The trace has no spans."
+			asOf={traceId}
+		/>
 	);
 }
 

@@ -1,6 +1,7 @@
 /** One trace: what it was, its spans in time, its logs. */
 import { lazy, Suspense, useEffect, useMemo } from "react";
 import type { ReactNode } from "react";
+import type { LogEntry } from "../../../api/contract/logs.ts";
 import { parseTraceId } from "../../../model/ids.ts";
 import { ApiError } from "../../base/api.ts";
 import {
@@ -154,9 +155,9 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 				</nav>
 			</header>
 			<Suspense fallback={<p className="trace-part muted">Reading…</p>}>
-				{tab === "logs" && <TraceLogs logs={logs} startNs={waterfall.startNs} />}
+				{tab === "logs" && <TraceLogs logs={logs} waterfall={waterfall} slots={slots} />}
 				{tab === "time" && <TraceTime waterfall={waterfall} traceId={summary.traceId} />}
-				{tab === "flame" && <FlameView waterfall={waterfall} slots={slots} />}
+				{tab === "flame" && <FlameView waterfall={waterfall} traceId={summary.traceId} slots={slots} />}
 				{tab === "compare" && (
 					<CompareView
 						key={params.get("with")}
@@ -171,8 +172,8 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 					waterfall={waterfall}
 					slots={slots}
 					hops={summary.hops}
-					hopCount={summary.hopCount}
-					logs={logs.data?.logs ?? []}
+					spansLeft={summary.spansLeft}
+					logs={logs.data?.logs ?? NO_LOGS}
 					initialSpanId={params.get("span") ?? undefined}
 				/>
 			)}
@@ -180,6 +181,7 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 	);
 }
 
+const NO_LOGS: readonly LogEntry[] = [];
 const LEGEND_MAX = 12;
 
 function Legend({ waterfall, slots }: { readonly waterfall: Waterfall; readonly slots: readonly number[] }): ReactNode {

@@ -13,6 +13,7 @@ import { hrefWith, navigate, useLocation } from "../../base/router.ts";
 import type { CallHop } from "../../layout/trace/calls.ts";
 import { criticalPath, piecesByRow } from "../../layout/trace/critical-path.ts";
 import type { PathPiece } from "../../layout/trace/critical-path.ts";
+import { gatheredMarks, logMarks, logTime } from "../../layout/trace/log-marks.ts";
 import { headOf, membersAt } from "../../layout/trace/fold.ts";
 import type { FoldedWaterfall } from "../../layout/trace/fold.ts";
 import { focusOn, pan, readZoom, wholeTrace, zoom, zoomText } from "../../layout/timeline.ts";
@@ -31,9 +32,9 @@ interface WaterfallViewProps {
 	readonly waterfall: Waterfall;
 	/** Colour slot of each service. */
 	readonly slots: readonly number[];
-	/** As the server tells them: the first of `hopCount`. */
 	readonly hops: readonly CallHop[];
-	readonly hopCount: number;
+	/** Of which the server made no hops. */
+	readonly spansLeft: number;
 	readonly logs: readonly LogEntry[];
 	readonly initialSpanId: string | undefined;
 }
@@ -44,10 +45,10 @@ const MAX_TICKS = 6;
 /** Of the whole width, since the names take a part of it. */
 const PIXELS_A_TICK = 140;
 
-export function WaterfallView({ waterfall, slots, hops, hopCount, logs, initialSpanId }: WaterfallViewProps): ReactNode {
-	const initialRow = useMemo(() => rowOfSpan(waterfall, initialSpanId), [waterfall, initialSpanId]);
-	const [cursor, setCursor] = useState(initialRow ?? 0);
-	const [open, setOpen] = useState(initialRow !== undefined);
+export function WaterfallView({ waterfall, slots, hops, spansLeft, logs, initialSpanId }: WaterfallViewProps): ReactNode {
+	const initialRow = waterfall.rowOfSpan(initialSpanId);
+	const [cursor, setCursor] = useState(Math.max(0, initialRow));
+	const [open, setOpen] = useState(initialRow >= 0);
 	const [collapsed, setCollapsed] = useState<ReadonlySet<number>>(new Set());
 	const { path, params } = useLocation();
 	const [view, setView] = useState<Viewport>(() => readZoom(params.get("zoom") ?? "", waterfall.durationNs));
@@ -62,7 +63,14 @@ export function WaterfallView({ waterfall, slots, hops, hopCount, logs, initialS
 	const { scroller, first, last, width, onScroll, reveal } = useWindowedRows(rows.length);
 	const showsPath = params.get("path") === "on";
 	const pathPieces = useMemo(() => (showsPath ? piecesByRow(criticalPath(waterfall)) : undefined), [waterfall, showsPath]);
-	useStateInAddress(open ? waterfall.spans[cursor]?.spanId : undefined, zoomText(view, waterfall.durationNs));
+	const marksOfWhole = useMemo(() => logMarks(waterfall, logs), [waterfall, logs]);
+	const marksOfRows = useMemo(() => gatheredMarks(marksOfWhole, folded.rowOf), [marksOfWhole, folded]);
+	const [log, setLog] = useState(params.get("log") ?? undefined);
+	const isLogHere = marksOfWhole.get(cursor)?.some((mark) => logTime(logs[mark.log]!) === log) === true;
+	// What the address says stands until the logs are here.
+	const chosenLog = open && (isLogHere || logs.length === 0) ? log : undefined;
+	const openSpan = open ? waterfall.spans[cursor]?.spanId : undefined;
+	useStateInAddress(openSpan, zoomText(view, waterfall.durationNs), chosenLog);
 
 	// A trace read again may have fewer rows, or others.
 	const drawn = useRef(waterfall);
@@ -96,7 +104,7 @@ export function WaterfallView({ waterfall, slots, hops, hopCount, logs, initialS
 	const revealed = useRef(false);
 	useEffect(() => {
 		// Once, for the span of the address.
-		if (initialRow !== undefined && !revealed.current) reveal(positionOf(rows, folded.rowOf[initialRow]!));
+		if (initialRow >= 0 && !revealed.current) reveal(positionOf(rows, folded.rowOf[initialRow]!));
 		revealed.current = true;
 	}, [initialRow, folded, rows, reveal]);
 
@@ -128,8 +136,16 @@ export function WaterfallView({ waterfall, slots, hops, hopCount, logs, initialS
 		if (button === null) {
 			if (row !== cursorRow) setCursor(spanAt(row));
 			setOpen(true);
-		} else if (button.hasAttribute("data-fold")) fold.toggle(folded.callAt[row]!);
+		} else if (button.dataset.log !== undefined) openLog(Number(button.dataset.log));
+		else if (button.hasAttribute("data-fold")) fold.toggle(folded.callAt[row]!);
 		else toggle(row);
+	};
+
+	const openLog = (index: number): void => {
+		const chosen = logs[index]!;
+		setCursor(waterfall.rowOfSpan(chosen.spanId));
+		setLog(logTime(chosen));
+		setOpen(true);
 	};
 
 	/** What [ and ] go to: matches while something is searched for, else failed spans. */
@@ -173,6 +189,10 @@ export function WaterfallView({ waterfall, slots, hops, hopCount, logs, initialS
 				return () => goTo(findRow(waterfall, cursor, 1, (row) => waterfall.failed[row] === 1));
 			case "E":
 				return () => goTo(findRow(waterfall, cursor, -1, (row) => waterfall.failed[row] === 1));
+			case "l":
+				return () => goTo(findRow(waterfall, cursor, 1, (row) => marksOfWhole.has(row)));
+			case "L":
+				return () => goTo(findRow(waterfall, cursor, -1, (row) => marksOfWhole.has(row)));
 			case "]":
 				return () => goTo(findRow(waterfall, cursor, 1, isWanted));
 			case "[":
@@ -213,6 +233,7 @@ export function WaterfallView({ waterfall, slots, hops, hopCount, logs, initialS
 				collapsed={collapsedRows.has(row)}
 				dimmed={matches !== undefined && !membersAt(folded, row).some((at) => matches.has(at))}
 				path={pathPieces === undefined ? undefined : piecesAt(pathPieces, folded, row)}
+				logs={marksOfRows.get(row)}
 				call={calls[folded.callAt[row]!]}
 				isFolded={fold.isFoldedAt(row)}
 			/>,
@@ -254,7 +275,7 @@ export function WaterfallView({ waterfall, slots, hops, hopCount, logs, initialS
 							type="button"
 							className="quiet"
 							aria-pressed={fold.isOn}
-							title={foldTitle(hops.length, hopCount)}
+							title={foldTitle(spansLeft)}
 							onClick={toggleFolds}
 						>
 							Fold calls
@@ -320,6 +341,7 @@ export function WaterfallView({ waterfall, slots, hops, hopCount, logs, initialS
 					slots={slots}
 					call={calls[fold.callOf(cursor)]}
 					logs={logs}
+					chosenLog={chosenLog}
 					onGoTo={goTo}
 					onClose={close}
 				/>
@@ -328,9 +350,9 @@ export function WaterfallView({ waterfall, slots, hops, hopCount, logs, initialS
 	);
 }
 
-function foldTitle(hops: number, hopCount: number): string {
+function foldTitle(spansLeft: number): string {
 	const text = "One row for the spans of apps and proxies at both ends of a call, and for its tries";
-	return hops < hopCount ? `${text}; of the first ${hops} of ${hopCount} calls` : text;
+	return spansLeft === 0 ? text : `${text}; ${countOf(spansLeft, "span")} more were too many to be looked at for calls`;
 }
 
 /** On the critical path, of all spans of a row; those of one row are in order of time. */
@@ -343,12 +365,6 @@ function piecesAt(
 	if (members.length === 1) return pieces.get(members[0]!);
 	const all = [...members].flatMap((at) => pieces.get(at) ?? []);
 	return all.length === 0 ? undefined : all.sort((a, b) => a.fromNs - b.fromNs);
-}
-
-function rowOfSpan(waterfall: Waterfall, spanId: string | undefined): number | undefined {
-	if (spanId === undefined) return undefined;
-	const row = waterfall.spans.findIndex((span) => span.spanId === spanId);
-	return row < 0 ? undefined : row;
 }
 
 /** `collapsed` without the ancestors of `row`; the same set when none was collapsed. */
@@ -368,13 +384,13 @@ function toggledFocus(waterfall: Waterfall, row: number, view: Viewport): Viewpo
 	return same ? wholeTrace(waterfall.durationNs) : focused;
 }
 
-/** Keeps `?span=` and `?zoom=` in step with the panel and the axis, without a step in the history for each row. */
-function useStateInAddress(spanId: string | undefined, zoomed: string | undefined): void {
+/** Keeps `?span=`, `?log=` and `?zoom=` in step with the panel and the axis, without a step in the history for each row. */
+function useStateInAddress(spanId: string | undefined, zoomed: string | undefined, log: string | undefined): void {
 	useEffect(() => {
 		const timer = setTimeout(() => {
 			const { pathname, search } = window.location;
-			navigate(hrefWith(pathname, new URLSearchParams(search), { span: spanId, zoom: zoomed }), { replace: true });
+			navigate(hrefWith(pathname, new URLSearchParams(search), { span: spanId, zoom: zoomed, log }), { replace: true });
 		}, ADDRESS_DELAY_MS);
 		return () => clearTimeout(timer);
-	}, [spanId, zoomed]);
+	}, [spanId, zoomed, log]);
 }

@@ -5,14 +5,16 @@ import type { EndpointBook } from "../../model/topology/endpoint-book.ts";
 import type { Hop, HopShape } from "../../model/topology/hop.ts";
 import type { HopSpans, SpanRef, TraceHopSpans } from "../../model/topology/hops/span-columns.ts";
 import type { MtlsStatus } from "../../model/topology/series.ts";
-import type { ToldCall, ToldHop } from "../../model/topology/told-hops.ts";
+import type { ToldHop } from "../../model/topology/told-hops.ts";
 import { TextPieces } from "../../model/otlp/text-pieces.ts";
 import type { HopsText, TraceQuery } from "../store.ts";
 
 const NO_SPANS: ReadonlyMap<string, FoundHop> = new Map();
 const HOPS_PIECE_BYTES = 65_536;
 
-/** What is a hop's own. */
+/** What a hop is told to be for what it has in common with others. */
+type ToldShape = Omit<ToldHop, keyof ToldTimes>;
+/** And what is its own. */
 type ToldTimes = Pick<
 	ToldHop,
 	"attempts" | "startMs" | "sourceLatencyNs" | "destinationLatencyNs" | "appNs" | "proxyNs" | "spans"
@@ -24,6 +26,16 @@ type ToldShape = Omit<ToldHop, keyof ToldTimes>;
 export function toldHops(spans: TraceHopSpans, book: EndpointBook): readonly ToldHop[] {
 	const shapeOf = toldShapes(book);
 	return hopsByStart(spans).map((hop) => ({ ...shapeOf(hop.shape), ...toldTimes(spans, hop) }));
+}
+
+/** One object a shape, and so one for all calls of a kind where shapes are kept from trace to trace. */
+export function toldShapes(book: EndpointBook): (shape: HopShape) => ToldShape {
+	const shapes = new WeakMap<HopShape, ToldShape>();
+	return (shape) => {
+		let told = shapes.get(shape);
+		if (told === undefined) shapes.set(shape, (told = toldShape(shape, book)));
+		return told;
+	};
 }
 
 /** {@link toldHops} as the elements of a JSON array: as objects, those of a large trace take ten times as long to hand over. */
@@ -59,13 +71,22 @@ function hopsByStart(spans: TraceHopSpans): readonly Hop[] {
 	return spans.hops().toSorted((a, b) => a.startMs - b.startMs);
 }
 
-/** Worked out once for each. */
-function ofEach<T>(make: (shape: HopShape) => T): (shape: HopShape) => T {
-	const known = new WeakMap<HopShape, { readonly made: T }>();
-	return (shape) => {
-		let entry = known.get(shape);
-		if (entry === undefined) known.set(shape, (entry = { made: make(shape) }));
-		return entry.made;
+function toldShape(shape: HopShape, book: EndpointBook): ToldShape {
+	const { protocol, evidence, reporter, mtls, outcome, destinationOutcome, code, flags } = shape;
+	const source = nodeId(book.resolve(shape.source), "service");
+	const target = nodeId(book.resolve(shape.target), "service");
+	return {
+		edgeId: edgeId("service", source, target, protocol, "requests"),
+		source,
+		target,
+		protocol,
+		evidence,
+		reporter,
+		mtls,
+		outcome,
+		destinationOutcome,
+		code,
+		flags,
 	};
 }
 

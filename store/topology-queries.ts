@@ -39,8 +39,8 @@ import {
 	hopsText,
 	type SpansInHops,
 	spansInHops,
-	toldCalls,
 	toldHops,
+	toldShapes,
 } from "./topology-queries/trace-hops.ts";
 import { type WindowSums, WindowSumsCache } from "./topology-queries/window-sums.ts";
 import { MeshscopeError } from "../model/errors.ts";
@@ -69,10 +69,10 @@ export interface TopologyQueries {
 	edges(query: ScanQuery): readonly GraphEdge[];
 	edgeStatements(query: ScanQuery): Iterable<EdgeStatement>;
 	traceHops(spans: TraceHopSpans): readonly ToldHop[];
-	/** The same as text. */
-	hopsText(spans: TraceHopSpans): HopsText;
 	/** For trace after trace: what is told of calls of one shape. */
 	toldCalls(): (shape: HopShape) => ToldCall;
+	/** The same as text. */
+	hopsText(spans: TraceHopSpans): HopsText;
 	/** For trace after trace: by `spanKey`, every span that belongs to a hop the filter asks for. */
 	spansInHops(filter: HopFilter): SpansInHops;
 	/** @param isService whether any span was ever sent under the name */
@@ -218,8 +218,8 @@ export function topologyQueries(reader: TopologyReader, now: () => number): Topo
 		},
 
 		traceHops: (spans) => toldHops(spans, known.endpoints(ADDRESSES_OF_TRACES_MS)),
+		toldCalls: () => toldShapes(known.endpoints(ADDRESSES_OF_TRACES_MS)),
 		hopsText: (spans) => hopsText(spans, known.endpoints(ADDRESSES_OF_TRACES_MS)),
-		toldCalls: () => toldCalls(known.endpoints(ADDRESSES_OF_TRACES_MS)),
 		spansInHops: (filter) =>
 			spansInHops(filter, filter.edge === undefined ? undefined : known.endpoints(ADDRESSES_OF_TRACES_MS)),
 		hopPlaces: (query, isService) => hopPlaces(reader, known, query, isService),

@@ -5,20 +5,20 @@ import type { EndpointBook } from "../../model/topology/endpoint-book.ts";
 import type { Hop, HopShape } from "../../model/topology/hop.ts";
 import type { HopSpans, SpanRef, TraceHopSpans } from "../../model/topology/hops/span-columns.ts";
 import type { MtlsStatus } from "../../model/topology/series.ts";
-import type { ToldCall, ToldHop } from "../../model/topology/told-hops.ts";
+import type { ToldHop } from "../../model/topology/told-hops.ts";
 import { TextPieces } from "../../model/otlp/text-pieces.ts";
 import type { HopsText, TraceQuery } from "../store.ts";
 
 const NO_SPANS: ReadonlyMap<string, FoundHop> = new Map();
 const HOPS_PIECE_BYTES = 65_536;
 
-/** What is a hop's own. */
+/** What a hop is told to be for what it has in common with others. */
+type ToldShape = Omit<ToldHop, keyof ToldTimes>;
+/** And what is its own. */
 type ToldTimes = Pick<
 	ToldHop,
 	"attempts" | "startMs" | "sourceLatencyNs" | "destinationLatencyNs" | "appNs" | "proxyNs" | "spans"
 >;
-/** What it has in common with others of its shape. */
-type ToldShape = Omit<ToldHop, keyof ToldTimes>;
 
 /** By start. */
 export function toldHops(spans: TraceHopSpans, book: EndpointBook): readonly ToldHop[] {
@@ -26,46 +26,49 @@ export function toldHops(spans: TraceHopSpans, book: EndpointBook): readonly Tol
 	return hopsByStart(spans).map((hop) => ({ ...shapeOf(hop.shape), ...toldTimes(spans, hop) }));
 }
 
+/** One object a shape, and so one for all calls of a kind where shapes are kept from trace to trace. */
+export function toldShapes(book: EndpointBook): (shape: HopShape) => ToldShape {
+	const shapes = new WeakMap<HopShape, ToldShape>();
+	return (shape) => {
+		let told = shapes.get(shape);
+		if (told === undefined) shapes.set(shape, (told = toldShape(shape, book)));
+		return told;
+	};
+}
+
 /** {@link toldHops} as the elements of a JSON array: as objects, those of a large trace take ten times as long to hand over. */
 export function hopsText(spans: TraceHopSpans, book: EndpointBook): HopsText {
-	const shapeOf = toldShapes(book);
-	const textOf = ofEach((shape: HopShape) => JSON.stringify(shapeOf(shape)).slice(0, -1));
+	const shapes = new Map<HopShape, string>();
 	const pieces = new TextPieces(HOPS_PIECE_BYTES);
 	const hops = hopsByStart(spans);
-	for (const [i, hop] of hops.entries())
-		pieces.add(`${i === 0 ? "" : ","}${textOf(hop.shape)},${JSON.stringify(toldTimes(spans, hop)).slice(1)}`);
+	for (const [i, hop] of hops.entries()) {
+		let shape = shapes.get(hop.shape);
+		if (shape === undefined) shapes.set(hop.shape, (shape = JSON.stringify(toldShape(hop.shape, book)).slice(0, -1)));
+		pieces.add(`${i === 0 ? "" : ","}${shape},${JSON.stringify(toldTimes(spans, hop)).slice(1)}`);
+	}
 	return { json: pieces.finish(), hopCount: hops.length, spansLeft: spans.left };
-}
-
-/** One object a shape, and so one for all calls of a kind where shapes are kept from trace to trace. */
-export function toldCalls(book: EndpointBook): (shape: HopShape) => ToldCall {
-	return ofEach((shape) => {
-		const source = nodeId(book.resolve(shape.source), "service");
-		const target = nodeId(book.resolve(shape.target), "service");
-		const { protocol, mtls, code, flags } = shape;
-		return { edgeId: edgeId("service", source, target, protocol, "requests"), source, target, mtls, code, flags };
-	});
-}
-
-function toldShapes(book: EndpointBook): (shape: HopShape) => ToldShape {
-	const callOf = toldCalls(book);
-	return ofEach((shape) => {
-		const { protocol, evidence, reporter, outcome, destinationOutcome } = shape;
-		return { ...callOf(shape), protocol, evidence, reporter, outcome, destinationOutcome };
-	});
 }
 
 function hopsByStart(spans: TraceHopSpans): readonly Hop[] {
 	return spans.hops().toSorted((a, b) => a.startMs - b.startMs);
 }
 
-/** Worked out once for each. */
-function ofEach<T>(make: (shape: HopShape) => T): (shape: HopShape) => T {
-	const known = new WeakMap<HopShape, { readonly made: T }>();
-	return (shape) => {
-		let entry = known.get(shape);
-		if (entry === undefined) known.set(shape, (entry = { made: make(shape) }));
-		return entry.made;
+function toldShape(shape: HopShape, book: EndpointBook): ToldShape {
+	const { protocol, evidence, reporter, mtls, outcome, destinationOutcome, code, flags } = shape;
+	const source = nodeId(book.resolve(shape.source), "service");
+	const target = nodeId(book.resolve(shape.target), "service");
+	return {
+		edgeId: edgeId("service", source, target, protocol, "requests"),
+		source,
+		target,
+		protocol,
+		evidence,
+		reporter,
+		mtls,
+		outcome,
+		destinationOutcome,
+		code,
+		flags,
 	};
 }
 

@@ -19,8 +19,6 @@ type ToldTimes = Pick<
 	ToldHop,
 	"attempts" | "startMs" | "sourceLatencyNs" | "destinationLatencyNs" | "appNs" | "proxyNs" | "spans"
 >;
-/** What it has in common with others of its shape. */
-type ToldShape = Omit<ToldHop, keyof ToldTimes>;
 
 /** By start. */
 export function toldHops(spans: TraceHopSpans, book: EndpointBook): readonly ToldHop[] {
@@ -40,31 +38,15 @@ export function toldShapes(book: EndpointBook): (shape: HopShape) => ToldShape {
 
 /** {@link toldHops} as the elements of a JSON array: as objects, those of a large trace take ten times as long to hand over. */
 export function hopsText(spans: TraceHopSpans, book: EndpointBook): HopsText {
-	const shapeOf = toldShapes(book);
-	const textOf = ofEach((shape: HopShape) => JSON.stringify(shapeOf(shape)).slice(0, -1));
+	const shapes = new Map<HopShape, string>();
 	const pieces = new TextPieces(HOPS_PIECE_BYTES);
 	const hops = hopsByStart(spans);
-	for (const [i, hop] of hops.entries())
-		pieces.add(`${i === 0 ? "" : ","}${textOf(hop.shape)},${JSON.stringify(toldTimes(spans, hop)).slice(1)}`);
+	for (const [i, hop] of hops.entries()) {
+		let shape = shapes.get(hop.shape);
+		if (shape === undefined) shapes.set(hop.shape, (shape = JSON.stringify(toldShape(hop.shape, book)).slice(0, -1)));
+		pieces.add(`${i === 0 ? "" : ","}${shape},${JSON.stringify(toldTimes(spans, hop)).slice(1)}`);
+	}
 	return { json: pieces.finish(), hopCount: hops.length, spansLeft: spans.left };
-}
-
-/** One object a shape, and so one for all calls of a kind where shapes are kept from trace to trace. */
-export function toldCalls(book: EndpointBook): (shape: HopShape) => ToldCall {
-	return ofEach((shape) => {
-		const source = nodeId(book.resolve(shape.source), "service");
-		const target = nodeId(book.resolve(shape.target), "service");
-		const { protocol, mtls, code, flags } = shape;
-		return { edgeId: edgeId("service", source, target, protocol, "requests"), source, target, mtls, code, flags };
-	});
-}
-
-function toldShapes(book: EndpointBook): (shape: HopShape) => ToldShape {
-	const callOf = toldCalls(book);
-	return ofEach((shape) => {
-		const { protocol, evidence, reporter, outcome, destinationOutcome } = shape;
-		return { ...callOf(shape), protocol, evidence, reporter, outcome, destinationOutcome };
-	});
 }
 
 function hopsByStart(spans: TraceHopSpans): readonly Hop[] {

@@ -24,9 +24,12 @@ function startedBy(env: Readonly<Record<string, string | undefined>>, other: Par
 	return started;
 }
 
-test("the server starts over as what it was, with the allocator's settings beside its own", () => {
+test("the server starts over as what it was, with the allocator's and the collector's settings beside its own", () => {
 	const started = startedBy({ HOME: "/h", UNSET: undefined });
-	assert.deepEqual(started?.args, ["/bin/node", "--enable-source-maps", "/app/main.ts", "serve", "--data", "d"]);
+	assert.deepEqual(started?.args, [
+		...["/bin/node", "--heap-growing-percent=100", "--enable-source-maps"],
+		...["/app/main.ts", "serve", "--data", "d"],
+	]);
 	assert.equal(started?.file, "/bin/node");
 	assert.equal(started?.env["HOME"], "/h");
 	assert.ok(!("UNSET" in started!.env));

@@ -115,7 +115,8 @@ export function openReaderPool(options: ReaderPoolOptions): StoreReader {
 
 /**
  * 192 by default. Buffers of blocks lie outside of V8's heap and are let go of when what is young is collected: often enough, they do not
- * bring on a collection of everything, which costs one lookup in a hundred 10 ms. 100 MB less resident after 1,500 traces by ID.
+ * bring on a collection of everything. After 1,000 traces by ID 437 MB are resident instead of 540, and the slowest in a hundred take
+ * a tenth less; the price is some 0.6 ms of processor time each.
  */
 const YOUNG_MB = 12;
 const MAX_REQUEST_ID = 2 ** 31 - 1;

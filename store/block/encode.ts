@@ -35,11 +35,13 @@ const stretchedOut: Readonly<Record<StretchedPart, SealedChunks>> = {
 
 const MAX_INT64 = (1n << 63n) - 1n;
 
+/** @throws Error for a block of no rows: there is none */
 export function encodeBlock(
 	builder: BlockBuilder,
 	options: { readonly level: number; readonly withFilter: boolean },
 ): EncodedBlock {
 	const { level } = options;
+	if (builder.rows === 0) throw new Error("a block has a row at least");
 	const order = orderRows(builder);
 	const zone = timeZone(builder);
 	const cuts = cutIntoStretches(order.firstOfTrace);

@@ -304,6 +304,10 @@ test("257 and 65,537 operations come back: class numbers of two and of four byte
 	}
 });
 
+test("a block of no rows is refused", () => {
+	assert.throws(() => new BlockBuilder(SPAN_SHAPE).finish({ level: 1, withFilter: false }), /a row at least/);
+});
+
 test("a block of one row holds", () => {
 	const columns = skimAll(SPAN_SHAPE, [requestOf("", [plainSpan(0)])]);
 	assertHolds(build(columns), rowsOfColumns(columns));

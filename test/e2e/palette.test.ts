@@ -68,6 +68,23 @@ test("arrows choose, Escape closes and gives the focus back, and a text box does
 	assert.equal(await page.getByLabel("Operation").evaluate((input) => input === input.ownerDocument.activeElement), true);
 });
 
+test("it opens again in the moment in which it closes", options, async () => {
+	await openPalette("/traces", "dark", /^Theme: dark/);
+	// The page has drawn what the first key does, and the browser has yet to tell that the dialog closed.
+	await page.evaluate(`(async () => {
+		const press = (target, key, ctrlKey) =>
+			target.dispatchEvent(new KeyboardEvent("keydown", { key, ctrlKey, bubbles: true, cancelable: true }));
+		press(document.activeElement, "Enter", false);
+		for (let i = 0; i < 8; i++) await undefined;
+		press(document.body, "k", true);
+	})()`);
+	await page.locator('html[data-theme="dark"]').waitFor();
+	await box().waitFor();
+	await page.keyboard.press("Escape");
+	await page.getByRole("dialog").waitFor({ state: "hidden" });
+	await openPalette("", "light", /^Theme: light/);
+});
+
 test("it pauses, sets the range, changes the theme, copies the link and shows the keys", options, async () => {
 	serve(...checkouts(2));
 	await openPalette("/traces", "pause", /^Pause/);

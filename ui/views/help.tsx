@@ -63,7 +63,12 @@ export function Help({ open, onClose }: { readonly open: boolean; readonly onClo
 		if (!open) dialog.current?.close();
 	}, [open]);
 	return (
-		<dialog ref={dialog} className="help card" aria-labelledby="help-title" onClose={onClose}>
+		<dialog
+			ref={dialog}
+			className="help card"
+			aria-labelledby="help-title"
+			onClose={() => dialog.current?.open === false && onClose()}
+		>
 			<header>
 				<h2 id="help-title">Keys</h2>
 				<button type="button" className="quiet" onClick={onClose}>

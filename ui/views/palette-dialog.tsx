@@ -29,11 +29,19 @@ export function PaletteDialog({ open, onClose, pages, openHelp }: PaletteDialogP
 		if (!open || (code !== undefined && code !== "failed")) return;
 		void import("./palette/palette.tsx").then(setCode, () => setCode("failed"));
 	}, [open, code]);
+	const close = (): void => {
+		dialog.current?.close();
+		onClose();
+	};
+	const closed = (): void => {
+		// The event comes late: by then it may have been opened again.
+		if (dialog.current?.open === false) onClose();
+	};
 	return (
-		<dialog ref={dialog} className="palette card" aria-label="Go to or do" onClose={onClose}>
+		<dialog ref={dialog} className="palette card" aria-label="Go to or do" onClose={closed}>
 			{open && code === "failed" && <ReloadNotice />}
 			{open && code !== undefined && code !== "failed" && (
-				<code.Palette pages={pages} openHelp={openHelp} onClose={() => dialog.current?.close()} />
+				<code.Palette pages={pages} openHelp={openHelp} onClose={close} />
 			)}
 		</dialog>
 	);

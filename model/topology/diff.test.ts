@@ -80,6 +80,20 @@ test("one request in plaintext is told, however much mTLS there is beside it", (
 	);
 });
 
+test("an edge that was mixed and lost most of its mTLS is told, and one whose share merely scatters is not", () => {
+	const mixed = (encrypted: number, plain: number): CannedSeries[] => [
+		{ count: encrypted, mtls: "mutual_tls", verifiedBy: "server" },
+		{ count: plain, mtls: "plaintext", verifiedBy: "server" },
+	];
+	const [change] = diff(mixed(900, 100), mixed(400, 600));
+	assert.deepEqual(
+		change?.effects.map(({ what }) => what),
+		["mtls"],
+	);
+	assert.deepEqual([change.before?.mtlsStatus, change.after?.mtlsPercent], ["mixed", 40]);
+	assert.deepEqual(diff(mixed(900, 100), mixed(880, 120)), []);
+});
+
 test("mTLS that became known is no change of the traffic", () => {
 	assert.deepEqual(diff([{ count: 100 }], [{ count: 100, mtls: "plaintext" }]), []);
 });

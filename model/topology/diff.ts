@@ -47,7 +47,7 @@ export interface EdgeChange {
 /** Standard errors beyond which a difference is taken for one. */
 const SIGNIFICANT = 3;
 const MIN_RATE_CHANGE = 0.2;
-const MIN_ERROR_CHANGE = 0.002;
+const MIN_SHARE_CHANGE = 0.002;
 const MIN_P95_CHANGE = Math.log(1.1);
 /** The histogram's own error, in both windows. */
 const HISTOGRAM_ERROR = 2 * 0.011;
@@ -103,7 +103,7 @@ function compare(old: GraphEdge, edge: GraphEdge, oldSeconds: number, seconds: n
 	const effects = (
 		[
 			["rate", rateEffect(before, after, old.observed, edge.observed)],
-			["errors", errorEffect(before, after, old.observed, edge.observed)],
+			["errors", shareEffect(before.errorRatio, after.errorRatio, old.observed, edge.observed)],
 			["p95", latencyEffect(old, edge)],
 			["mtls", mtlsEffect(old, edge)],
 		] as const
@@ -148,13 +148,12 @@ function rateEffect(before: EdgeNumbers, after: EdgeNumbers, observedBefore: num
 	return difference > SIGNIFICANT * error && share >= MIN_RATE_CHANGE ? share : 0;
 }
 
-/** Share of the requests whose fate changed; the test of two proportions, pooled. */
-function errorEffect(before: EdgeNumbers, after: EdgeNumbers, observedBefore: number, observedAfter: number): number {
-	const difference = Math.abs(after.errorRatio - before.errorRatio);
-	const pooled =
-		(before.errorRatio * observedBefore + after.errorRatio * observedAfter) / Math.max(1, observedBefore + observedAfter);
+/** The difference of two shares where it is no chance: the test of two proportions, pooled. */
+function shareEffect(before: number, after: number, observedBefore: number, observedAfter: number): number {
+	const difference = Math.abs(after - before);
+	const pooled = (before * observedBefore + after * observedAfter) / Math.max(1, observedBefore + observedAfter);
 	const error = Math.sqrt(pooled * (1 - pooled) * (1 / Math.max(1, observedBefore) + 1 / Math.max(1, observedAfter)));
-	return difference > SIGNIFICANT * error && difference >= MIN_ERROR_CHANGE ? difference : 0;
+	return difference > SIGNIFICANT * error && difference >= MIN_SHARE_CHANGE ? difference : 0;
 }
 
 /** Doublings or halvings of the 95th percentile, at most two. */
@@ -182,6 +181,7 @@ function mtlsEffect(old: GraphEdge, edge: GraphEdge): number {
 	const before = old.mtls;
 	const after = edge.mtls;
 	// Whether it is known is a change of the evidence, not of the traffic.
-	if (before.percent === undefined || after.percent === undefined || before.status === after.status) return 0;
-	return Math.max(0.01, Math.abs(after.percent - before.percent) / 100);
+	if (before.percent === undefined || after.percent === undefined) return 0;
+	if (before.status !== after.status) return Math.max(0.01, Math.abs(after.percent - before.percent) / 100);
+	return shareEffect(before.percent / 100, after.percent / 100, old.observed, edge.observed);
 }

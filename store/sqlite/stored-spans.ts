@@ -1,23 +1,10 @@
 /** The spans of one trace for the hop rules, from whatever blocks they lie in. */
-import type { Hop } from "../../model/topology/hop.ts";
-import {
-	FactsBook,
-	HopsOfTraces,
-	type SpanRef,
-	SpanColumns,
-	type TraceHopSpans,
-} from "../../model/topology/hops/span-columns.ts";
+import { TraceHopSpans } from "../../model/topology/hops/span-columns.ts";
 import type { BlockReader } from "../block/reader.ts";
 import { BlockSpans } from "./block-spans.ts";
 
-export class StoredSpans implements TraceHopSpans {
-	private readonly book = new FactsBook();
-	private readonly columns = new SpanColumns();
+export class StoredSpans extends TraceHopSpans {
 	private spans: BlockSpans | undefined;
-
-	get left(): number {
-		return this.columns.left;
-	}
 
 	/** Before rows of a block. @param rows how many of it will be added */
 	begin(block: BlockReader, rows: number): void {
@@ -27,19 +14,5 @@ export class StoredSpans implements TraceHopSpans {
 	/** Best called in ascending order of rows. */
 	add(row: number): void {
 		this.spans!.add(row, this.columns);
-	}
-
-	hops(): readonly Hop[] {
-		const hops: Hop[] = [];
-		this.eachHop((hop) => hops.push({ ...hop }));
-		return hops;
-	}
-
-	eachHop(visit: (hop: Hop) => void): void {
-		new HopsOfTraces().of(this.columns).eachHop(visit);
-	}
-
-	refOf(row: number): SpanRef | undefined {
-		return this.columns.refOf(row);
 	}
 }

@@ -61,6 +61,21 @@ export interface SpanSource {
 	readonly scope: ScopeSpans["scope"];
 }
 
+/** One place a row, to be filled. */
+export function rowColumns(count: number) {
+	return {
+		offsetNs: new Float64Array(count),
+		lengthNs: new Float64Array(count),
+		parent: new Int32Array(count),
+		depth: new Uint32Array(count),
+		subtreeEnd: new Uint32Array(count),
+		service: new Uint32Array(count),
+		marks: new Uint8Array(count),
+		failed: new Uint8Array(count),
+		source: new Uint32Array(count),
+	};
+}
+
 /** Builds the rows of a trace; linear but for one sort by start time. */
 export function buildWaterfall(trace: TracesData): Waterfall {
 	const input = gather(trace);
@@ -72,17 +87,7 @@ export function buildWaterfall(trace: TracesData): Waterfall {
 
 	const rowOf = new Int32Array(count);
 	for (let row = 0; row < count; row++) rowOf[order[row]!] = row;
-	const out = {
-		offsetNs: new Float64Array(count),
-		lengthNs: new Float64Array(count),
-		parent: new Int32Array(count),
-		depth: new Uint32Array(count),
-		subtreeEnd: new Uint32Array(count),
-		service: new Uint32Array(count),
-		marks: new Uint8Array(count),
-		failed: new Uint8Array(count),
-		source: new Uint32Array(count),
-	};
+	const out = rowColumns(count);
 	const spans: OtlpSpan[] = [];
 	let errorCount = 0;
 	let rootCount = 0;

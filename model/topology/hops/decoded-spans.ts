@@ -4,19 +4,12 @@
  */
 import { scalarText } from "../../otlp/attribute-match.ts";
 import type { OtlpKeyValue, OtlpResource, OtlpScope, OtlpSpan } from "../../otlp/types.ts";
-import type { Hop } from "../hop.ts";
 import { normalised, resourceAttributes, spanInputOf, weightOf } from "../sources/attributes.ts";
 import { NUMBER_KEYS, REQUEST_ID_KEYS } from "../sources/keys.ts";
-import { FactsBook, HopsOfTraces, type KnownResource, SpanColumns, type SpanRef, type TraceHopSpans } from "./span-columns.ts";
+import { type FactsBook, type KnownResource, type SpanColumns, TraceHopSpans } from "./span-columns.ts";
 
-export class DecodedSpans implements TraceHopSpans {
-	private readonly book = new FactsBook();
-	private readonly columns = new SpanColumns();
+export class DecodedSpans extends TraceHopSpans {
 	private readonly byResource = new Map<OtlpResource, KnownResource>();
-
-	get left(): number {
-		return this.columns.left;
-	}
 
 	/** In any order; a span that comes twice counts once. */
 	add(span: OtlpSpan, resource: OtlpResource, scope: OtlpScope): void {
@@ -24,21 +17,6 @@ export class DecodedSpans implements TraceHopSpans {
 		if (known === undefined)
 			this.byResource.set(resource, (known = this.book.resource(resourceAttributes(resource.attributes))));
 		addDecodedSpan(this.columns, this.book, span, known, scope);
-	}
-
-	/** Every hop that the spans state, also those whose other half may still come. */
-	hops(): readonly Hop[] {
-		const hops: Hop[] = [];
-		this.eachHop((hop) => hops.push({ ...hop }));
-		return hops;
-	}
-
-	eachHop(visit: (hop: Hop) => void): void {
-		new HopsOfTraces().of(this.columns).eachHop(visit);
-	}
-
-	refOf(row: number): SpanRef | undefined {
-		return this.columns.refOf(row);
 	}
 }
 

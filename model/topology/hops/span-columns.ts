@@ -29,14 +29,6 @@ export interface HopSpans {
 	refOf(row: number): SpanRef | undefined;
 }
 
-/** Of a trace that is told whole. */
-export interface TraceHopSpans extends HopSpans {
-	/** Spans that were not taken, for want of room. */
-	readonly left: number;
-	/** In no order. */
-	hops(): readonly Hop[];
-}
-
 export class SpanColumns implements TraceSpans {
 	count = 0;
 	/** Spans beyond {@link MAX_SPANS_OF_HOPS}, which were not taken. */
@@ -193,6 +185,32 @@ export class HopsOfTraces {
 	/** When the book was cleared. */
 	clear(): void {
 		this.shapes.clear();
+	}
+}
+
+/** The spans of one trace that is told whole; how they are read is the heirs' part. */
+export abstract class TraceHopSpans implements HopSpans {
+	protected readonly book = new FactsBook();
+	protected readonly columns = new SpanColumns();
+
+	/** Spans that were not taken, for want of room. */
+	get left(): number {
+		return this.columns.left;
+	}
+
+	/** In no order: every hop that the spans state, also those whose other half may still come. */
+	hops(): readonly Hop[] {
+		const hops: Hop[] = [];
+		this.eachHop((hop) => hops.push({ ...hop }));
+		return hops;
+	}
+
+	eachHop(visit: (hop: Hop) => void): void {
+		new HopsOfTraces().of(this.columns).eachHop(visit);
+	}
+
+	refOf(row: number): SpanRef | undefined {
+		return this.columns.refOf(row);
 	}
 }
 

@@ -6,7 +6,7 @@
  * however calls lie inside each other.
  */
 import { preOrderOf } from "../pre-order.ts";
-import type { Waterfall } from "../waterfall.ts";
+import { rowColumns, type Waterfall } from "../waterfall.ts";
 import type { TracedCall } from "./calls.ts";
 
 export interface FoldedWaterfall extends Waterfall {
@@ -38,18 +38,7 @@ export function foldCalls(whole: Waterfall, calls: readonly TracedCall[], isFold
 	const rowOf = new Uint32Array(whole.count);
 	for (let row = 0; row < count; row++) rowOf[order[row]!] = row;
 	for (let row = 0; row < whole.count; row++) rowOf[row] = rowOf[head[row]!]!;
-	const out = {
-		offsetNs: new Float64Array(count),
-		lengthNs: new Float64Array(count),
-		parent: new Int32Array(count),
-		depth: new Uint32Array(count),
-		subtreeEnd: new Uint32Array(count),
-		service: new Uint32Array(count),
-		marks: new Uint8Array(count),
-		failed: new Uint8Array(count),
-		source: new Uint32Array(count),
-		callAt: new Int32Array(count),
-	};
+	const out = { ...rowColumns(count), callAt: new Int32Array(count) };
 	for (let row = 0; row < count; row++) {
 		const at = order[row]!;
 		const above = whole.parent[at]!;

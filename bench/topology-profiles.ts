@@ -7,12 +7,11 @@
 import { DEFAULT_LIMITS } from "../collector/decode/limits.ts";
 import { skimTraces } from "../collector/decode/skim.ts";
 import type { RecordRows } from "../collector/topology/record-rows.ts";
-import { factsOfProfile, spanExtractor } from "../collector/topology/span-profile.ts";
-import { DEFAULT_STAGE_LIMITS } from "../collector/topology/stage-options.ts";
-import { TopologyStage } from "../collector/topology/stage.ts";
+import { spanExtractor } from "../collector/topology/span-profile.ts";
 import { RecordColumns, SPAN_SHAPE } from "../model/columns.ts";
 import { WireWriter } from "../model/protobuf/writer.ts";
 import { BlockBuilder } from "../store/block/builder.ts";
+import { loneStage } from "./lone-stage.ts";
 import { type Random, seededRandom } from "./mesh.ts";
 
 const [PROFILES = 20_000, GROUPS = 300] = process.argv.filter((arg) => /^\d+$/.test(arg)).map(Number);
@@ -27,29 +26,7 @@ const random = seededRandom(5);
 const columns = new RecordColumns(SPAN_SHAPE);
 const extractor = spanExtractor([1, 2], 1);
 const builder = new BlockBuilder(SPAN_SHAPE);
-const stage = new TopologyStage({
-	store: {
-		load: () => ({ cursor: undefined, state: new Uint8Array(), series: [], counters: [] }),
-		flush() {},
-		maintain: () => false,
-		bytesOnDisk: () => 0,
-		close() {},
-	},
-	committed: {
-		traces() {},
-		recentTraceHashes: () => new Uint32Array(),
-		hash: (_w0, _w1, _w2, w3) => w3,
-		oldestMs: () => undefined,
-		close() {},
-	},
-	rowsOf: () => undefined,
-	spanFacts: factsOfProfile,
-	logFacts: () => undefined,
-	metrics: () => ({ observe() {}, takeChanged: () => [] }),
-	limits: DEFAULT_STAGE_LIMITS,
-	monotonicMs: () => performance.now(),
-	log: console.log,
-});
+const stage = loneStage(() => undefined);
 
 const times = { extract: 0, accept: 0, flush: 0 };
 let spans = 0;

@@ -6,13 +6,12 @@ import { Buffer } from "node:buffer";
 import { DEFAULT_LIMITS } from "../collector/decode/limits.ts";
 import { skimTraces } from "../collector/decode/skim.ts";
 import type { RecordRows } from "../collector/topology/record-rows.ts";
-import { factsOfProfile, spanExtractor } from "../collector/topology/span-profile.ts";
-import { DEFAULT_STAGE_LIMITS } from "../collector/topology/stage-options.ts";
-import { TopologyStage } from "../collector/topology/stage.ts";
+import { spanExtractor } from "../collector/topology/span-profile.ts";
 import { RecordColumns, SPAN_SHAPE } from "../model/columns.ts";
 import type { SeriesTotals } from "../model/topology/rollup.ts";
 import { addRollups } from "../model/topology/rollup-reader.ts";
 import { BlockBuilder } from "../store/block/builder.ts";
+import { loneStage } from "./lone-stage.ts";
 import { GRPC_PREFIX_BYTES, PayloadFiller, createPayload } from "./payload.ts";
 
 const layout = process.argv.includes("--scattered") ? "scattered" : "mixed";
@@ -27,33 +26,11 @@ const extractor = spanExtractor([1, 2], 1);
 const builder = new BlockBuilder(SPAN_SHAPE);
 const totals = new Map<number, SeriesTotals>();
 let flushedBytes = 0;
-const stage = new TopologyStage({
-	store: {
-		load: () => ({ cursor: undefined, state: new Uint8Array(), series: [], counters: [] }),
-		flush: (flush) => {
-			for (const delta of flush.rollups) {
-				flushedBytes += delta.data.length;
-				if (delta.resolutionMs === 10_000) addRollups(totals, [delta.data]);
-			}
-		},
-		maintain: () => false,
-		bytesOnDisk: () => 0,
-		close() {},
-	},
-	committed: {
-		traces() {},
-		recentTraceHashes: () => new Uint32Array(),
-		hash: (_w0, _w1, _w2, w3) => w3,
-		oldestMs: () => undefined,
-		close() {},
-	},
-	rowsOf: () => undefined,
-	spanFacts: factsOfProfile,
-	logFacts: () => undefined,
-	metrics: () => ({ observe() {}, takeChanged: () => [] }),
-	limits: DEFAULT_STAGE_LIMITS,
-	monotonicMs: () => performance.now(),
-	log: console.log,
+const stage = loneStage(({ rollups }) => {
+	for (const delta of rollups) {
+		flushedBytes += delta.data.length;
+		if (delta.resolutionMs === 10_000) addRollups(totals, [delta.data]);
+	}
 });
 
 const times = { skim: 0, extract: 0, accept: 0, flush: 0 };

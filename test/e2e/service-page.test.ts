@@ -126,7 +126,8 @@ test("range and pause are in the address, and a name finds the node", options, a
 	const { url, api } = await serve(t);
 	await page.goto(`${url}/service/cart`);
 	await page.getByText("Live, every 5 s").waitFor();
-	await page.getByRole("link", { name: "shop/cart", exact: true }).waitFor();
+	// Its full name leads on above the charts; a table of identities further down, which may come first, names it too.
+	await page.locator(".as-of").getByRole("link", { name: "shop/cart", exact: true }).waitFor();
 	await page.getByLabel("Time", { exact: true }).selectOption("now-24h");
 	await waitForAddress((address) => address.searchParams.get("from") === "now-24h");
 	await page.locator("h1").click();

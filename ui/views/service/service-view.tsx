@@ -90,16 +90,14 @@ function Traffic({ answer, service, range }: TrafficProps): ReactNode {
 			<p className="muted as-of">
 				From {formatUtcMs(Date.parse(window.from))} to {formatUtcMs(Date.parse(window.to))}.
 				{nodes.length > 1 && " Several namespaces have a service of this name; the figures are of all of them:"}
-				{others.length > 0 &&
-					(nodes.length > 1 || others[0] !== service) &&
-					others.map((node) => (
-						<span key={node}>
-							{" "}
-							<Link href={serviceHref(node, range)}>
-								<bdi>{shorten(node, 80)}</bdi>
-							</Link>
-						</span>
-					))}
+				{others.map((node) => (
+					<span key={node}>
+						{" "}
+						<Link href={serviceHref(node, range)}>
+							<bdi>{shorten(node, 80)}</bdi>
+						</Link>
+					</span>
+				))}
 			</p>
 			<ServiceCharts traffic={traffic} history={history} />
 			<ServiceEdges way="inbound" traffic={traffic} nowMs={answer.readAtMs} />

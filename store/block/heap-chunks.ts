@@ -2,7 +2,7 @@
  * The dictionary of a stored block: one run of entry numbers over the chunks in which it is stored, each opened when one of its
  * entries is asked for.
  */
-import { DamagedBlockError } from "./bytes.ts";
+import { type ByteWriter, DamagedBlockError } from "./bytes.ts";
 import type { EntryCursor, HeapReader } from "./heap.ts";
 
 export interface ChunkPlace {
@@ -40,8 +40,24 @@ export class BlockHeap {
 
 	/** The bytes of one entry, from 1; a fresh array unless all were unpacked. */
 	item(id: number): Uint8Array {
-		if (id < 1 || id > this.count) throw new DamagedBlockError(`there is no dictionary entry ${id}`);
+		this.checkId(id);
 		if (this.whole !== undefined) return this.whole.bytes.subarray(this.whole.starts[id]!, this.whole.starts[id + 1]!);
+		const place = this.placeOf(id);
+		return this.chunk(place).item(id - this.places[place]!.before);
+	}
+
+	/** As {@link item}, appended. */
+	writeItem(id: number, out: ByteWriter): void {
+		this.checkId(id);
+		if (this.whole !== undefined) {
+			out.raw(this.whole.bytes, this.whole.starts[id]!, this.whole.starts[id + 1]!);
+			return;
+		}
+		const place = this.placeOf(id);
+		this.chunk(place).writeItem(id - this.places[place]!.before, out);
+	}
+
+	private placeOf(id: number): number {
 		const { places } = this;
 		let low = 0;
 		let high = places.length;
@@ -50,7 +66,11 @@ export class BlockHeap {
 			if (places[middle]!.before < id) low = middle;
 			else high = middle;
 		}
-		return this.chunk(low).item(id - places[low]!.before);
+		return low;
+	}
+
+	private checkId(id: number): void {
+		if (id < 1 || id > this.count) throw new DamagedBlockError(`there is no dictionary entry ${id}`);
 	}
 
 	/** Opens what is not open. */

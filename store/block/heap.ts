@@ -96,27 +96,47 @@ export class HeapReader {
 
 	/** The bytes of one entry; a fresh array. */
 	item(id: number): Uint8Array {
+		const bytes = new Uint8Array(this.locate(id));
+		this.fill(id, bytes, 0, bytes.length);
+		return bytes;
+	}
+
+	writeItem(id: number, out: ByteWriter): void {
+		const length = this.locate(id);
+		out.reserve(length);
+		this.fill(id, out.bytes, out.length, length);
+		out.length += length;
+	}
+
+	/** Its length; from then on `suffixStarts` is about it. */
+	private locate(id: number): number {
 		if (id < 1 || id > this.count) throw new DamagedBlockError(`there is no dictionary entry ${id}`);
-		const { shared, suffixes, restarts } = this;
+		const { shared, restarts } = this;
 		const restart = Math.floor((id - 1) / RESTART_ENTRIES);
 		const first = restart * RESTART_ENTRIES;
 		const lengths = new ByteReader(this.lengths);
 		lengths.at = restarts[restart * 2]!;
 		suffixStarts[0] = restarts[restart * 2 + 1]!;
 		for (let i = first; i < id; i++) suffixStarts[i - first + 1] = suffixStarts[i - first]! + lengths.varint();
-		const length = shared[id - 1]! + suffixStarts[id - first]! - suffixStarts[id - first - 1]!;
-		const bytes = new Uint8Array(length);
-		// Backwards: each entry gives the bytes that the ones behind it did not have of their own.
+		return shared[id - 1]! + suffixStarts[id - first]! - suffixStarts[id - first - 1]!;
+	}
+
+	/** Of an entry that was located. */
+	private fill(id: number, bytes: Uint8Array, at: number, length: number): void {
+		const { shared, suffixes } = this;
+		const first = id - 1 - ((id - 1) % RESTART_ENTRIES);
 		let missing = length;
+		// Backwards: each entry gives the bytes that the ones behind it did not have of their own.
 		for (let i = id - 1; missing > 0 && i >= first; i--) {
 			const own = shared[i]!;
 			if (own >= missing) continue;
 			const start = suffixStarts[i - first]!;
-			bytes.set(suffixes.subarray(start, start + missing - own), own);
+			if (missing - own < SHORT_BYTES)
+				for (let to = at + own, from = start, end = at + missing; to < end; to++) bytes[to] = suffixes[from++]!;
+			else bytes.set(suffixes.subarray(start, start + missing - own), at + own);
 			missing = own;
 		}
 		if (missing > 0) throw new DamagedBlockError(`dictionary entry ${id} has no beginning`);
-		return bytes;
 	}
 
 	/** Walks over the entries from the first, each put at the beginning of `into`; at most 255 bytes there are of use to the next. */
@@ -150,7 +170,10 @@ export class HeapReader {
 	}
 }
 
-/** Scratch of {@link HeapReader.item}. */
+/** A call into the runtime costs more than copying a short run by hand. */
+const SHORT_BYTES = 48;
+
+/** Of the entry that was located last: where its own bytes and those of the entries before it begin, since the last whole one. */
 const suffixStarts = new Uint32Array(RESTART_ENTRIES + 1);
 
 function restartsOf(lengths: Uint8Array, count: number, suffixBytes: number): Uint32Array {

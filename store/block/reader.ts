@@ -31,11 +31,11 @@ export interface PartSource {
 }
 
 export class BlockReader {
-	/** Bytes that this reader keeps in memory, for whoever caches readers. */
-	heldBytes = READER_BYTES;
+	/** Bytes kept in memory that {@link forgetParts} would let go of. */
+	partBytes = 0;
 	private readonly source: PartSource;
 	private readonly hold: Hold = (bytes) => {
-		this.heldBytes += bytes;
+		this.partBytes += bytes;
 	};
 	private headValue: StoredHead | undefined;
 	/** Null for a block of one stretch. */
@@ -60,11 +60,7 @@ export class BlockReader {
 	}
 
 	head(): StoredHead {
-		if (this.headValue === undefined) {
-			this.headValue = readHead(this.part("head"));
-			this.heldBytes += this.headValue.heldBytes;
-		}
-		return this.headValue;
+		return (this.headValue ??= readHead(this.part("head")));
 	}
 
 	/** Lets go of everything but the head and the directory; parts are loaded again when they are asked for. */
@@ -79,10 +75,10 @@ export class BlockReader {
 		this.layoutsValue = undefined;
 		this.heapValue = undefined;
 		this.filterValue = undefined;
-		this.heldBytes = this.lastingBytes;
+		this.partBytes = 0;
 	}
 
-	/** What {@link forgetParts} would leave. */
+	/** Bytes that this reader keeps in memory besides parts. */
 	get lastingBytes(): number {
 		return READER_BYTES + (this.headValue?.heldBytes ?? 0) + directoryBytes(this.directoryValue);
 	}
@@ -273,7 +269,7 @@ export class BlockReader {
 		if (this.filterValue === undefined) {
 			const sealed = this.source.load("filter", this.hold);
 			this.filterValue = sealed === undefined ? null : openPart(sealed);
-			this.heldBytes += this.filterValue?.length ?? 0;
+			this.partBytes += this.filterValue?.length ?? 0;
 		}
 		return this.filterValue ?? undefined;
 	}
@@ -304,7 +300,7 @@ export class BlockReader {
 		for (const slot of layout.slots) {
 			switch (slot) {
 				case SLOT.item:
-					out.raw(this.item(stretch.entry(own, position++)));
+					this.writeItem(stretch.entry(own, position++), out);
 					break;
 				case SLOT.traceId:
 					out.byte((shape.traceIdField << 3) | 2);
@@ -324,10 +320,10 @@ export class BlockReader {
 					writeTime(out, shape.time1Field, this.time1(row));
 					break;
 				case SLOT.name:
-					out.raw(this.item(entry.nameItem));
+					this.writeItem(entry.nameItem, out);
 					break;
 				case SLOT.kind:
-					out.raw(this.item(entry.kindItem));
+					this.writeItem(entry.kindItem, out);
 					break;
 				default:
 					throw new DamagedBlockError(`a layout has the unknown slot ${slot}`);
@@ -342,11 +338,14 @@ export class BlockReader {
 		return out.view();
 	}
 
+	private writeItem(id: number, out: ByteWriter): void {
+		if (id !== 0) this.heap().writeItem(id, out);
+	}
+
 	private directory(): StretchDirectory | undefined {
 		if (this.directoryValue === undefined) {
 			const sealed = this.source.load("stretches", this.hold);
 			this.directoryValue = sealed === undefined ? null : readDirectory(openPart(sealed));
-			this.heldBytes += directoryBytes(this.directoryValue);
 		}
 		return this.directoryValue ?? undefined;
 	}

@@ -1,8 +1,9 @@
 /**
  * The envelope of a stored part: how it is compressed, and a checksum over what is stored.
  */
-import { constants, crc32, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { crc32 } from "node:zlib";
 import { ByteWriter, DamagedBlockError } from "./bytes.ts";
+import { zstd } from "./zstd.ts";
 
 const RAW = 0;
 const ZSTD = 1;
@@ -17,12 +18,7 @@ export function sealPart(content: Uint8Array, level: number): Uint8Array<ArrayBu
 	let body: Uint8Array = content;
 	let kind = RAW;
 	if (level > 0 && content.length >= MIN_COMPRESSED_BYTES) {
-		const packed = zstdCompressSync(content, {
-			params: { [constants.ZSTD_c_compressionLevel]: level },
-			pledgedSrcSize: content.length,
-			// One output chunk instead of many of 16 KiB.
-			chunkSize: Math.max(1024, content.length >> 1),
-		});
+		const packed = zstd.compress(content, level);
 		if (packed.length < content.length) {
 			body = packed;
 			kind = ZSTD;
@@ -79,9 +75,7 @@ export function openPart(sealed: Uint8Array): Uint8Array {
 
 function inflate(body: Uint8Array, length: number): Uint8Array {
 	try {
-		// One output chunk, so that nothing is copied together; a chunk that is filled to the end takes a second one as large. A damaged
-		// length cannot ask for more than it says.
-		return zstdDecompressSync(body, { chunkSize: Math.max(length + 1, 64), maxOutputLength: Math.max(length, 64) });
+		return zstd.decompress(body, length);
 	} catch (error) {
 		throw new DamagedBlockError(`a part cannot be decompressed: ${String(error)}`);
 	}

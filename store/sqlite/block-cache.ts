@@ -23,19 +23,18 @@ export class BlockCache {
 	/** Call between queries: readers grow while they are used. */
 	trim(): void {
 		let total = 0;
-		for (const reader of this.readers.values()) total += reader.heldBytes;
+		for (const reader of this.readers.values()) total += reader.lastingBytes + reader.partBytes;
 		// Heads last: they are small, and most searches pass over most blocks by their heads alone.
 		for (const reader of this.readers.values()) {
 			if (total <= this.maxBytes) return;
-			const parts = reader.heldBytes - reader.lastingBytes;
 			// Most of hundreds have been forgotten before.
-			if (parts <= 0) continue;
+			if (reader.partBytes === 0) continue;
+			total -= reader.partBytes;
 			reader.forgetParts();
-			total -= parts;
 		}
 		for (const [key, reader] of this.readers) {
 			if (total <= this.maxBytes) return;
-			total -= reader.heldBytes;
+			total -= reader.lastingBytes;
 			this.readers.delete(key);
 		}
 	}

@@ -55,10 +55,10 @@ test("a small block's reader counts the row that all of its parts come from, and
 	const [block] = table.blocks("traces");
 	const opened = table.open(block!.id);
 	opened.head();
-	const withRow = opened.heldBytes;
+	const withRow = opened.partBytes;
 	opened.forgetParts();
 	// Two hundred ids of 24 bytes have no shorter form.
-	assert.ok(withRow - opened.heldBytes > 4_000, `${withRow} bytes held, ${opened.heldBytes} after`);
+	assert.ok(withRow - opened.partBytes > 4_000, `${withRow} bytes held, ${opened.partBytes} after`);
 	assert.equal(opened.traces().count, 200);
-	assert.ok(opened.heldBytes > withRow - 1_000);
+	assert.ok(opened.partBytes > withRow - 1_000);
 });

@@ -13,7 +13,7 @@ import type { BlockReader } from "../block/reader.ts";
 import { ScopeGroups } from "./scope-groups.ts";
 
 const FIRST_PIECE_BYTES = 2_048;
-const LARGE_PIECE_BYTES = 65_536;
+const BODY_PIECE_BYTES = 8_192;
 
 interface Group {
 	readonly resource: OtlpResource;
@@ -76,7 +76,7 @@ export class TraceJson {
 
 	/** UTF-8, in pieces that may end within a character. Call once, last. */
 	finish(): Uint8Array<ArrayBuffer>[] {
-		const body = new TextPieces(LARGE_PIECE_BYTES);
+		const body = new TextPieces(BODY_PIECE_BYTES);
 		let resources = 0;
 		for (const { resource: bytes, scopes } of this.groups.byResource()) {
 			const { resource, schemaUrl } = this.resources.get(bytes)!;

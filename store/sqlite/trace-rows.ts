@@ -31,16 +31,20 @@ export function traceWords(id: TraceId): TraceWords {
 	return { id, w0, w1, w2, w3, hash: traceHash(w0, w1, w2, w3) };
 }
 
-/** Calls back for every block of the window that holds the trace, with the range of its rows. In a snapshot. */
+/**
+ * Calls back for every block of the window that holds the trace, with the range of its rows, and whether nothing but its head was kept
+ * before. In a snapshot.
+ */
 export function forEachBlockOfTrace(
 	window: WindowReader,
 	trace: TraceWords,
-	visit: (block: BlockReader, firstRow: number, endRow: number) => void,
+	visit: (block: BlockReader, firstRow: number, endRow: number, wasUnread: boolean) => void,
 ): void {
 	const visitBlock = (id: number): void => {
 		const block = window.block(id);
+		const wasUnread = block.partBytes === 0;
 		const rows = block.findTrace(trace.w0, trace.w1, trace.w2, trace.w3);
-		if (rows !== undefined) visit(block, rows[0], rows[1]);
+		if (rows !== undefined) visit(block, rows[0], rows[1], wasUnread);
 	};
 	for (const id of window.blocksOfTrace("traces", trace.hash)) visitBlock(id);
 	for (const id of window.unmergedBlocks("traces")) visitBlock(id);
@@ -98,6 +102,8 @@ export class TraceAssembler {
 	private readonly outliner = new TraceOutliner();
 	private readonly check: () => void;
 	private readonly hops: StoredSpans | undefined;
+	/** Of these nothing was kept before. */
+	private readonly unread: BlockReader[] = [];
 
 	/** @param check throws to end the work, which is then left @param hops is given every span */
 	constructor(words: TraceWords, body: TraceBody, check: () => void, hops?: StoredSpans) {
@@ -108,7 +114,8 @@ export class TraceAssembler {
 	}
 
 	add(window: WindowReader): void {
-		forEachBlockOfTrace(window, this.words, (block, first, end) => {
+		forEachBlockOfTrace(window, this.words, (block, first, end, wasUnread) => {
+			if (wasUnread) this.unread.push(block);
 			if ((end - first) * WHOLE_COLUMNS_FROM > block.head().rows) readColumns(block);
 			this.hops?.begin(block, end - first);
 			for (let row = first; row < end; row++) {
@@ -127,7 +134,10 @@ export class TraceAssembler {
 	finish(): { readonly summary: TraceSummary; readonly body: Uint8Array[] } | undefined {
 		const { spans } = this.gathered;
 		if (spans.length === 0) return undefined;
-		return { summary: { traceId: this.words.id, ...this.outliner.outline(spans) }, body: this.body.finish() };
+		const summary = { traceId: this.words.id, ...this.outliner.outline(spans) };
+		// Hardly anybody asks for a trace twice: what is kept of it only brings on a collection of everything.
+		for (const block of this.unread) block.forgetParts();
+		return { summary, body: this.body.finish() };
 	}
 }
 

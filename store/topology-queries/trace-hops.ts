@@ -10,7 +10,7 @@ import { TextPieces } from "../../model/otlp/text-pieces.ts";
 import type { HopsText, TraceQuery } from "../store.ts";
 
 const NO_SPANS: ReadonlyMap<string, FoundHop> = new Map();
-const HOPS_PIECE_BYTES = 65_536;
+const HOPS_PIECE_BYTES = 4_096;
 
 /** What a hop is told to be for what it has in common with others. */
 type ToldShape = Omit<ToldHop, keyof ToldTimes>;

@@ -11,7 +11,7 @@ import { connectApi } from "../api-client.ts";
 import { CommandError, EXIT_FAILURE, EXIT_OK, EXIT_USAGE } from "../context.ts";
 import type { CliContext } from "../context.ts";
 import { superviseChildren } from "./children.ts";
-import type { ChildFailure, Children } from "./children.ts";
+import type { ChildFailure, Children, ChildSpec } from "./children.ts";
 import { appCommands, SERVER, serverCommand } from "./commands.ts";
 import { CHAOS_STEPS, meshText } from "./mesh-text.ts";
 import { findPortBlock } from "./ports.ts";
@@ -148,10 +148,17 @@ async function runShop(shop: Shop): Promise<void> {
 	if (signal.aborted) return;
 	const isTraffic = ({ host }: PlannedWorkload): boolean => host === "traffic";
 	const first = workloads.filter((one) => one.host !== "late" && !isTraffic(one));
-	for (const command of appCommands(first, settings.requestRate, env)) children.start(command);
+	const apps = appCommands(first, settings.requestRate, env);
+	for (const command of apps) children.start(command);
 
 	const addresses = await until(ready.promise, signal);
 	context.stdout.write(`${addresses.line}\n`);
+	const tellLogs = (commands: readonly ChildSpec[]): void => {
+		if (addresses.otlpHttp === undefined) return;
+		for (const { name, command } of commands)
+			if (command === process.execPath) children.tell(name, `logs http://${addresses.otlpHttp}\n`);
+	};
+	tellLogs(apps);
 	const readySeconds = secondsSince(startedMs);
 	const api = connectApi(`http://${addresses.http}`, env["MESHSCOPE_TOKEN"], API_TIMEOUT_MS);
 	const shims = createShims({
@@ -163,6 +170,7 @@ async function runShop(shop: Shop): Promise<void> {
 	const traffic = appCommands(workloads.filter(isTraffic), settings.requestRate, env);
 	const joined = settings.nodeProxy ? shims.startTogether(behindShims, hbonePort(firstPort)) : shims.startEach(behindShims);
 	for (const command of traffic) children.start(command);
+	tellLogs(traffic);
 	await joined;
 	for (const { name } of traffic) children.tell(name, "begin\n");
 	const shimsSeconds = secondsSince(startedMs);
@@ -193,7 +201,9 @@ async function runShop(shop: Shop): Promise<void> {
 		await delay(settings.chaosEveryMs, undefined, { signal });
 		const chaos = CHAOS_STEPS[step]!;
 		const added = workloads.filter(({ name }) => name === chaos.needs && !deployed.has(name));
-		for (const command of appCommands(added, settings.requestRate, env)) children.start(command);
+		const late = appCommands(added, settings.requestRate, env);
+		for (const command of late) children.start(command);
+		tellLogs(late);
 		await shims.startEach(added);
 		for (const { name } of added) deployed.add(name);
 		// Renamed into its place, so that nobody reads half of it.
@@ -235,15 +245,17 @@ interface ReadyLine {
 	readonly line: string;
 	readonly http: string;
 	readonly otlpGrpc: string;
+	/** Absent where the person turned it off. */
+	readonly otlpHttp?: string;
 	readonly control: string;
 }
 
 function readyLine(line: string): ReadyLine | undefined {
 	if (!line.startsWith('{"event":"ready"')) return undefined;
-	const { http, otlpGrpc, control } = JSON.parse(line) as Partial<ReadyLine>;
+	const { http, otlpGrpc, otlpHttp, control } = JSON.parse(line) as Partial<ReadyLine>;
 	if (http === undefined || otlpGrpc === undefined || control === undefined)
 		throw new CommandError(`the server did not bind what the demo needs: ${line}`);
-	return { line, http, otlpGrpc, control };
+	return { line, http, otlpGrpc, control, ...(otlpHttp === undefined ? {} : { otlpHttp }) };
 }
 
 /** @throws when the signal ends first */

@@ -4,8 +4,11 @@
  */
 import { Agent, createServer, request as httpRequest } from "node:http";
 import type { IncomingHttpHeaders, IncomingMessage, Server } from "node:http";
+import { log } from "./logs.ts";
 
 export interface AppSettings {
+	/** Its service's name. */
+	readonly service: string;
 	/** Where it listens, on loopback. */
 	readonly port: number;
 	/** The shim's listener for outgoing requests, `host:port`; empty for an app without a shim. */
@@ -35,11 +38,17 @@ export function serveJson(settings: AppSettings, handle: Handler): Server {
 			.then((body) => handle(request, body))
 			.catch((error: unknown): Answer => ({ status: 502, body: { error: String(error) } }))
 			.then(({ status, body }) => {
+				if (status >= 400) logFailure(settings.service, request, status, body);
 				response.writeHead(status, { "content-type": "application/json" }).end(`${JSON.stringify(body)}\n`);
 			})
 			.catch(() => response.destroy());
 	});
 	return server.listen(settings.port, "127.0.0.1");
+}
+
+function logFailure(service: string, { method, url, headers }: IncomingMessage, status: number, body: unknown): void {
+	const reason = typeof body === "object" && body !== null && "error" in body ? `: ${String(body.error)}` : "";
+	log(service, status >= 500 ? "ERROR" : "WARN", `${method} ${url} answered ${status}${reason}`, headers["traceparent"]);
 }
 
 /** To a service of the mesh, by its name, through the shim. */

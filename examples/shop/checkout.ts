@@ -8,6 +8,7 @@ import { call, serveJson } from "./app.ts";
 import type { AppSettings } from "./app.ts";
 import { CHARGE_PATH, toBytes, toReply } from "./payments-api.ts";
 import type { ChargeReply } from "./payments-api.ts";
+import { log } from "./logs.ts";
 
 const CHARGE_TIMEOUT_MS = 5_000;
 
@@ -22,7 +23,7 @@ export function start(settings: AppSettings): Server {
 		});
 
 	let orders = 0;
-	return serveJson(settings, async () => {
+	return serveJson(settings, async (request) => {
 		const orderId = String(++orders);
 		const post = (service: string, path: string): ReturnType<typeof call> =>
 			call(settings, service, path, { method: "POST", body: { orderId } });
@@ -34,10 +35,11 @@ export function start(settings: AppSettings): Server {
 			post("legacy-billing:8080", "/invoices"),
 		]);
 		await post("notifications:8080", "/orders");
-		const isDone = shipping.status === 200 && invoice.status === 200;
-		return {
-			status: !isDone ? 502 : payment === undefined ? 402 : 200,
-			body: { orderId, cart: cart.body, payment, shipping: shipping.body },
-		};
+		const order = { orderId, cart: cart.body, payment, shipping: shipping.body };
+		if (shipping.status !== 200) return { status: 502, body: { ...order, error: `order ${orderId} has no courier` } };
+		if (invoice.status !== 200) return { status: 502, body: { ...order, error: `order ${orderId} has no invoice` } };
+		if (payment === undefined) return { status: 402, body: { ...order, error: `order ${orderId}: card declined` } };
+		log(settings.service, "INFO", `order ${orderId} is on its way, ${payment.reference}`, request.headers["traceparent"]);
+		return { status: 200, body: order };
 	});
 }

@@ -2,6 +2,7 @@
 import { Server, ServerCredentials, status } from "@grpc/grpc-js";
 import type { sendUnaryData, ServerUnaryCall } from "@grpc/grpc-js";
 import type { AppSettings } from "./app.ts";
+import { log } from "./logs.ts";
 import { PAYMENTS } from "./payments-api.ts";
 import type { ChargeReply, ChargeRequest } from "./payments-api.ts";
 
@@ -9,8 +10,11 @@ export function start(settings: AppSettings): Server {
 	const server = new Server();
 	server.addService(PAYMENTS, {
 		charge: (call: ServerUnaryCall<ChargeRequest, ChargeReply>, reply: sendUnaryData<ChargeReply>) => {
-			if (Math.random() < 0.02) reply({ code: status.FAILED_PRECONDITION, details: "card declined" });
-			else reply(null, { reference: `charge-${call.request.orderId}` });
+			const { orderId } = call.request;
+			if (Math.random() < 0.02) {
+				log(settings.service, "WARN", `order ${orderId}: card declined`, call.metadata.get("traceparent")[0]);
+				reply({ code: status.FAILED_PRECONDITION, details: "card declined" });
+			} else reply(null, { reference: `charge-${orderId}` });
 		},
 	});
 	server.bindAsync(`127.0.0.1:${settings.port}`, ServerCredentials.createInsecure(), (error) => {

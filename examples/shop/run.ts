@@ -1,9 +1,11 @@
 /**
  * Runs one or several apps of the shop in this process: `node run.ts '{"cart": {"port": 18001, "shim": "127.0.0.1:18002", …}}'`.
- * Ends with the one who started it: when its standard input does. With `--wait` behind it begins with the first line from there.
+ * Ends with the one who started it: when its standard input does. Lines from there: `logs http://127.0.0.1:4318` names a collector for log
+ * records; `begin` starts what has `--wait` behind it.
  */
-import { once } from "node:events";
+import { createInterface } from "node:readline";
 import type { AppSettings } from "./app.ts";
+import { sendLogsTo } from "./logs.ts";
 
 interface App {
 	start(settings: AppSettings): unknown;
@@ -28,8 +30,13 @@ const APPS: Readonly<Record<string, () => Promise<App>>> = {
 /** Keys are names of apps, with `@` and anything behind it where one runs twice: `reviews@v2`. */
 const wanted = JSON.parse(process.argv[2] ?? "{}") as Readonly<Record<string, Partial<AppSettings>>>;
 process.stdin.on("end", () => process.exit(0)).on("error", () => process.exit(0));
-const isTold = process.argv[3] === "--wait" ? once(process.stdin, "data") : undefined;
-process.stdin.resume();
+const begin = Promise.withResolvers<void>();
+if (process.argv[3] !== "--wait") begin.resolve();
+createInterface({ input: process.stdin }).on("line", (line) => {
+	const [word, value = ""] = line.split(" ");
+	if (word === "begin") begin.resolve();
+	else if (word === "logs") sendLogsTo(value);
+});
 
 const starts: (() => unknown)[] = [];
 for (const [key, given] of Object.entries(wanted)) {
@@ -37,7 +44,7 @@ for (const [key, given] of Object.entries(wanted)) {
 	const load = APPS[name];
 	if (load === undefined) throw new Error(`no app ${name}; there are ${Object.keys(APPS).join(", ")}`);
 	const app = await load();
-	starts.push(() => app.start({ port: 0, shim: "", store: "", version: "v1", requestRate: 30, ...given }));
+	starts.push(() => app.start({ service: name, port: 0, shim: "", store: "", version: "v1", requestRate: 30, ...given }));
 }
-await isTold;
+await begin.promise;
 for (const start of starts) start();

@@ -20,11 +20,14 @@ const hasPython = spawnSync("python3", ["--version"]).status === 0;
 /** Who was called with which headers; the shim of this mesh is one and has no policy. */
 const calls: { readonly service: string; readonly path: string; readonly headers: IncomingHttpHeaders }[] = [];
 const closing: (() => unknown)[] = [];
+/** What came to the collector that the apps were told of. */
+const logRecords: { readonly service: string; readonly severity: string; readonly text: string; readonly trace: string }[] = [];
 const ports = new Map<string, number>();
 let shim = "";
 
 before(async () => {
 	shim = `127.0.0.1:${await startShim()}`;
+	const collector = `http://127.0.0.1:${await startCollector()}`;
 	for (const name of NAMES) ports.set(name, await freePort());
 	const settings = (name: string): object => ({
 		port: ports.get(name),
@@ -34,11 +37,12 @@ before(async () => {
 	});
 	const own = ["checkout", "reporting", "visitors"];
 	run(
+		collector,
 		["--import", join(import.meta.dirname, "../../proxy-shim/propagate/propagate.js")],
 		Object.fromEntries(own.map((name) => [name, settings(name)])),
 	);
 	const others = NAMES.filter((name) => !own.includes(name));
-	run([], Object.fromEntries(others.map((name) => [name, settings(name)])));
+	run(collector, [], Object.fromEntries(others.map((name) => [name, settings(name)])));
 	for (const name of others) await untilListens(ports.get(name)!);
 	await untilListens(ports.get("checkout")!);
 });
@@ -47,14 +51,49 @@ after(async () => {
 	for (const close of closing.toReversed()) await close();
 });
 
-function run(flags: readonly string[], apps: object): void {
+function run(collector: string, flags: readonly string[], apps: object): void {
 	const args = [...flags, join(import.meta.dirname, "run.ts"), JSON.stringify(apps)];
 	const child = spawn(process.execPath, args, { stdio: ["pipe", "inherit", "inherit"] });
+	child.stdin.write(`logs ${collector}\n`);
 	closing.push(async () => {
 		const gone = once(child, "exit");
 		child.stdin.end();
 		assert.deepEqual(await gone, [0, null], "an app ends with the one who started it");
 	});
+}
+
+interface SentLogs {
+	readonly resourceLogs: readonly {
+		readonly resource: { readonly attributes: readonly { readonly value: { readonly stringValue: string } }[] };
+		readonly scopeLogs: readonly {
+			readonly logRecords: readonly {
+				readonly severityText: string;
+				readonly body: { readonly stringValue: string };
+				readonly traceId?: string;
+				readonly spanId?: string;
+			}[];
+		}[];
+	}[];
+}
+
+async function startCollector(): Promise<number> {
+	const server = createServer((incoming, response) => {
+		let text = "";
+		incoming.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+		incoming.on("end", () => {
+			response.end("{}");
+			for (const { resource, scopeLogs } of (JSON.parse(text) as SentLogs).resourceLogs)
+				for (const { severityText, body, traceId, spanId } of scopeLogs.flatMap((scope) => scope.logRecords))
+					logRecords.push({
+						service: resource.attributes[0]?.value.stringValue ?? "",
+						severity: severityText,
+						text: body.stringValue,
+						trace: `00-${traceId}-${spanId}-01`,
+					});
+		});
+	});
+	closing.push(() => server.close().closeAllConnections());
+	return await listen(server);
 }
 
 /** By the Host header; what begins as HTTP/2 is gRPC and goes to payments. */
@@ -185,6 +224,30 @@ test("an order goes to five services, and the preload forwards what the checkout
 	if (status === 200) assert.match(JSON.stringify(body["payment"]), /charge-/);
 	for (const service of ["cart", "shipping", "legacy-billing"]) assert.ok(reached(traceparent).includes(service), service);
 	assert.ok(calls.some((one) => one.service === "payments"));
+});
+
+test("what an app logs is in the trace that it is about", async () => {
+	const traceparent = TRACE.replace("0af7", "0afb");
+	const { status, body } = await get("cart", "/carts/nobody", { headers: { traceparent } });
+	assert.equal(status, 200, JSON.stringify(body));
+	const failing = TRACE.replace("0af7", "0afc");
+	// Couriers fail in waves: whatever an order comes to, it is said once.
+	const answer = await get("checkout", "/orders", { method: "POST", headers: { traceparent: failing } });
+	const said = (): typeof logRecords => logRecords.filter(({ trace, service }) => trace === failing && service === "checkout");
+	for (let tries = 0; tries < 100 && said().length === 0; tries++) await delay(50);
+	const [record, ...more] = said();
+	assert.deepEqual(more, []);
+	const expected = { 200: ["INFO", /^order \d+ is on its way, charge-/], 402: ["WARN", /card declined$/] } as const;
+	const [severity, text] = expected[answer.status as keyof typeof expected] ?? [
+		"ERROR",
+		/answered 502: order \d+ has no courier$/,
+	];
+	assert.equal(record?.severity, severity);
+	assert.match(record.text, text);
+	assert.ok(
+		logRecords.every(({ trace }) => trace !== traceparent),
+		"nothing is said of what went well",
+	);
 });
 
 test("visitors come, one stays connected, and reporting asks for carts", async () => {

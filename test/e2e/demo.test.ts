@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { graphAnswer } from "../../api/contract/topology.ts";
 import type { GraphAnswer, GraphEdgeAnswer } from "../../api/contract/topology.ts";
-import { askUntil, getJson, searchTraces } from "../interop/api.ts";
+import { askUntil, getJson, getLogs, getSpanIds, searchTraces } from "../interop/api.ts";
 import { startDemo } from "./running-demo.ts";
 
 /** The wave of the flaky service is 40 s; half a minute more for what only one end reports. */
@@ -122,6 +122,16 @@ test("the graph of the demo says what is in the shop, and Ctrl-C leaves nothing 
 		20_000,
 	);
 	assert.ok(orders.some(isWhole), JSON.stringify(orders.map(({ services }) => services)));
+
+	// What an app says of an order lies in the order's trace, at the call that it was told of it by.
+	const said = await askUntil(
+		() => getLogs(http, { service: "checkout", from: "now-5m", limit: "50" }),
+		(logs) => logs.length > 0,
+		20_000,
+	);
+	const [record] = said.toReversed();
+	assert.match(String(record?.body), /order \d+ /);
+	assert.ok((await getSpanIds(http, record!.traceId)).includes(record!.spanId), JSON.stringify(record));
 
 	const pids = descendants(demo.process.pid!);
 	assert.ok(pids.length > 15, `${pids.length} processes`);

@@ -1,4 +1,5 @@
 /** Cells that the tables of several views share: names of senders, edges, moments, expiries, traces. */
+import { Fragment } from "react";
 import type { ReactNode } from "react";
 import { formatSpanOfTime, formatUtcMs, shorten } from "../base/format.ts";
 import { Icon } from "../base/icons.tsx";
@@ -13,17 +14,39 @@ export function Name({ text, none = "none" }: { readonly text: string; readonly 
 	return text === "" ? <span className="muted">{none}</span> : <bdi className="told">{shorten(text)}</bdi>;
 }
 
-export function Names({ texts, none }: { readonly texts: readonly string[]; readonly none?: string }): ReactNode {
+interface NamesProps {
+	readonly texts: readonly string[];
+	readonly none?: string;
+	/** A character after which a line may end where there is little room. */
+	readonly breakAfter?: string;
+}
+
+export function Names({ texts, none, breakAfter }: NamesProps): ReactNode {
 	if (texts.length === 0) return <span className="muted">{none ?? "none"}</span>;
 	return (
 		<ul className="names">
 			{texts.slice(0, SHOWN_NAMES).map((text) => (
 				<li key={text}>
-					<Name text={text} />
+					{breakAfter === undefined ? <Name text={text} /> : <Breaking text={text} after={breakAfter} />}
 				</li>
 			))}
 			{texts.length > SHOWN_NAMES && <li className="muted">and {texts.length - SHOWN_NAMES} more, in the exports</li>}
 		</ul>
+	);
+}
+
+function Breaking({ text, after }: { readonly text: string; readonly after: string }): ReactNode {
+	const parts = shorten(text).split(after);
+	return (
+		<bdi>
+			{parts.map((part, i) => (
+				<Fragment key={`${i} ${part}`}>
+					{part}
+					{i < parts.length - 1 && after}
+					<wbr />
+				</Fragment>
+			))}
+		</bdi>
 	);
 }
 
@@ -57,10 +80,21 @@ export function Seen({ at, nowMs }: { readonly at: string | undefined; readonly 
 	if (at === undefined) return <span className="muted">not known</span>;
 	return (
 		<time className="seen" dateTime={at}>
-			{formatUtcMs(Date.parse(at))}
+			<DateAndTime ms={Date.parse(at)} />
 			<span className="muted">{agoText(Date.parse(at), nowMs)}</span>
 		</time>
 	);
+}
+
+/** In two lines where a table has little room, and never broken within a date. */
+function DateAndTime({ ms }: { readonly ms: number }): ReactNode {
+	return formatUtcMs(ms)
+		.split(" ")
+		.map((word) => (
+			<Fragment key={word}>
+				<span className="unbroken">{word}</span>{" "}
+			</Fragment>
+		));
 }
 
 function agoText(ms: number, nowMs: number): string {
@@ -79,7 +113,7 @@ export function Expiry({ notAfter, notBefore, nowMs }: ExpiryProps): ReactNode {
 	const state = expiryOf(untilMs, notBefore === undefined ? undefined : Date.parse(notBefore), nowMs);
 	return (
 		<time className="seen" dateTime={notAfter}>
-			{formatUtcMs(untilMs)}
+			<DateAndTime ms={untilMs} />
 			<span className={`expiry expiry-${state}`}>
 				{state !== "far" && <Icon name="alert" />}
 				{EXPIRY_WORDS[state]}

@@ -1,4 +1,5 @@
 /** Columns that many tables have: names of senders, lists of them, moments. */
+import type { ReactNode } from "react";
 import type { CsvCell } from "../base/csv.ts";
 import { formatCount, formatDuration } from "../base/format.ts";
 import { Link } from "../base/link.tsx";
@@ -84,8 +85,18 @@ export function latencyColumns<T>(read: (row: T) => Percentiles | undefined): re
 }
 
 /** Whose word for the encryption is relied on. */
-export function verifiedColumn<T>(read: (row: T) => keyof typeof VERIFIED_WORDS): Column<T> {
-	return { key: "verifiedBy", title: "Vouched for by", value: read, cell: (row) => VERIFIED_WORDS[read(row)] };
+/** @param more beneath it */
+export function verifiedColumn<T>(
+	read: (row: T) => keyof typeof VERIFIED_WORDS,
+	more: (row: T) => ReactNode = () => undefined,
+): Column<T> {
+	const cell = (row: T): ReactNode => (
+		<>
+			{VERIFIED_WORDS[read(row)]}
+			{more(row)}
+		</>
+	);
+	return { key: "verifiedBy", title: "Vouched for by", value: read, cell };
 }
 
 /** In exports only: shown elsewhere in the row, or too fine for it. */

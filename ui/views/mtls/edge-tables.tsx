@@ -10,7 +10,7 @@ import type { UnprotectedRow } from "../../data/mtls-rows.ts";
 import { MTLS_WORDS, REPORTER_WORDS } from "../../data/mtls-words.ts";
 import { serviceOfNode } from "../../data/node-name.ts";
 import { MtlsState, Samples, Seen, Names } from "../cells.tsx";
-import { expiryColumn, exportColumn, namesColumn, seenColumn, serviceColumn, verifiedColumn } from "../columns.tsx";
+import { expiryColumn, exportColumn, seenColumn, serviceColumn, verifiedColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
 
@@ -108,7 +108,7 @@ function unprotectedColumns({
 }
 
 /** `grpc request`, `tcp connection`. */
-function unitOf({ protocol, unit }: UnprotectedRow["edge"]): string {
+function unitOf({ protocol, unit }: Pick<GraphEdgeAnswer, "protocol" | "unit">): string {
 	return `${protocol === "unknown" ? "" : `${protocol} `}${unit === "requests" ? "request" : "connection"}`;
 }
 
@@ -220,13 +220,11 @@ function encryptedColumns({
 	window,
 }: Pick<AuditTableProps<unknown>, "nowMs" | "window">): readonly Column<GraphEdgeAnswer>[] {
 	return [
-		...edgeColumns(window),
-		{
-			key: "proof",
-			title: "Evidence",
-			value: (edge) => edge.id,
-			cell: (edge) => <ProofLink id={edge.id} window={window} />,
-		},
+		...endColumns<GraphEdgeAnswer>((edge) => edge, window),
+		exportColumn("protocol", (edge) => edge.protocol),
+		{ ...trafficColumn("count"), cell: (edge) => countOf(trafficOf(edge), unitOf(edge)) },
+		exportColumn("unit", (edge) => edge.unit),
+		exportColumn("reporter", (edge) => edge.reporter),
 		{
 			key: "sourcePrincipals",
 			title: "Identities, the caller’s first",
@@ -239,8 +237,21 @@ function encryptedColumns({
 			),
 		},
 		exportColumn("destinationPrincipals", (edge) => edge.mtls.destinationPrincipals.join(" ")),
-		namesColumn("tls", "TLS", (edge) => [...edge.mtls.tlsVersions, ...edge.mtls.ciphers], "not told"),
-		verifiedColumn((edge) => edge.mtls.verifiedBy),
+		{
+			key: "tls",
+			title: "TLS",
+			value: ({ mtls }) => [...mtls.tlsVersions, ...mtls.ciphers].join(" "),
+			cell: ({ mtls }) => <Names texts={[...mtls.tlsVersions, ...mtls.ciphers]} none="not told" breakAfter="_" />,
+		},
+		verifiedColumn(
+			(edge) => edge.mtls.verifiedBy,
+			(edge) => (
+				<>
+					<span className="beneath muted">reported by {REPORTER_WORDS[edge.reporter]}</span>
+					<ProofLink id={edge.id} window={window} />
+				</>
+			),
+		),
 		expiryColumn("certificateNotAfter", "Certificate ends", (edge) => edge.mtls.certificateNotAfter, { nowMs }),
 		...seenColumns(nowMs),
 	];

@@ -279,6 +279,23 @@ test("a service is told step by step, and the steps add up to the whole range", 
 	assert.deepEqual(queries.serviceHistory({ service: "b", fromMs: NOW - 45 * MINUTE, toMs: NOW - 30 * MINUTE })!.points, []);
 });
 
+test("what a metric counted for ten seconds is no rush in the second in which it came", () => {
+	const rateOf = (series: CannedSeries): number => {
+		const topology = topologyOf([{ from: "x/a", to: "x/b", ...series }], [NOW - MINUTE]);
+		// 12:34:52: two seconds into a step.
+		for (let i = 0; i < 40; i++) topology.flush(NOW - 4_000, new Map([[1, oneRequest(NOW - 4_000)]]));
+		const { points } = topologyQueries(topology, () => NOW).serviceHistory({
+			service: "b",
+			fromMs: NOW - 2 * MINUTE,
+			toMs: NOW,
+			stepMs: 10_000,
+		})!;
+		return points.at(-1)!.inbound.requestRate;
+	};
+	assert.equal(rateOf({ evidence: "metric", reporter: "source" }), 4);
+	assert.equal(rateOf({}), 20);
+});
+
 test("answers survive being sent to another thread", () => {
 	const topology = topologyOf([{ mtls: "plaintext" }], [NOW - MINUTE], RESOLUTIONS_MS);
 	const queries = topologyQueries(topology, () => NOW);

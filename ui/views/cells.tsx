@@ -14,39 +14,17 @@ export function Name({ text, none = "none" }: { readonly text: string; readonly 
 	return text === "" ? <span className="muted">{none}</span> : <bdi className="told">{shorten(text)}</bdi>;
 }
 
-interface NamesProps {
-	readonly texts: readonly string[];
-	readonly none?: string;
-	/** A character after which a line may end where there is little room. */
-	readonly breakAfter?: string;
-}
-
-export function Names({ texts, none, breakAfter }: NamesProps): ReactNode {
+export function Names({ texts, none }: { readonly texts: readonly string[]; readonly none?: string }): ReactNode {
 	if (texts.length === 0) return <span className="muted">{none ?? "none"}</span>;
 	return (
 		<ul className="names">
 			{texts.slice(0, SHOWN_NAMES).map((text) => (
 				<li key={text}>
-					{breakAfter === undefined ? <Name text={text} /> : <Breaking text={text} after={breakAfter} />}
+					<Name text={text} />
 				</li>
 			))}
 			{texts.length > SHOWN_NAMES && <li className="muted">and {texts.length - SHOWN_NAMES} more, in the exports</li>}
 		</ul>
-	);
-}
-
-function Breaking({ text, after }: { readonly text: string; readonly after: string }): ReactNode {
-	const parts = shorten(text).split(after);
-	return (
-		<bdi>
-			{parts.map((part, i) => (
-				<Fragment key={`${i} ${part}`}>
-					{part}
-					{i < parts.length - 1 && after}
-					<wbr />
-				</Fragment>
-			))}
-		</bdi>
 	);
 }
 

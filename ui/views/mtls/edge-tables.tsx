@@ -2,7 +2,7 @@
 import type { ReactNode } from "react";
 import type { GraphEdgeAnswer, MtlsAnswer } from "../../../api/contract/topology.ts";
 import { formatPercent } from "../../../model/topology/mtls-status.ts";
-import { countOf, formatCount } from "../../base/format.ts";
+import { countOf, formatCount, formatSpanOfTime } from "../../base/format.ts";
 import { Link } from "../../base/link.tsx";
 import { edgeHref, hrefWith, tracesHref } from "../../base/router.ts";
 import { knownCount, trafficOf, unprotectedCount } from "../../data/mtls-rows.ts";
@@ -222,7 +222,17 @@ function encryptedColumns({
 	return [
 		...endColumns<GraphEdgeAnswer>((edge) => edge, window),
 		exportColumn("protocol", (edge) => edge.protocol),
-		{ ...trafficColumn("count"), cell: (edge) => countOf(trafficOf(edge), unitOf(edge)) },
+		{
+			...trafficColumn("count"),
+			cell: (edge) => (
+				<>
+					{formatCount(trafficOf(edge))}
+					<span className="beneath muted">
+						{edge.protocol} {edge.unit}
+					</span>
+				</>
+			),
+		},
 		exportColumn("unit", (edge) => edge.unit),
 		exportColumn("reporter", (edge) => edge.reporter),
 		{
@@ -230,10 +240,10 @@ function encryptedColumns({
 			title: "Identities, the caller’s first",
 			value: (edge) => edge.mtls.sourcePrincipals.join(" "),
 			cell: ({ mtls }) => (
-				<>
+				<div className="beneath">
 					<Names texts={mtls.sourcePrincipals} none="not told" />
 					<Names texts={mtls.destinationPrincipals} none="not told" />
-				</>
+				</div>
 			),
 		},
 		exportColumn("destinationPrincipals", (edge) => edge.mtls.destinationPrincipals.join(" ")),
@@ -241,7 +251,16 @@ function encryptedColumns({
 			key: "tls",
 			title: "TLS",
 			value: ({ mtls }) => [...mtls.tlsVersions, ...mtls.ciphers].join(" "),
-			cell: ({ mtls }) => <Names texts={[...mtls.tlsVersions, ...mtls.ciphers]} none="not told" breakAfter="_" />,
+			cell: ({ mtls }) => (
+				<>
+					<Names texts={mtls.tlsVersions} none="not told" />
+					{mtls.ciphers.length > 0 && (
+						<div className="beneath">
+							<Names texts={mtls.ciphers} />
+						</div>
+					)}
+				</>
+			),
 		},
 		verifiedColumn(
 			(edge) => edge.mtls.verifiedBy,
@@ -252,8 +271,22 @@ function encryptedColumns({
 				</>
 			),
 		),
-		expiryColumn("certificateNotAfter", "Certificate ends", (edge) => edge.mtls.certificateNotAfter, { nowMs }),
-		...seenColumns(nowMs),
+		expiryColumn("certificateNotAfter", "Certificate", (edge) => edge.mtls.certificateNotAfter, { nowMs }),
+		exportColumn("firstSeen", (edge) => edge.firstSeen),
+		{
+			...seenColumn<GraphEdgeAnswer>("lastSeen", "Last seen", (edge) => edge.lastSeen, nowMs),
+			cell: ({ firstSeen, lastSeen }) => (
+				<>
+					<Seen at={lastSeen} nowMs={nowMs} />
+					{firstSeen !== undefined && (
+						<span className="beneath muted">
+							first {formatSpanOfTime((nowMs - Date.parse(firstSeen)) / 1_000)} ago
+						</span>
+					)}
+				</>
+			),
+		},
+		exportColumn("id", (edge) => edge.id),
 	];
 }
 

@@ -92,6 +92,27 @@ test(
 	},
 );
 
+test("a drag that is over before the page was drawn again selects all that it covered", options, async () => {
+	serve(...checkouts(20));
+	await open();
+	await waitForRows((count) => count === 20);
+	// A pointer that is known, so that it can be captured.
+	const box = await plot().boundingBox();
+	await page.mouse.move(box!.x + 70, box!.y + 10);
+	await page.evaluate(`(() => {
+		const plot = document.querySelector(".duration-plot");
+		const { left, top, right, bottom } = plot.getBoundingClientRect();
+		const send = (type, clientX, clientY) =>
+			plot.dispatchEvent(new PointerEvent(type, { pointerId: 1, button: 0, clientX, clientY, bubbles: true }));
+		send("pointerdown", left + 64, top + 8);
+		send("pointermove", left + 80, top + 20);
+		send("pointermove", right - 2, bottom - 24);
+		send("pointerup", right - 2, bottom - 24);
+	})()`);
+	await waitForAddress((url) => url.searchParams.has("brush"));
+	await page.getByText(/^Selected: .*: 20 spans, \d with errors$/).waitFor({ state: "attached" });
+});
+
 test("a selection is made, moved and extended by keyboard alone", options, async () => {
 	serve(...checkouts(20));
 	await open();

@@ -3,7 +3,7 @@
  * of it is selected with the mouse or the arrow keys; the selection is in the address.
  */
 import { useEffect, useRef, useState } from "react";
-import type { ReactNode } from "react";
+import type { ReactNode, RefObject } from "react";
 import type { SpanDurationsAnswer } from "../../../api/contract/traces.ts";
 import { countOf, formatClock, formatCount, formatDuration } from "../../base/format.ts";
 import { hrefWith, navigate, traceHref } from "../../base/router.ts";
@@ -97,12 +97,26 @@ export function DurationChart(props: DurationChartProps): ReactNode {
 	);
 }
 
+/**
+ * A state, and what it was set to last: events come faster than the page is drawn, and a listener that is about to be replaced by the
+ * next drawing's must not go by what was drawn before.
+ */
+function useHeld<T>(): readonly [drawn: T | undefined, held: RefObject<T | undefined>, set: (next: T | undefined) => void] {
+	const [drawn, setDrawn] = useState<T>();
+	const held = useRef<T>(undefined);
+	const set = (next: T | undefined): void => {
+		held.current = next;
+		setDrawn(next);
+	};
+	return [drawn, held, set];
+}
+
 function Plot({ params, filter, answer }: DurationChartProps): ReactNode {
 	const frame = useRef<HTMLDivElement>(null);
 	const width = useWidth(frame);
-	const [drag, setDrag] = useState<{ readonly cells: CellRange; readonly fromX: number; readonly fromY: number }>();
+	const [drag, heldDrag, setDrag] = useHeld<{ readonly cells: CellRange; readonly fromX: number; readonly fromY: number }>();
 	const [hover, setHover] = useState<CellRange>();
-	const [typed, setTyped] = useState<CellRange>();
+	const [typed, heldTyped, setTyped] = useHeld<CellRange>();
 	const brush = readBrush(params.get("brush"));
 	const applied = brush === undefined ? undefined : cellsOf(answer, brush);
 	const selected = drag?.cells ?? typed ?? applied;
@@ -131,7 +145,7 @@ function Plot({ params, filter, answer }: DurationChartProps): ReactNode {
 			if (applied !== undefined) apply(undefined, false);
 			return;
 		}
-		const next = cellsAfterKey(answer, typed ?? applied, event.key, event.shiftKey);
+		const next = cellsAfterKey(answer, heldTyped.current ?? applied, event.key, event.shiftKey);
 		if (next === undefined) return;
 		event.preventDefault();
 		setTyped(next);
@@ -152,8 +166,8 @@ function Plot({ params, filter, answer }: DurationChartProps): ReactNode {
 	const onPointerMove = (event: PointerEvent): void => {
 		const [column, row] = cellAt(event);
 		setHover({ firstColumn: column, lastColumn: column, firstRow: row, lastRow: row });
-		if (drag === undefined) return;
-		const { fromX, fromY } = drag;
+		if (heldDrag.current === undefined) return;
+		const { fromX, fromY } = heldDrag.current;
 		const cells = {
 			firstColumn: Math.min(fromX, column),
 			lastColumn: Math.max(fromX, column),
@@ -163,8 +177,8 @@ function Plot({ params, filter, answer }: DurationChartProps): ReactNode {
 		setDrag({ cells, fromX, fromY });
 	};
 	const onPointerUp = (): void => {
-		if (drag === undefined) return;
-		const { cells } = drag;
+		if (heldDrag.current === undefined) return;
+		const { cells } = heldDrag.current;
 		setDrag(undefined);
 		const isOne = cells.firstColumn === cells.lastColumn && cells.firstRow === cells.lastRow;
 		const { spans } = countIn(answer, cells);

@@ -64,6 +64,9 @@ const UNREACHED_FLAGS: ReadonlySet<string> = new Set(["UH", "UF", "UO", "NR", "N
  */
 const UNTRIED_FLAGS: ReadonlySet<string> = new Set(["FI", "RL", "UAEX", "IH"]);
 
+/** The proxy gave up waiting, for an answer or still for a connection: request, stream, downstream and upstream time limits. */
+const GAVE_UP_FLAGS: ReadonlySet<string> = new Set(["UT", "SI", "DT", "UMSDR"]);
+
 /** ztunnel's words for connections that were not made; those that failed in the handshake are counted apart. */
 const UNCONNECTED_FLAGS: ReadonlySet<string> = new Set(["CONNECT", "NETWORK_POLICY", "IDENTITY_ERROR", "H2_HANDSHAKE_FAILURE"]);
 
@@ -84,6 +87,11 @@ export function isUnreached(flags: string): boolean {
 /** Whether only the source can have counted it: no upstream was reached or looked for, by the words of Envoy or of ztunnel. */
 export function hasNeverArrived(flags: string): boolean {
 	return flags.split(",").some((flag) => UNREACHED_FLAGS.has(flag) || UNTRIED_FLAGS.has(flag) || UNCONNECTED_FLAGS.has(flag));
+}
+
+/** Whether nothing in the flags leaves open that there was a connection to an upstream. */
+export function showsConnection(flags: string): boolean {
+	return !flags.split(",").some((flag) => UNREACHED_FLAGS.has(flag) || UNTRIED_FLAGS.has(flag) || GAVE_UP_FLAGS.has(flag));
 }
 
 /**

@@ -61,6 +61,15 @@ test("a text ends with its marker only when it was read whole", async () => {
 	assert.deepEqual(await names(""), [SCRAPE_COMPLETE]);
 });
 
+test("a text of Istio's agent without Envoy's part is not whole: the agent answers as well where it could not ask Envoy", async () => {
+	const agent = "istio_agent_scrapes_total 7\n";
+	const isWhole = async (text: string): Promise<boolean> => (await sent(text)).has(SCRAPE_COMPLETE);
+	assert.equal(await isWhole(agent), false);
+	assert.equal(await isWhole(`${agent}app_total 1\n`), false);
+	assert.equal(await isWhole(`${agent}envoy_server_live 1\n`), true, "an Envoy that has served nothing yet");
+	assert.equal(await isWhole("app_total 1\n"), true);
+});
+
 test("counters count since their own start, or their process' where the text is of one process", async () => {
 	const start = async (text: string, isOpenMetrics = false): Promise<string | undefined> => {
 		const points = await sent(text, isOpenMetrics);

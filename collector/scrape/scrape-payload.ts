@@ -46,7 +46,7 @@ export async function encodeScrape(text: ParsedText, origin: ScrapeOrigin): Prom
 		await nextTurn();
 	}
 	// Comes last: all that the text holds is before it.
-	if (text.complete) {
+	if (text.complete && !lacksEnvoy(text)) {
 		const series: TextSeries = { labels: [], value: text.samples, count: undefined, parts: [], createdSeconds: undefined };
 		const family: TextFamily = {
 			name: SCRAPE_COMPLETE,
@@ -60,6 +60,15 @@ export async function encodeScrape(text: ParsedText, origin: ScrapeOrigin): Prom
 	writer.end(scopeMetrics);
 	writer.end(resourceMetrics);
 	return writer.finish();
+}
+
+/**
+ * Istio's agent merges Envoy's text into its own, and leaves it out where Envoy did not answer it. Taken for whole, such a text would say
+ * that all series are gone, and the next one that all they ever counted is new.
+ */
+function lacksEnvoy({ families }: ParsedText): boolean {
+	const hasAny = (prefix: string): boolean => families.some(({ name }) => name.startsWith(prefix));
+	return hasAny("istio_agent_") && !hasAny("envoy_");
 }
 
 /**

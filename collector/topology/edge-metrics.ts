@@ -3,6 +3,7 @@
  * the store, so that they are there again after a crash.
  */
 import type { MetricBatch, MetricPointRecord, MetricSeriesKey } from "../../model/metric.ts";
+import { isLinkerdConnection, isLinkerdHttp } from "../../model/topology/sources/linkerd-metrics.ts";
 import { isEdgeMetric } from "../../model/topology/sources/metric-facts.ts";
 import { WIRE_FIXED64, WIRE_LENGTH, WIRE_VARINT, WireReader } from "../../model/protobuf/reader.ts";
 import { WireWriter } from "../../model/protobuf/writer.ts";
@@ -37,9 +38,13 @@ export function encodeEdgeMetrics(batch: MetricBatch): Uint8Array<ArrayBuffer> {
 		if (relevant === undefined) byName.set(key.name, (relevant = isEdgeMetric(key.name)));
 		return relevant && key.temporality !== 0 && (key.type === 1 ? key.monotonic : key.type === 2 || key.type === 3);
 	};
+	const hasConnections = batch.series.some(({ name }) => isLinkerdConnection(name));
+	let written = 0;
 	for (const [index, key] of batch.series.entries()) {
-		if (!isRelevant(key)) continue;
-		numbers.set(index, numbers.size);
+		if (isRelevant(key)) numbers.set(index, written);
+		// Told without their points: that they are there says what connections carry.
+		else if (!hasConnections || !isLinkerdHttp(key.name)) continue;
+		written++;
 		const fields = [key.name, key.unit, key.attributes, key.resource, key.scope].map(textOf);
 		const mark = writer.begin(SERIES);
 		for (const [i, number] of fields.entries()) writer.varintField(i + 1, number);

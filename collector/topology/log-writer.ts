@@ -32,11 +32,12 @@ export class LogWriter {
 		const durationNs = rows.numbers[at + NUMBER.durationNs]!;
 		const series = this.seriesOf(facts, timeMs);
 		const sums = ledger.sumsOf(series, timeMs);
-		// A handshake that failed carried no request.
 		const isHandshake = facts.tls.failure !== "" && facts.code === "";
 		if (facts.tls.failure !== "") sums.failedHandshakes++;
 		sums.firstMs = Math.min(sums.firstMs, timeMs);
 		sums.lastMs = Math.max(sums.lastMs, timeMs);
+		// Where the caller's handshake failed there was no request.
+		if (isHandshake && facts.unit === "requests" && facts.reporter !== "source") return;
 		sums.observed++;
 		sums.count++;
 		sums.attempts += Math.max(1, facts.attempts);

@@ -484,3 +484,71 @@ test("hostile points neither throw nor count", () => {
 		}),
 	);
 });
+
+const LINKERD: Labels = {
+	direction: "outbound",
+	target_addr: "10.1.0.2:80",
+	dst_deployment: "b",
+	dst_namespace: "ns",
+	tls: "true",
+};
+const CONNECTION: Labels = { ...LINKERD, peer: "dst" };
+
+/** `protocol kind amount` of what Linkerd's proxy said; it names its source by the target it was scraped from. */
+function ofLinkerd(stage: MetricStage, seconds: number, samples: readonly Omit<Sample, "seconds">[]): string[] {
+	return observe(stage, scrape(seconds, samples), seconds).map(
+		({ facts, amount }) => `${facts.protocol} ${facts.unit} ${facts.measure.kind} ${amount}`,
+	);
+}
+
+test("a Linkerd connection that carries HTTP is no edge of its own, and its bytes are those of the requests", () => {
+	const stage = start();
+	const counted = (open: number, requests: number): readonly Omit<Sample, "seconds">[] => [
+		// Behind what it explains: nothing may depend on the order.
+		{ name: "tcp_open_total", labels: CONNECTION, value: open },
+		{ name: "tcp_write_bytes_total", labels: CONNECTION, value: open * 100 },
+		{ name: "request_total", labels: LINKERD, value: requests },
+		...(requests === 0 ? [] : [{ name: "response_total", labels: { ...LINKERD, status_code: "200" }, value: requests }]),
+	];
+	ofLinkerd(stage, 1, []);
+	assert.deepEqual(ofLinkerd(stage, 6, counted(1, 0)), [], "connected before the first request");
+	assert.deepEqual(ofLinkerd(stage, 11, counted(3, 5)), ["http requests bytes_sent 200", "http requests count 5"]);
+});
+
+test("a Linkerd connection to an address that no HTTP is spoken with is TCP", () => {
+	const elsewhere: readonly Labels[] = [
+		{ ...LINKERD, target_addr: "10.1.0.2:81" },
+		{ ...LINKERD, direction: "inbound" },
+		{ ...LINKERD, target_addr: "" },
+	];
+	for (const labels of elsewhere) {
+		const stage = start();
+		ofLinkerd(stage, 1, []);
+		const connection = { ...CONNECTION, target_addr: labels["target_addr"] === "" ? "" : CONNECTION["target_addr"]! };
+		const told = ofLinkerd(stage, 6, [
+			{ name: "request_total", labels, value: 2 },
+			{ name: "tcp_open_total", labels: connection, value: 4 },
+		]);
+		assert.deepEqual(told, ["tcp connections count 4"], JSON.stringify(labels));
+	}
+	const stage = start();
+	const ofAnother = scrape(6, [{ name: "request_total", labels: LINKERD, value: 2 }], "http://c:4191/").series;
+	const own = scrape(6, [{ name: "tcp_open_total", labels: CONNECTION, value: 4 }]);
+	observe(stage, scrape(1, []), 1);
+	const told = observe(stage, { ...own, series: [...own.series, ...ofAnother] }, 6);
+	assert.deepEqual(
+		told.map(({ facts }) => facts.protocol),
+		["tcp"],
+		"another proxy's requests",
+	);
+});
+
+test("bytes of connections that carry gRPC are gRPC's", () => {
+	const stage = start();
+	ofLinkerd(stage, 1, []);
+	const told = ofLinkerd(stage, 6, [
+		{ name: "response_total", labels: { ...LINKERD, status_code: "200", grpc_status: "0" }, value: 2 },
+		{ name: "tcp_read_bytes_total", labels: CONNECTION, value: 70 },
+	]);
+	assert.deepEqual(told, ["grpc requests count 2", "grpc requests bytes_received 70"]);
+});

@@ -12,7 +12,15 @@ import { WireError } from "../../model/protobuf/reader.ts";
 import type { Attributes, MetricFacts } from "../../model/topology/facts.ts";
 import { latencyOfExplicit, latencyOfExponential } from "../../model/topology/metric-histogram.ts";
 import type { MetricObservation } from "../../model/topology/metric-sums.ts";
+import {
+	carriedBy,
+	isLinkerdConnection,
+	isLinkerdHttp,
+	linkerdAddress,
+	linkerdProtocol,
+} from "../../model/topology/sources/linkerd-metrics.ts";
 import { metricFacts } from "../../model/topology/sources/metric-facts.ts";
+import type { Protocol } from "../../model/topology/series.ts";
 import type { TopologyFlush, TopologyLoad } from "../../store/topology.ts";
 import { advanceCounter, decodeCounter, encodeCounter } from "./counters.ts";
 import type { CounterPoint, CounterState, CounterStep, CounterValue } from "./counters.ts";
@@ -35,6 +43,8 @@ export interface MetricStageStats {
 
 interface SeriesEntry {
 	facts: MetricFacts | undefined;
+	/** Of a Linkerd connection: with whom, by the proxy's resource and its address there. */
+	address: string | undefined;
 	state: CounterState | undefined;
 	/** Time of the last point of this run; 0 until there was one. */
 	seenUs: number;
@@ -54,6 +64,9 @@ interface ResourceEntry {
 	readonly attributes: Attributes;
 	readonly target: TargetEntry | undefined;
 }
+
+/** Addresses that Linkerd's proxies speak HTTP with, and which; undefined before the first answer. */
+type Spoken = ReadonlyMap<string, Protocol | undefined>;
 
 /** A sender that was away for longer begins anew, which costs what it counted meanwhile. */
 const FORGET_MS = 24 * 3_600_000;
@@ -85,7 +98,7 @@ export class MetricStage {
 			if (state === undefined) continue;
 			if (key === HORIZON_KEY) this.#horizonUs = state.timeUs;
 			else if (key.length === HASH_CHARS) this.#targets.set(key, { lastUs: state.timeUs, keys: new Set() });
-			else this.#series.set(key, { facts: undefined, state, seenUs: 0, touchedMs: startMs });
+			else this.#series.set(key, { facts: undefined, address: undefined, state, seenUs: 0, touchedMs: startMs });
 		}
 		for (const key of this.#series.keys()) this.#targets.get(key.slice(0, HASH_CHARS))?.keys.add(key);
 		if (!load.some(({ key }) => key === HORIZON_KEY)) this.#changed.add(HORIZON_KEY);
@@ -100,6 +113,7 @@ export class MetricStage {
 		const observations: MetricObservation[] = [];
 		const resources = new Map<string, ResourceEntry>();
 		const keys: string[] = [];
+		const spoken = this.#spokenHttp(batch, resources);
 		for (const point of batch.points) {
 			const series = batch.series[point.series];
 			if (series === undefined) continue;
@@ -114,10 +128,26 @@ export class MetricStage {
 				continue;
 			}
 			const key = (keys[point.series] ??= resource.hash + seriesHash(series));
-			const observation = this.#point(key, series, resource, read, arrivedMs);
+			const observation = this.#point(key, series, resource, read, arrivedMs, spoken);
 			if (observation !== undefined) observations.push(observation);
 		}
 		return observations;
+	}
+
+	/** A proxy tells all its series at a time, so a batch says it whole and nothing is kept from one to the next. */
+	#spokenHttp({ series }: MetricBatch, resources: Map<string, ResourceEntry>): Spoken {
+		const spoken = new Map<string, Protocol | undefined>();
+		if (!series.some(({ name }) => isLinkerdConnection(name))) return spoken;
+		for (const { name, attributes, resource } of series) {
+			if (!isLinkerdHttp(name)) continue;
+			const labels = normalAttributes(attributes);
+			const address = linkerdAddress(labels);
+			if (address === undefined) continue;
+			const key = this.#resourceOf(resource, resources).hash + address;
+			const protocol = linkerdProtocol(name, labels);
+			if (spoken.get(key) !== "grpc") spoken.set(key, protocol ?? spoken.get(key));
+		}
+		return spoken;
 	}
 
 	#resourceOf(text: string, known: Map<string, ResourceEntry>): ResourceEntry {
@@ -162,10 +192,16 @@ export class MetricStage {
 		resource: ResourceEntry,
 		point: CounterPoint,
 		arrivedMs: number,
+		spoken: Spoken,
 	): MetricObservation | undefined {
 		if (this.#irrelevant.has(key)) return undefined;
 		let entry = this.#series.get(key);
-		const facts = entry?.facts ?? metricFacts(series.name, normalAttributes(series.attributes), resource.attributes);
+		let { facts, address } = entry ?? {};
+		if (facts === undefined) {
+			const labels = normalAttributes(series.attributes);
+			facts = metricFacts(series.name, labels, resource.attributes);
+			address = isLinkerdConnection(series.name) ? resource.hash + (linkerdAddress(labels) ?? "") : undefined;
+		}
 		if (facts === undefined) {
 			if (this.#irrelevant.size >= this.#maxSeries) this.#irrelevant.clear();
 			this.#irrelevant.add(key);
@@ -177,11 +213,12 @@ export class MetricStage {
 				this.#raiseHorizon(point.timeUs);
 				return undefined;
 			}
-			entry = { facts, state: undefined, seenUs: 0, touchedMs: arrivedMs };
+			entry = { facts, address, state: undefined, seenUs: 0, touchedMs: arrivedMs };
 		}
 		const isNew = entry.state === undefined && this.#beganSince(resource.target, point.timeUs);
 		const step = advanceCounter(entry.state, point, { horizonUs: this.#horizonUs, isNew });
 		entry.facts = facts;
+		entry.address = address;
 		entry.seenUs = Math.max(entry.seenUs, point.timeUs);
 		if (step === undefined) {
 			this.#points.invalid++;
@@ -198,7 +235,9 @@ export class MetricStage {
 			this.#series.set(key, entry);
 			resource.target?.keys.add(key);
 		}
-		return step.delta === undefined ? undefined : observationOf(facts, step.delta, point.timeUs);
+		if (step.delta === undefined) return undefined;
+		const told = address !== undefined && spoken.has(address) ? carriedBy(facts, spoken.get(address)) : facts;
+		return told === undefined ? undefined : observationOf(told, step.delta, point.timeUs);
 	}
 
 	/**

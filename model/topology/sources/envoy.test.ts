@@ -204,6 +204,26 @@ const ROWS: readonly FactsRow[] = [
 		span: span(CLIENT, { ...REPORTED, upstream_cluster: "-", "upstream_cluster.name": "-" }),
 		facts: { upstream: { status: "unknown" } },
 	},
+	...["FI", "DI,FI", "RL", "UAEX", "IH"].map((flags) => ({
+		rule: `without an upstream nothing is plaintext: refused by a filter before one was looked for (${flags})`,
+		span: span(CLIENT, { ...REPORTED, "http.status_code": "503", response_flags: flags }),
+		facts: { upstream: { status: "unknown" as const }, outcome: "server_error" as const, code: "503", flags },
+	})),
+	...["UT", "SI", "DT", "UMSDR"].map((flags) => ({
+		rule: `who gave up waiting may have had no connection yet: no version is no plaintext (${flags})`,
+		span: span(CLIENT, { ...REPORTED, "http.status_code": "504", response_flags: flags }),
+		facts: { upstream: { status: "unknown" as const }, code: "504", flags },
+	})),
+	{
+		rule: "who gave up waiting on an upstream that the span names had a connection",
+		span: span(CLIENT, {
+			...REPORTED,
+			"http.status_code": "504",
+			response_flags: "UT",
+			upstream_address: "10.1.0.2:9080",
+		}),
+		facts: { upstream: { status: "plaintext" } },
+	},
 	{
 		rule: "a failed handshake is told as such",
 		span: span(CLIENT, {

@@ -24,7 +24,7 @@ import {
 import { type UpstreamCluster, parseUpstreamCluster } from "./envoy-cluster.ts";
 import { identityEndpoint } from "./identity.ts";
 import { envoyDownstreamLeg, envoyUpstreamLeg } from "./leg-tls.ts";
-import { endingOf, isUnreached } from "./outcome.ts";
+import { endingOf, isUnreached, showsConnection } from "./outcome.ts";
 import { exportPortReason } from "./telemetry-export.ts";
 
 export const envoySource: SpanSource = { recognises: isEnvoy, facts: (input) => envoyFacts(input, "envoy") };
@@ -51,7 +51,8 @@ export function envoyFacts(sent: SpanInput, emitter: Emitter, local = envoyLocal
 	const kind = base.kind === CLIENT && cluster?.kind === "local" ? INTERNAL : base.kind;
 	const http = httpStatus(input);
 	const { outcome, code } = endingOf(http, grpcStatus(input), base.flags, input.status === 2 ? "no_response" : base.outcome);
-	const reached = cluster !== undefined && http !== 0 && !isUnreached(base.flags);
+	const isConnected = upstreamAddress !== "" ? !isUnreached(base.flags) : showsConnection(base.flags);
+	const reached = cluster !== undefined && http !== 0 && isConnected;
 	const downstream = envoyDownstreamLeg(attributes);
 	const upstream = envoyUpstreamLeg(attributes, reached);
 	const facts: SpanFacts = {

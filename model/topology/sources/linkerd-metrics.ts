@@ -4,6 +4,9 @@
  *
  * `response_total` is counted and `request_total` is not: it holds the same requests before they had an outcome. The authorisation
  * counters hold them a third time.
+ *
+ * Connections are counted whatever they carry, and no label says what that is. Those to an address that the same proxy counts requests
+ * of are HTTP's: both kinds of series name it alike, and that of the requests is there before the connection is made.
  */
 import { EXTERNAL, UNKNOWN, serviceEndpoint } from "../endpoint.ts";
 import type { Endpoint } from "../endpoint.ts";
@@ -11,6 +14,7 @@ import type { Attributes, MetricFacts } from "../facts.ts";
 import { hostEndpoint } from "./address.ts";
 import { countOf } from "./attributes.ts";
 import { identityEndpoint, normalPrincipal } from "./identity.ts";
+import type { Protocol } from "../series.ts";
 import { type Ending, endingOf, grpcStatusOf } from "./outcome.ts";
 
 type Direction = "inbound" | "outbound";
@@ -37,6 +41,32 @@ function linkerdName(name: string): string {
 
 export function isLinkerdMetric(name: string): boolean {
 	return MEASURES.has(linkerdName(name));
+}
+
+/** Series that show what is spoken with an address; of requests the mere being there. */
+export function isLinkerdHttp(name: string): boolean {
+	return name === "request_total" || name === "request" || linkerdName(name) === "response";
+}
+
+export function isLinkerdConnection(name: string): boolean {
+	return name.startsWith("tcp_") && isLinkerdMetric(name);
+}
+
+/** The address that a proxy spoke with or was asked at, unique among the series of one proxy; undefined where they do not say. */
+export function linkerdAddress(attributes: Attributes): string | undefined {
+	const address = attributes.get("target_addr");
+	return address === undefined ? undefined : `${attributes.get("direction") ?? ""} ${address}`;
+}
+
+/** What was spoken, by a series of {@link isLinkerdHttp}; undefined before the first answer. */
+export function linkerdProtocol(name: string, attributes: Attributes): Protocol | undefined {
+	if (linkerdName(name) !== "response") return undefined;
+	return attributes.get("grpc_status") === undefined ? "http" : "grpc";
+}
+
+/** What a connection's series states where requests were carried: their bytes, and no connection. Undefined for nothing. */
+export function carriedBy(facts: MetricFacts, protocol: Protocol | undefined): MetricFacts | undefined {
+	return facts.measure.kind === "count" || protocol === undefined ? undefined : { ...facts, protocol, unit: "requests" };
 }
 
 export function linkerdMetricFacts(name: string, attributes: Attributes, resource: Attributes): MetricFacts | undefined {

@@ -58,6 +58,15 @@ export function httpOutcome(status: number): Outcome {
  */
 const UNREACHED_FLAGS: ReadonlySet<string> = new Set(["UH", "UF", "UO", "NR", "NC", "NFCF", "DF", "OM", "DO"]);
 
+/**
+ * No upstream was looked for: a filter's injected fault (FI), rate limit (RL) or denied authorisation (UAEX), a header that the router
+ * refused (IH). The answer is the proxy's own, and its code says how it ended.
+ */
+const UNTRIED_FLAGS: ReadonlySet<string> = new Set(["FI", "RL", "UAEX", "IH"]);
+
+/** The proxy gave up waiting, for an answer or still for a connection: request, stream, downstream and upstream time limits. */
+const GAVE_UP_FLAGS: ReadonlySet<string> = new Set(["UT", "SI", "DT", "UMSDR"]);
+
 /** ztunnel's words for connections that were not made; those that failed in the handshake are counted apart. */
 const UNCONNECTED_FLAGS: ReadonlySet<string> = new Set(["CONNECT", "NETWORK_POLICY", "IDENTITY_ERROR", "H2_HANDSHAKE_FAILURE"]);
 
@@ -75,9 +84,14 @@ export function isUnreached(flags: string): boolean {
 	return flags.split(",").some((flag) => UNREACHED_FLAGS.has(flag));
 }
 
-/** Whether only the source can have counted it: no upstream was reached, by the words of Envoy or of ztunnel. */
+/** Whether only the source can have counted it: no upstream was reached or looked for, by the words of Envoy or of ztunnel. */
 export function hasNeverArrived(flags: string): boolean {
-	return flags.split(",").some((flag) => UNREACHED_FLAGS.has(flag) || UNCONNECTED_FLAGS.has(flag));
+	return flags.split(",").some((flag) => UNREACHED_FLAGS.has(flag) || UNTRIED_FLAGS.has(flag) || UNCONNECTED_FLAGS.has(flag));
+}
+
+/** Whether nothing in the flags leaves open that there was a connection to an upstream. */
+export function showsConnection(flags: string): boolean {
+	return !flags.split(",").some((flag) => UNREACHED_FLAGS.has(flag) || UNTRIED_FLAGS.has(flag) || GAVE_UP_FLAGS.has(flag));
 }
 
 /**

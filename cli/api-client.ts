@@ -36,15 +36,18 @@ export function connectApi(baseUrl: string, token: string | undefined, timeoutMs
 
 /** The server's own words about an answer that is not 200. */
 export function errorOfAnswer(answer: ApiAnswer): string {
+	const message = messageOfAnswer(answer);
+	return message === undefined ? `HTTP ${answer.status}` : `${message} (HTTP ${answer.status})`;
+}
+
+/** Undefined where it has none: another server, or a proxy between. */
+export function messageOfAnswer(answer: ApiAnswer): string | undefined {
 	try {
 		const body: unknown = JSON.parse(answer.text);
-		if (typeof body === "object" && body !== null && "error" in body) {
-			const { error } = body;
-			if (typeof error === "object" && error !== null && "message" in error)
-				return `${String(error.message)} (HTTP ${answer.status})`;
-		}
+		if (typeof body !== "object" || body === null || !("error" in body)) return undefined;
+		const { error } = body;
+		return typeof error === "object" && error !== null && "message" in error ? String(error.message) : undefined;
 	} catch {
-		// Not JSON: another server, or a proxy between.
+		return undefined;
 	}
-	return `HTTP ${answer.status}`;
 }

@@ -5,6 +5,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { traceAnswer } from "../api/contract/traces.ts";
+import type { OtlpSpan } from "../model/otlp/types.ts";
+import { NOW_NS, openTestStore } from "../test/store/sqlite-directory.ts";
 
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
 const TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -47,18 +50,22 @@ async function traceAgainst(
 	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 	const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 	try {
-		return await new Promise((resolve) => {
-			execFile(
-				process.execPath,
-				[MAIN, "trace", ...args, "--url", url],
-				{ env: { PATH: process.env["PATH"], TZ: "UTC" } },
-				(error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
-			);
-		});
+		return await runTrace([...args, "--url", url]);
 	} finally {
 		server.closeAllConnections();
 		await new Promise((resolve) => server.close(resolve));
 	}
+}
+
+function runTrace(args: readonly string[]): Promise<Ended> {
+	return new Promise((resolve) => {
+		execFile(
+			process.execPath,
+			[MAIN, "trace", ...args],
+			{ env: { PATH: process.env["PATH"], TZ: "UTC" } },
+			(error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
+		);
+	});
 }
 
 test("a trace is asked for by its whole ID with the token, and drawn", async () => {
@@ -110,6 +117,56 @@ test("an unknown trace ends with 1 and says so", async () => {
 	assert.equal(ended.code, 1);
 	assert.equal(ended.stdout, "");
 	assert.match(ended.stderr, /^no trace 00000000000000000000000000000001;/);
+});
+
+test("what the server says of a trace that it does not have is told", async () => {
+	const message = "no trace 1; it lies in a window that cannot be read: 2026-01-01T00";
+	const body = JSON.stringify({ error: { code: "not_found", message } });
+	const ended = await traceAgainst((_, response) => response.writeHead(404).end(body), ["1"]);
+	assert.equal(ended.code, 1);
+	assert.equal(ended.stderr, `${message}\n`);
+});
+
+test("read from the data directory a trace is what the server would answer, its calls included", async (t) => {
+	const store = openTestStore(t);
+	const spanOf = (spanId: string, kind: number, rest: Partial<OtlpSpan>): OtlpSpan => ({
+		traceId: TRACE_ID,
+		spanId,
+		kind,
+		name: "GET /",
+		startTimeUnixNano: String(NOW_NS),
+		endTimeUnixNano: String(NOW_NS + 1_000_000n),
+		...rest,
+	});
+	const from = (service: string, span: OtlpSpan): object => ({
+		resource: { attributes: [{ key: "service.name", value: { stringValue: service } }] },
+		scopeSpans: [{ spans: [span] }],
+	});
+	store.append({
+		traces: {
+			resourceSpans: [
+				from("web", spanOf("00f067aa0ba902b7", 3, {})),
+				from("reviews", spanOf("00f067aa0ba902b8", 2, { parentSpanId: "00f067aa0ba902b7" })),
+			],
+		},
+	});
+	const ended = await runTrace([TRACE_ID, "--json", "--data", store.directory]);
+	assert.equal(ended.code, 0, ended.stderr);
+	const answer = traceAnswer.parse(JSON.parse(ended.stdout));
+	assert.equal(answer.resourceSpans.length, 2);
+	const { hops, hopCount, spansLeft, damagedWindows, spanCount } = answer.meshscope;
+	assert.deepEqual(
+		hops.map(({ source, target }) => [source, target]),
+		[["web", "reviews"]],
+	);
+	assert.deepEqual(
+		{ hopCount, spansLeft, damagedWindows, spanCount },
+		{ hopCount: 1, spansLeft: 0, damagedWindows: [], spanCount: 2 },
+	);
+
+	const missing = await runTrace(["1", "--data", store.directory]);
+	assert.equal(missing.code, 1);
+	assert.match(missing.stderr, /^no trace 0+1; it is older than the retention, or has not arrived\n$/);
 });
 
 test("another refusal is told in the server's words", async () => {

@@ -3,7 +3,8 @@ import { parseTraceId } from "../model/ids.ts";
 import type { TraceId } from "../model/ids.ts";
 import type { TracesData } from "../ui/base/otlp.ts";
 import { MTLS_STATUSES } from "../model/topology/series.ts";
-import { connectApi, DEFAULT_URL, errorOfAnswer, NoServerError } from "./api-client.ts";
+import { NO_HOPS, noTraceMessage, withSummary } from "../api/trace-answer.ts";
+import { connectApi, DEFAULT_URL, errorOfAnswer, messageOfAnswer, NoServerError } from "./api-client.ts";
 import { withDataOptions, withServerOptions } from "./command.ts";
 import type { DefineCommand } from "./command.ts";
 import { CommandError, EXIT_FAILURE, EXIT_OK, messageOf, UsageError, wantsColour } from "./context.ts";
@@ -34,9 +35,9 @@ async function showTrace(idText: string, flags: TraceFlags, context: CliContext)
 	const traceId = parseTraceId(idText);
 	if (traceId === undefined)
 		throw new UsageError(`${JSON.stringify(idText)} is not a trace ID: up to 32 hex digits, not all zero`);
-	const text = await findTrace(traceId, flags, context);
+	const { text, why } = await findTrace(traceId, flags, context);
 	if (text === undefined) {
-		context.stderr.write(`no trace ${traceId}; check the ID and the retention\n`);
+		context.stderr.write(`${why}\n`);
 		return EXIT_FAILURE;
 	}
 	if (flags.json === true) {
@@ -50,15 +51,18 @@ async function showTrace(idText: string, flags: TraceFlags, context: CliContext)
 	return EXIT_OK;
 }
 
-/** The trace as OTLP JSON text with its summary; undefined when nobody knows it. */
-async function findTrace(traceId: TraceId, flags: TraceFlags, context: CliContext): Promise<string | undefined> {
+/** The trace as OTLP JSON text with its summary, or why there is none. */
+type Found = { readonly text: string; readonly why?: never } | { readonly text?: never; readonly why: string };
+
+async function findTrace(traceId: TraceId, flags: TraceFlags, context: CliContext): Promise<Found> {
 	const url = flags.url ?? context.env["MESHSCOPE_URL"];
 	if (url === undefined && flags.data !== undefined) return readTrace(traceId, flags, context);
 	const client = connectApi(url ?? DEFAULT_URL, flags.token ?? context.env["MESHSCOPE_TOKEN"]);
 	try {
 		const answer = await client.get(`/api/v1/traces/${traceId}`);
-		if (answer.status === 200) return answer.text;
-		if (answer.status === 404) return undefined;
+		if (answer.status === 200) return { text: answer.text };
+		if (answer.status === 404)
+			return { why: messageOfAnswer(answer) ?? `no trace ${traceId}; check the ID, and whether --url is a meshscope` };
 		throw new CommandError(errorOfAnswer(answer));
 	} catch (error) {
 		// A server that was named must answer; the usual one may be down, and its data still there.
@@ -69,15 +73,15 @@ async function findTrace(traceId: TraceId, flags: TraceFlags, context: CliContex
 	}
 }
 
-async function readTrace(traceId: TraceId, flags: TraceFlags, context: CliContext): Promise<string | undefined> {
+/** As the server would answer. */
+async function readTrace(traceId: TraceId, flags: TraceFlags, context: CliContext): Promise<Found> {
 	const { openReader } = await import("./store-access.ts");
 	const reader = await openReader(flags, context);
 	try {
-		const { trace } = await reader.trace(traceId, "json");
-		if (trace === undefined) return undefined;
-		const body = Buffer.concat(trace.body).toString();
-		// As the API answers it: the summary beside the spans.
-		return `${body.replace(/\}\s*$/, body.trim() === "{}" ? "" : ",")}"meshscope":${JSON.stringify({ ...trace.summary, ...trace.hops })}}`;
+		const { trace, damagedWindows } = await reader.trace(traceId, "json");
+		if (trace === undefined) return { why: noTraceMessage(traceId, damagedWindows) };
+		const { body, summary, hops = NO_HOPS } = trace;
+		return { text: Buffer.concat(withSummary(body, summary, hops, damagedWindows)).toString() };
 	} finally {
 		await reader.close();
 	}

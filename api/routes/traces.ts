@@ -2,11 +2,10 @@
 import { Readable } from "node:stream";
 import type { FastifyInstance } from "fastify";
 import { MeshscopeError } from "../../model/errors.ts";
-import type { TraceId } from "../../model/ids.ts";
 import { MTLS_STATUSES } from "../../model/topology/series.ts";
-import type { HopsText, SpanQuery, SpanSelection, TraceSummary } from "../../store/store.ts";
+import type { SpanQuery, SpanSelection } from "../../store/store.ts";
 import { CAPS, DEFAULT_LIMITS } from "../contract/common.ts";
-import type { DifferencesAnswer, SpanDurationsAnswer, TraceSearchAnswer, WholeTraceSummary } from "../contract/traces.ts";
+import type { DifferencesAnswer, SpanDurationsAnswer, TraceSearchAnswer } from "../contract/traces.ts";
 import {
 	attributeFilters,
 	durationParameter,
@@ -19,13 +18,11 @@ import {
 	timeRange,
 	traceIdOf,
 } from "../query.ts";
+import { NO_HOPS, noTraceMessage, withSummary } from "../trace-answer.ts";
 import { addRoute, ask, momentOf, type RouteContext, sendJson } from "./context.ts";
 
 /** A client that reads slowly holds one slice more than its socket buffers. */
 const SLICE_BYTES = 256 * 1024;
-const CLOSING_BRACE = 0x7d;
-/** With protobuf, where nobody would see them. */
-const NO_HOPS: HopsText = { json: [], hopCount: 0, spansLeft: 0 };
 
 export function addTraceRoutes(scope: FastifyInstance, context: RouteContext): void {
 	addRoute(scope, "traces", async ({ parameters, reply }) => {
@@ -59,7 +56,7 @@ export function addTraceRoutes(scope: FastifyInstance, context: RouteContext): v
 		const format = protobufType === undefined ? "json" : "protobuf";
 		const found = await ask(context, reply, (signal) => context.reader.trace(id, format, signal));
 		const { trace, damagedWindows } = found;
-		if (trace === undefined) throw noTrace(id, damagedWindows);
+		if (trace === undefined) throw new MeshscopeError("not_found", noTraceMessage(id, damagedWindows));
 		const { summary, body, hops = NO_HOPS } = trace;
 		reply.header("cache-control", "no-store").header("vary", "Accept");
 		const parts = protobufType === undefined ? withSummary(body, summary, hops, damagedWindows) : body;
@@ -127,43 +124,6 @@ function selectionOf(parameters: Parameters, nowMs: number): SpanSelection {
 		"nothing is selected: say which spans are to be compared with the others by `selectFrom`, `selectTo`, `selectMinDuration`, `selectMaxDuration` or `selectStatus`",
 		{ details: { parameter: "selectFrom" } },
 	);
-}
-
-/**
- * `{"resourceSpans":[…]}` with the summary put in before its last brace: a trace of 100 MB is neither parsed nor copied, nor are its hops.
- * @throws Error when the text is no JSON object with a member
- */
-export function withSummary(
-	json: readonly Uint8Array[],
-	summary: TraceSummary,
-	hops: HopsText,
-	damagedWindows: readonly string[],
-): readonly Uint8Array[] {
-	const parts = [...json];
-	for (let last = parts.pop(); last !== undefined; last = parts.pop()) {
-		const end = last.lastIndexOf(CLOSING_BRACE);
-		if (end < 0) continue;
-		if (end + parts.reduce((sum, part) => sum + part.length, 0) < 2) break;
-		const { hopCount, spansLeft } = hops;
-		const before: Omit<WholeTraceSummary, keyof typeof behind | "hops"> = summary;
-		const behind = { hopCount, spansLeft, damagedWindows };
-		return [
-			...parts,
-			last.subarray(0, end),
-			Buffer.from(`,"meshscope":${JSON.stringify(before).slice(0, -1)},"hops":[`),
-			...hops.json,
-			Buffer.from(`],${JSON.stringify(behind).slice(1)}}`),
-		];
-	}
-	throw new Error("the reader's trace is no JSON object with a member");
-}
-
-function noTrace(id: TraceId, damagedWindows: readonly string[]): MeshscopeError {
-	const why =
-		damagedWindows.length === 0
-			? "it is older than the retention, or has not arrived"
-			: `it is older than the retention, has not arrived, or lies in a window that cannot be read: ${damagedWindows.join(", ")}`;
-	return new MeshscopeError("not_found", `no trace ${id}; ${why}`);
 }
 
 function* slices(parts: readonly Uint8Array[]): Generator<Uint8Array> {

@@ -227,9 +227,9 @@ export interface StoreReader {
 	spanDurations(query: DurationQuery, signal?: AbortSignal): Promise<SpanDurations>;
 	/** As `spanDurations` counts. An engine MAY compare a sample: at most `COMPARED_TRACES` of each side. */
 	traceDifferences(query: DifferencesQuery, signal?: AbortSignal): Promise<DifferencesResult>;
-	/** Sorted by name. Beyond 10,000 names the rest are gathered under `(overflow)`. */
+	/** Sorted by name. Beyond 10,000 names the rest are gathered under `(overflow)`, and so is a name of more than 1,024 characters. */
 	services(): Promise<readonly ServiceInfo[]>;
-	/** Sorted by name, then kind. Beyond 1,000 names a service the rest are gathered under `(overflow)`. */
+	/** Sorted by name, then kind. Beyond 1,000 names a service the rest are gathered under `(overflow)`, and so are long ones as above. */
 	operations(service: string): Promise<readonly OperationInfo[]>;
 	/**
 	 * Rate, errors and duration of a service's operations, from its spans, counted as by `spanDurations`. MUST look at the newest

@@ -87,4 +87,23 @@ export const NAME_RULES: readonly Rule[] = [
 			assert.deepEqual(await bench.found({ operation: "op-1019" }), [1_020]);
 		},
 	},
+	{
+		title: "a name of more than 1,024 characters is in no list but gathered under (overflow), and is still found by search",
+		async run(bench) {
+			const long = (letter: string): string => letter.repeat(1_025);
+			bench.append({
+				traces: [
+					from(long("s"), [span(1, 1, { name: "hidden" })]),
+					from("a", [span(2, 1, { name: long("o") }), span(3, 1, { name: "o".repeat(1_024) })]),
+				],
+				logs: [logsFrom(long("l"), [{ body: { stringValue: "x" } }])],
+			});
+			const namesOf = (list: readonly { readonly name: string }[]): string[] => list.map(({ name }) => name);
+			assert.deepEqual(namesOf(await bench.reader.services()), [OVERFLOW, "a"]);
+			assert.deepEqual(namesOf(await bench.reader.operations("a")), [OVERFLOW, "o".repeat(1_024)]);
+			assert.deepEqual(await bench.reader.operations(long("s")), []);
+			assert.deepEqual(await bench.found({ service: long("s") }), [1]);
+			assert.deepEqual(await bench.found({ operation: long("o") }), [2]);
+		},
+	},
 ];

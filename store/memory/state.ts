@@ -5,6 +5,7 @@ import type { StoredLog, StoredSpan } from "./records.ts";
 
 export const MAX_SERVICES = 10_000;
 export const MAX_OPERATIONS = 1_000;
+const MAX_NAME_CHARS = 1_024;
 /** Where names beyond the cap are gathered. */
 export const OVERFLOW = "(overflow)";
 
@@ -50,7 +51,8 @@ export class MemoryState {
 	readonly series = new Map<string, StoredSeries>();
 
 	seeService(service: string, atMs: number): OperationNames {
-		const name = this.services.has(service) || this.services.size < MAX_SERVICES ? service : OVERFLOW;
+		const isListed = this.services.has(service) || (this.services.size < MAX_SERVICES && service.length <= MAX_NAME_CHARS);
+		const name = isListed ? service : OVERFLOW;
 		let entry = this.services.get(name);
 		if (entry === undefined)
 			this.services.set(name, (entry = { firstSeenMs: atMs, lastSeenMs: atMs, operations: new Map() }));
@@ -61,7 +63,7 @@ export class MemoryState {
 	seeOperation(service: OperationNames, name: string, kind: number, atMs: number): void {
 		let key = `${kind}|${name}`;
 		let operation = service.operations.get(key);
-		if (operation === undefined && service.operations.size >= MAX_OPERATIONS) {
+		if (operation === undefined && (service.operations.size >= MAX_OPERATIONS || name.length > MAX_NAME_CHARS)) {
 			key = OVERFLOW;
 			operation = service.operations.get(key);
 			if (operation === undefined) service.operations.set(key, (operation = { name: OVERFLOW, kind: 0, lastSeenMs: atMs }));

@@ -1,6 +1,6 @@
 /**
- * The catalogue of service and operation names, kept small whatever senders do: beyond the caps a name is gathered under one
- * overflow entry. Searches are not affected, they compare the names in the blocks.
+ * The catalogue of service and operation names, kept small whatever senders do: beyond the caps, of number and of length, a name is
+ * gathered under one overflow entry. No budget of bytes and no retention reaches it. Searches are not affected, they compare the names in the blocks.
  */
 import type { BlockOperation } from "../block/format.ts";
 import type { Connection } from "./database.ts";
@@ -8,6 +8,8 @@ import type { Connection } from "./database.ts";
 export const OVERFLOW_NAME = "(overflow)";
 export const MAX_SERVICES = 10_000;
 export const MAX_OPERATIONS_PER_SERVICE = 1_000;
+/** Beyond what any list can show; a sender may name a service by megabytes. */
+const MAX_NAME_CHARS = 1_024;
 /** How often `last_seen` of known names is written. */
 const REFRESH_MS = 60_000;
 
@@ -64,7 +66,7 @@ export class NameCatalogue {
 		let { name, kind } = operation;
 		let key = operationKey(kind, name);
 		let written = names.operations.get(key);
-		if (written === undefined && names.operations.size >= MAX_OPERATIONS_PER_SERVICE) {
+		if (written === undefined && (names.operations.size >= MAX_OPERATIONS_PER_SERVICE || name.length > MAX_NAME_CHARS)) {
 			name = OVERFLOW_NAME;
 			kind = 0;
 			key = operationKey(kind, name);
@@ -82,7 +84,7 @@ export class NameCatalogue {
 	): { readonly name: string; readonly names: ServiceNames } {
 		let name = wanted;
 		let names = this.known.get(name);
-		if (names === undefined && this.known.size >= MAX_SERVICES) {
+		if (names === undefined && (this.known.size >= MAX_SERVICES || name.length > MAX_NAME_CHARS)) {
 			name = OVERFLOW_NAME;
 			names = this.known.get(name);
 		}

@@ -86,7 +86,7 @@ export interface SearchedInfo {
 	readonly blocks: number;
 	readonly blocksSkipped: number;
 	readonly spansScanned: number;
-	/** True when the time budget ended the search before the whole range was seen. */
+	/** True when the time budget, or of logs the bytes that an answer may have, ended the search before the whole range was seen. */
 	readonly truncated: boolean;
 	readonly damagedWindows: readonly string[];
 	/** Of a search by edge or mTLS status; undefined of any other. */
@@ -187,7 +187,7 @@ export interface LogEntry {
 }
 
 export interface LogSearchResult {
-	/** Newest first. */
+	/** Newest first. An engine MAY answer fewer than there are where they are large, and says `truncated`. */
 	readonly logs: readonly LogEntry[];
 	readonly searched: SearchedInfo;
 }

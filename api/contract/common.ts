@@ -54,9 +54,10 @@ export const searchedInfo = z
 		blocks: z.number().meta({ description: "Blocks in them." }),
 		blocksSkipped: z.number().meta({ description: "Blocks that an index, a time range or a token filter ruled out." }),
 		spansScanned: z.number().meta({ description: "Records whose columns were compared." }),
-		truncated: z
-			.boolean()
-			.meta({ description: "True when the time budget ended the search before the whole range was seen." }),
+		truncated: z.boolean().meta({
+			description:
+				"True when the search ended before the whole range was seen: at its time budget, or of logs at 32 MiB of records.",
+		}),
 		damagedWindows: z
 			.array(z.string())
 			.readonly()

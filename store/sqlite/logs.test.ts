@@ -57,6 +57,30 @@ test("the newest logs come first, whatever block and window they lie in", (t) =>
 	}
 });
 
+test("an answer has 32 MiB of records at most, each with its resource, and says that it was cut", (t) => {
+	const store = openTestStore(t);
+	const large = (at: number): TestLog => ({ at, body: { stringValue: `${at} `.padEnd(3 << 20, "x") } });
+	for (let i = 0; i < 4; i++) store.append({ logs: logs("a", ...Array.from({ length: 5 }, (_, j) => large(i * 5 + j))) });
+	const newest = (result: LogSearchResult): string[] => bodies(result).map((body) => String(body).split(" ")[0]!);
+	const cut = search(t, store.directory, {});
+	assert.deepEqual(newest(cut), ["19", "18", "17", "16", "15", "14", "13", "12", "11", "10"]);
+	assert.equal(cut.searched.truncated, true);
+	const rest = search(t, store.directory, { toNs: timeNs(NOW_NS + 10_000_000n) });
+	assert.deepEqual(newest(rest), ["9", "8", "7", "6", "5", "4", "3", "2", "1", "0"]);
+	assert.equal(search(t, store.directory, { limit: 3 }).searched.truncated, false);
+});
+
+test("records under one large resource count with it: each is answered with a copy", (t) => {
+	const store = openTestStore(t);
+	const [own] = logs("a", ...Array.from({ length: 100 }, (_, at) => ({ at }))).resourceLogs!;
+	const resource = { attributes: [{ key: "k", value: { stringValue: "x".repeat(1 << 20) } }] };
+	store.append({ logs: { resourceLogs: [{ ...own!, resource }] } });
+	const { logs: found, searched } = search(t, store.directory, {});
+	assert.ok(found.length > 20 && found.length < 32, `${found.length} records`);
+	assert.equal(searched.truncated, true);
+	assert.equal(found[0]!.body, "at 99");
+});
+
 test("blocks that can hold nothing newer are not opened once the limit is reached", (t) => {
 	const store = openTestStore(t);
 	for (let i = 0; i < 6; i++) store.append({ logs: logs("a", { at: i }) });

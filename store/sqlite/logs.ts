@@ -24,6 +24,11 @@ import type { WindowEntry, WindowSet } from "./window-set.ts";
 const BODY_TAG = (5 << 3) | WIRE_LENGTH;
 /** Rows between two looks at the clock. */
 const ROWS_PER_CHECK = 8192;
+/**
+ * Of the records of an answer, each with its resource, which is told with every one of them. A record may have 4 MiB, and 1,000 are
+ * answered: as objects, as a message between threads and as JSON.
+ */
+const MAX_ANSWER_BYTES = 32 << 20;
 
 type TraceWords = readonly [number, number, number, number];
 
@@ -40,7 +45,8 @@ export function searchLogs(
 		if (search.truncated) break;
 		if (search.wants(entry)) damagedWindows.push(...windows.visit([entry], (window) => search.visit(window)));
 	}
-	const { windows: seen, blocks, blocksSkipped, rowsScanned, truncated } = search;
+	const { windows: seen, blocks, blocksSkipped, rowsScanned } = search;
+	const truncated = search.truncated || search.wasCut;
 	return {
 		logs: search.newest(),
 		searched: { windows: seen, blocks, blocksSkipped, spansScanned: rowsScanned, truncated, damagedWindows },
@@ -53,6 +59,7 @@ interface Found {
 	/** Until the entry is decoded, which happens before the window's snapshot ends. */
 	block: BlockReader | undefined;
 	entry: LogEntry | undefined;
+	bytes: number;
 }
 
 /** The latest time that can be inside: times past SQLite's integers are clamped in the zone maps. */
@@ -66,13 +73,15 @@ class LogSearch {
 	blocksSkipped = 0;
 	rowsScanned = 0;
 	truncated = false;
+	/** Older records were left out for their bytes. */
+	wasCut = false;
 	private readonly query: LogQuery;
 	private readonly trace: TraceWords | undefined;
 	private readonly needle: string | undefined;
 	private readonly isLate: () => boolean;
 	/** The newest so far and a few more; ordered and cut in `prune`. */
 	private found: Found[] = [];
-	/** Once `limit` are found: only what is newer can still enter the answer. */
+	/** Once `limit` are found, or the bytes of an answer: only what is newer can still enter it. */
 	private floorNs = -1n;
 
 	constructor(query: LogQuery, isLate: () => boolean) {
@@ -87,7 +96,7 @@ class LogSearch {
 	}
 
 	visit(window: WindowReader): void {
-		const before = { found: [...this.found], floorNs: this.floorNs };
+		const before = { found: [...this.found], floorNs: this.floorNs, wasCut: this.wasCut };
 		this.windows++;
 		try {
 			this.searchBlocks(window);
@@ -191,7 +200,7 @@ class LogSearch {
 			)
 				continue;
 			if (!matches(row)) continue;
-			this.found.push({ timeNs: block.time0(row), block, row, entry: undefined });
+			this.found.push({ timeNs: block.time0(row), block, row, entry: undefined, bytes: 0 });
 			if (this.found.length >= 2 * limit) {
 				this.prune();
 				floor = Number(this.floorNs - baseNs);
@@ -216,10 +225,20 @@ class LogSearch {
 
 	private decodeFound(): void {
 		const decoder = new LogDecoder();
-		for (const found of this.found) {
-			if (found.block === undefined) continue;
-			found.entry = decoder.entry(found.block, found.row);
-			found.block = undefined;
+		let bytes = 0;
+		for (const [i, found] of this.found.entries()) {
+			const { block, row } = found;
+			if (block !== undefined) {
+				found.bytes = decoder.bytesOf(block, row);
+				if (i === 0 || bytes + found.bytes <= MAX_ANSWER_BYTES) found.entry = decoder.entry(block, row);
+				found.block = undefined;
+			}
+			bytes += found.bytes;
+			if (i === 0 || bytes <= MAX_ANSWER_BYTES) continue;
+			this.found.length = i;
+			this.floorNs = this.found[i - 1]!.timeNs;
+			this.wasCut = true;
+			return;
 		}
 	}
 }
@@ -265,6 +284,8 @@ function bodyText(bytes: Uint8Array, start: number, end: number): string {
 }
 
 interface Origin {
+	/** Of resource and scope as they are stored. */
+	readonly bytes: number;
 	readonly resource: Readonly<Record<string, PlainValue>>;
 	readonly scope: string;
 }
@@ -273,6 +294,11 @@ interface Origin {
 export class LogDecoder {
 	private block: BlockReader | undefined;
 	private readonly origins = new Map<number, Origin>();
+
+	/** Of the record, and of the resource and scope that are told with it. */
+	bytesOf(block: BlockReader, row: number): number {
+		return block.record(row).length + this.origin(block, block.head().classes.at(block.classOfRow(row)).scope).bytes;
+	}
 
 	/** @throws WireError when the stored record is no log record */
 	entry(block: BlockReader, row: number): LogEntry {
@@ -306,6 +332,7 @@ export class LogDecoder {
 			const group = block.item(resourceItem);
 			const scope = block.item(scopeItem);
 			origin = {
+				bytes: group.length + scope.length,
 				resource: attributesToPlain(decodeResourceGroup(group, 0, group.length).resource.attributes),
 				scope: decodeScopeGroup(scope, 0, scope.length).scope.name ?? "",
 			};

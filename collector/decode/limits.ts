@@ -16,6 +16,8 @@ export interface DecodeLimits {
 	/** Points and distinct series a metric batch: unlike spans they are objects while they pass, some 300 and 1,000 bytes each. */
 	readonly maxPoints: number;
 	readonly maxSeries: number;
+	/** Characters of a metric batch's distinct series, each with its resource and scope: so it is stored. */
+	readonly maxSeriesChars: number;
 }
 
 export const DEFAULT_LIMITS: DecodeLimits = Object.freeze({
@@ -26,4 +28,5 @@ export const DEFAULT_LIMITS: DecodeLimits = Object.freeze({
 	maxBuckets: 4096,
 	maxPoints: 250_000,
 	maxSeries: 100_000,
+	maxSeriesChars: 128 * 1024 * 1024,
 });

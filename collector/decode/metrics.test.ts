@@ -344,6 +344,26 @@ test("empty groups and a resource of empty attributes are bounded", () => {
 	);
 });
 
+test("series under one large resource are bounded by the text that is stored of them: each row has it", () => {
+	const metrics = (count: number): object[] =>
+		Array.from({ length: count }, (_, i) => ({ name: `m${i}`, gauge: { dataPoints: [{ asInt: "1" }] } }));
+	const resource = { attributes: [{ key: "k", value: { stringValue: "x".repeat(1 << 20) } }] };
+	const json = (count: number): object => ({ resourceMetrics: [{ resource, scopeMetrics: [{ metrics: metrics(count) }] }] });
+	assert.equal(decode(json(100)).batch.series.length, 100);
+	assert.throws(
+		() => decode(json(200)),
+		(error) => error instanceof MeshscopeError && error.code === "payload_too_large" && /resource/.test(error.message),
+	);
+});
+
+test("a fault of a whole request names the fix", () => {
+	const attributes = Array.from({ length: 3 }, (_, i) => ({ key: `k${i}`, value: { intValue: "1" } }));
+	const json = { resourceMetrics: [{ resource: { attributes }, scopeMetrics: [] }] };
+	assert.throws(() => decode(json, { ...DEFAULT_LIMITS, maxAttributes: 2 }), /remove some or raise --max-attributes/);
+	assert.throws(() => decode(json, { ...DEFAULT_LIMITS, maxRecordBytes: 20 }), /remove attributes or raise --max-record/);
+	assert.throws(() => decodeMetrics(Uint8Array.of(0x0a, 0x05, 0x01), DEFAULT_LIMITS), /check the exporter's encoding/);
+});
+
 test("only points that are more than a plain number keep their bytes, without their attributes", () => {
 	const attributes = [{ key: "k", value: { stringValue: "v" } }];
 	assert.equal(decode(onePoint("gauge", { asInt: "-5", timeUnixNano: "7", attributes })).batch.points[0]!.raw, undefined);

@@ -36,7 +36,7 @@ export function decodeMetrics(bytes: Uint8Array, limits: DecodeLimits): MetricDe
 		return decoder.result();
 	} catch (error) {
 		if (!(error instanceof WireError)) throw error;
-		throw new MeshscopeError("malformed_payload", `metrics: ${error.message}`);
+		throw new MeshscopeError("malformed_payload", `metrics: ${error.message}; check the exporter's encoding`);
 	}
 }
 
@@ -98,6 +98,7 @@ class MetricDecoder {
 	private readonly dropped: Partial<Record<DropReason, number>> = {};
 	private readonly problems: string[] = [];
 	private invalidUtf8Strings = 0;
+	private seriesChars = 0;
 	/** Long texts get small numbers, so that keys stay short however often a large resource is met. */
 	private readonly textIndex = new Map<string, number>();
 	private readonly seriesIndex = new Map<string, number>();
@@ -209,6 +210,14 @@ class MetricDecoder {
 				`the batch holds more than ${this.limits.maxSeries} metric series; lower the exporter's batch size`,
 			);
 		}
+		const { name, description, unit, resource, scope } = context;
+		for (const text of [name, description, unit, resource, scope, attributes]) this.seriesChars += text.length;
+		if (this.seriesChars > this.limits.maxSeriesChars) {
+			throw new MeshscopeError(
+				"payload_too_large",
+				`the batch's metric series have more than ${this.limits.maxSeriesChars} characters, each with its resource; shorten the resource's attributes or lower the exporter's batch size`,
+			);
+		}
 		if (attributes.includes("\ufffd")) this.invalidUtf8Strings++;
 		this.seriesIndex.set(key, index);
 		this.series.push({ ...context, attributes });
@@ -231,13 +240,15 @@ function readOwner(
 	let version = "";
 	for (const owner of messages(new WireReader(group.bytes, group.position, group.end), 1)) {
 		if (owner.end - owner.position > limits.maxRecordBytes)
-			throw ownerFault(`${what} has more than ${limits.maxRecordBytes} bytes`);
+			throw ownerFault(`${what} has more than ${limits.maxRecordBytes} bytes; remove attributes or raise --max-record`);
 		while (owner.next()) {
 			const { field, wireType, position } = owner;
 			if (wireType !== WIRE_LENGTH) owner.skip();
 			else if (field === attributesField) {
 				if (attributes.length === limits.maxAttributes)
-					throw ownerFault(`${what} has more than ${limits.maxAttributes} attributes`);
+					throw ownerFault(
+						`${what} has more than ${limits.maxAttributes} attributes; remove some or raise --max-attributes`,
+					);
 				const pair = owner.message();
 				if (pairTooDeep(new WireReader(pair.bytes, pair.position, pair.end), limits.maxDepth)) {
 					throw ownerFault(`an attribute of ${what} at byte ${position} nests deeper than ${limits.maxDepth} lists`);

@@ -12,7 +12,10 @@ export const servicesAnswer = z
 		services: z
 			.array(serviceInfo)
 			.readonly()
-			.meta({ description: "By name; beyond 10,000 the rest is gathered under `(overflow)`, as is a name of more than 1,024 characters." }),
+			.meta({
+				description:
+					"By name; beyond 10,000 the rest is gathered under `(overflow)`, as is a name of more than 1,024 characters.",
+			}),
 	})
 	.meta({ id: "ServicesAnswer" });
 export type ServicesAnswer = z.infer<typeof servicesAnswer>;
@@ -36,7 +39,10 @@ export const operationsAnswer = z
 		operations: z
 			.array(operationInfo)
 			.readonly()
-			.meta({ description: "By name, then kind; beyond 1,000 the rest is gathered under `(overflow)`, as is a name of more than 1,024 characters." }),
+			.meta({
+				description:
+					"By name, then kind; beyond 1,000 the rest is gathered under `(overflow)`, as is a name of more than 1,024 characters.",
+			}),
 	})
 	.meta({ id: "OperationsAnswer" });
 export type OperationsAnswer = z.infer<typeof operationsAnswer>;

@@ -9,13 +9,10 @@ export const serviceInfo = z
 
 export const servicesAnswer = z
 	.object({
-		services: z
-			.array(serviceInfo)
-			.readonly()
-			.meta({
-				description:
-					"By name; beyond 10,000 the rest is gathered under `(overflow)`, as is a name of more than 1,024 characters.",
-			}),
+		services: z.array(serviceInfo).readonly().meta({
+			description:
+				"By name; beyond 10,000 the rest is gathered under `(overflow)`, as is a name of more than 1,024 characters.",
+		}),
 	})
 	.meta({ id: "ServicesAnswer" });
 export type ServicesAnswer = z.infer<typeof servicesAnswer>;
@@ -36,13 +33,10 @@ export const operationInfo = z
 
 export const operationsAnswer = z
 	.object({
-		operations: z
-			.array(operationInfo)
-			.readonly()
-			.meta({
-				description:
-					"By name, then kind; beyond 1,000 the rest is gathered under `(overflow)`, as is a name of more than 1,024 characters.",
-			}),
+		operations: z.array(operationInfo).readonly().meta({
+			description:
+				"By name, then kind; beyond 1,000 the rest is gathered under `(overflow)`, as is a name of more than 1,024 characters.",
+		}),
 	})
 	.meta({ id: "OperationsAnswer" });
 export type OperationsAnswer = z.infer<typeof operationsAnswer>;

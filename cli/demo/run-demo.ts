@@ -154,9 +154,9 @@ async function runShop(shop: Shop): Promise<void> {
 	const addresses = await until(ready.promise, signal);
 	context.stdout.write(`${addresses.line}\n`);
 	const tellLogs = (commands: readonly ChildSpec[]): void => {
-		if (addresses.otlpHttp === undefined) return;
-		for (const { name, command } of commands)
-			if (command === process.execPath) children.tell(name, `logs http://${addresses.otlpHttp}\n`);
+		// Apps in Python do not heed it.
+		if (addresses.otlpHttp !== undefined)
+			for (const { name } of commands) children.tell(name, `logs http://${addresses.otlpHttp}\n`);
 	};
 	tellLogs(apps);
 	const readySeconds = secondsSince(startedMs);

@@ -9,6 +9,9 @@ export type Severity = "INFO" | "WARN" | "ERROR";
 /** SeverityNumber of opentelemetry.proto.logs.v1. */
 const SEVERITY_NUMBER: Readonly<Record<Severity, number>> = { INFO: 9, WARN: 13, ERROR: 17 };
 const SEND_EVERY_MS = 1_000;
+/** A collector that does not answer must not have requests pile up. */
+const TIMEOUT_MS = 5_000;
+/** Records of a service between two sendings. */
 const MAX_WAITING = 1_000;
 const NAMESPACE = "shop";
 
@@ -59,8 +62,13 @@ function send(): void {
 		scopeLogs: [{ scope: { name: "shop" }, logRecords }],
 	}));
 	waiting.clear();
-	const outgoing = request(collector, { method: "POST", agent, headers: { "content-type": "application/json" } });
-	// The shop goes on without its logs, as any app does.
+	const outgoing = request(collector, {
+		method: "POST",
+		agent,
+		headers: { "content-type": "application/json" },
+		signal: AbortSignal.timeout(TIMEOUT_MS),
+	});
+	// The shop goes on without its logs.
 	outgoing.on("error", () => undefined);
 	outgoing.on("response", (response) => response.resume());
 	outgoing.end(JSON.stringify({ resourceLogs }));

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createZstdCompress } from "node:zlib";
 import fc from "fast-check";
-import { oneShotZstd, openZstd, type Zstd, zstd } from "./zstd.ts";
+import { KeptZstd, oneShotZstd, openZstd, type Zstd, zstd } from "./zstd.ts";
 
 /** Runs of repeated bytes and of random ones, so that some content shrinks and some does not. */
 const contents = fc
@@ -58,6 +59,23 @@ test("a damaged, cut or mislabelled frame is told as such, and the next one is r
 	for (const length of [0, 1, content.length - 1, content.length + 1, content.length * 2])
 		assert.equal(isRead(frame, length), false, `said to be ${length} bytes`);
 	assert.ok(isRead(frame, content.length));
+});
+
+test("a context that fails costs itself alone", () => {
+	const made: ReturnType<typeof createZstdCompress>[] = [];
+	const kept = new KeptZstd(() => {
+		const stream = createZstdCompress();
+		made.push(stream);
+		return stream;
+	});
+	const content = new Uint8Array(5_000).fill(7);
+	const isRight = (): boolean => Buffer.compare(oneShotZstd.decompress(kept.compress(content, 3), 5_000), content) === 0;
+	assert.ok(isRight());
+	made[0]!.destroy();
+	assert.ok(isRight(), "by Node's own function");
+	assert.equal(made.length, 1);
+	assert.ok(isRight(), "by a new context");
+	assert.equal(made.length, 2);
 });
 
 test("streams that are made otherwise, or give back something else, are not kept", () => {

@@ -1,6 +1,6 @@
 /**
- * zstd frames of parts, made and read within contexts that are kept. Node's own functions make a context for each call: a third to two
- * thirds of the time that a part of some kilobytes takes, and its output stays in memory until everything is collected
+ * zstd frames of parts, made and read within contexts that are kept. Node's own functions make a context for each call: half to four
+ * fifths of the time that a part of some kilobytes takes, and its output stays in memory until everything is collected
  * (docs/adr/0020-kept-zstd-contexts.md).
  */
 import { constants, createZstdCompress, createZstdDecompress, zstdCompressSync, zstdDecompressSync } from "node:zlib";
@@ -51,25 +51,26 @@ const CHUNK_BYTES = 64;
 /** Longer output is rare, and not kept. */
 const KEEP_BYTES = 1 << 20;
 
-class KeptZstd implements Zstd {
+export class KeptZstd implements Zstd {
+	private readonly makeCompressor: (level: number) => NodeJS.EventEmitter;
 	private readonly compressors = new Map<number, Engine>();
 	private decompressor: Engine | undefined;
 	private out = new Uint8Array(0);
 
+	constructor(makeCompressor = compressorOf) {
+		this.makeCompressor = makeCompressor;
+	}
+
 	compress(content: Uint8Array, level: number): Uint8Array {
 		let engine = this.compressors.get(level);
-		if (engine === undefined)
-			this.compressors.set(
-				level,
-				(engine = engineOf(
-					createZstdCompress({ chunkSize: CHUNK_BYTES, params: { [constants.ZSTD_c_compressionLevel]: level } }),
-				)),
-			);
+		if (engine === undefined) this.compressors.set(level, (engine = engineOf(this.makeCompressor(level))));
 		const out = this.outOf(mostBytes(content.length));
 		// A frame that is ended leaves the context ready for the next one; handed over whole, its length is known and written down.
 		const made = run(engine, constants.ZSTD_e_end, content, out);
-		if (made === undefined || made === out.length) throw new Error("zstd did not end a frame");
-		return out.subarray(0, made);
+		if (made !== undefined && made < out.length) return out.subarray(0, made);
+		// Kept, it would fail for ever, and nothing could be stored any more.
+		this.compressors.delete(level);
+		return oneShotZstd.compress(content, level);
 	}
 
 	decompress(frame: Uint8Array, length: number): Uint8Array {
@@ -86,6 +87,10 @@ class KeptZstd implements Zstd {
 		if (this.out.length < bytes) this.out = new Uint8Array(Math.min(KEEP_BYTES, bytes * 2));
 		return this.out;
 	}
+}
+
+function compressorOf(level: number): NodeJS.EventEmitter {
+	return createZstdCompress({ chunkSize: CHUNK_BYTES, params: { [constants.ZSTD_c_compressionLevel]: level } });
 }
 
 /** Bytes written of the output, where all of the input was used. */

@@ -229,8 +229,9 @@ class LogSearch {
 		for (const [i, found] of this.found.entries()) {
 			const { block, row } = found;
 			if (block !== undefined) {
-				found.bytes = decoder.bytesOf(block, row);
-				if (i === 0 || bytes + found.bytes <= MAX_ANSWER_BYTES) found.entry = decoder.entry(block, row);
+				const record = block.record(row);
+				found.bytes = record.length + decoder.originBytes(block, row);
+				if (i === 0 || bytes + found.bytes <= MAX_ANSWER_BYTES) found.entry = decoder.entry(block, row, record);
 				found.block = undefined;
 			}
 			bytes += found.bytes;
@@ -295,15 +296,14 @@ export class LogDecoder {
 	private block: BlockReader | undefined;
 	private readonly origins = new Map<number, Origin>();
 
-	/** Of the record, and of the resource and scope that are told with it. */
-	bytesOf(block: BlockReader, row: number): number {
-		return block.record(row).length + this.origin(block, block.head().classes.at(block.classOfRow(row)).scope).bytes;
+	/** Of the resource and scope that are told with a record. */
+	originBytes(block: BlockReader, row: number): number {
+		return this.origin(block, block.head().classes.at(block.classOfRow(row)).scope).bytes;
 	}
 
-	/** @throws WireError when the stored record is no log record */
-	entry(block: BlockReader, row: number): LogEntry {
+	/** @param bytes the record's, where they are at hand @throws WireError when the stored record is no log record */
+	entry(block: BlockReader, row: number, bytes = block.record(row)): LogEntry {
 		const stored = block.head().classes.at(block.classOfRow(row));
-		const bytes = block.record(row);
 		const log = decodeLogRecord(bytes, 0, bytes.length);
 		const { resource, scope } = this.origin(block, stored.scope);
 		return {

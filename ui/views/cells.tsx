@@ -75,7 +75,8 @@ function DateAndTime({ ms }: { readonly ms: number }): ReactNode {
 		));
 }
 
-function agoText(ms: number, nowMs: number): string {
+/** `3m 12s ago`. */
+export function agoText(ms: number, nowMs: number): string {
 	const seconds = (nowMs - ms) / 1_000;
 	return seconds < 1 ? "just now" : `${formatSpanOfTime(seconds)} ago`;
 }

@@ -84,8 +84,7 @@ export function latencyColumns<T>(read: (row: T) => Percentiles | undefined): re
 	}));
 }
 
-/** Whose word for the encryption is relied on. */
-/** @param more beneath it */
+/** Whose word for the encryption is relied on. @param more beneath it */
 export function verifiedColumn<T>(
 	read: (row: T) => keyof typeof VERIFIED_WORDS,
 	more: (row: T) => ReactNode = () => undefined,

@@ -2,14 +2,14 @@
 import type { ReactNode } from "react";
 import type { GraphEdgeAnswer, MtlsAnswer } from "../../../api/contract/topology.ts";
 import { formatPercent } from "../../../model/topology/mtls-status.ts";
-import { countOf, formatCount, formatSpanOfTime } from "../../base/format.ts";
+import { countOf, formatCount } from "../../base/format.ts";
 import { Link } from "../../base/link.tsx";
 import { edgeHref, hrefWith, tracesHref } from "../../base/router.ts";
 import { knownCount, trafficOf, unprotectedCount } from "../../data/mtls-rows.ts";
 import type { UnprotectedRow } from "../../data/mtls-rows.ts";
 import { MTLS_WORDS, REPORTER_WORDS } from "../../data/mtls-words.ts";
 import { serviceOfNode } from "../../data/node-name.ts";
-import { MtlsState, Samples, Seen, Names } from "../cells.tsx";
+import { agoText, MtlsState, Samples, Seen, Names } from "../cells.tsx";
 import { expiryColumn, exportColumn, seenColumn, serviceColumn, verifiedColumn } from "../columns.tsx";
 import { DataTable } from "../data-table.tsx";
 import type { Column } from "../data-table.tsx";
@@ -50,7 +50,7 @@ function unprotectedColumns({
 			value: ({ edge }) => unprotectedCount(edge.counts),
 			cell: ({ edge }) => (
 				<>
-					{countOf(unprotectedCount(edge.counts), unitOf(edge))}
+					{countOf(unprotectedCount(edge.counts), unitsOf(edge).slice(0, -1))}
 					<span className="beneath muted">of {formatCount(knownCount(edge.counts))} known</span>
 				</>
 			),
@@ -107,9 +107,9 @@ function unprotectedColumns({
 	];
 }
 
-/** `grpc request`, `tcp connection`. */
-function unitOf({ protocol, unit }: Pick<GraphEdgeAnswer, "protocol" | "unit">): string {
-	return `${protocol === "unknown" ? "" : `${protocol} `}${unit === "requests" ? "request" : "connection"}`;
+/** `grpc requests`, `tcp connections`. */
+function unitsOf({ protocol, unit }: Pick<GraphEdgeAnswer, "protocol" | "unit">): string {
+	return protocol === "unknown" ? unit : `${protocol} ${unit}`;
 }
 
 export function UnprotectedTable(props: UnprotectedTableProps): ReactNode {
@@ -227,9 +227,7 @@ function encryptedColumns({
 			cell: (edge) => (
 				<>
 					{formatCount(trafficOf(edge))}
-					<span className="beneath muted">
-						{edge.protocol} {edge.unit}
-					</span>
+					<span className="beneath muted">{unitsOf(edge)}</span>
 				</>
 			),
 		},
@@ -279,9 +277,7 @@ function encryptedColumns({
 				<>
 					<Seen at={lastSeen} nowMs={nowMs} />
 					{firstSeen !== undefined && (
-						<span className="beneath muted">
-							first {formatSpanOfTime((nowMs - Date.parse(firstSeen)) / 1_000)} ago
-						</span>
+						<span className="beneath muted">first {agoText(Date.parse(firstSeen), nowMs)}</span>
 					)}
 				</>
 			),

@@ -10,9 +10,13 @@
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** Bytes. Buffers of a batch are larger, and so have mappings of their own, which end with them. */
-const SETTINGS = { MALLOC_MMAP_THRESHOLD_: "131072", MALLOC_TRIM_THRESHOLD_: "131072", MALLOC_ARENA_MAX: "2" } as const;
+export const ALLOCATOR_VARIABLES = {
+	MALLOC_MMAP_THRESHOLD_: "131072",
+	MALLOC_TRIM_THRESHOLD_: "131072",
+	MALLOC_ARENA_MAX: "2",
+} as const;
 /** In percent of what lives in a heap: twice as much in place of four times. */
-const HEAP_GROWTH = "--heap-growing-percent=100";
+export const HEAP_GROWTH = "--heap-growing-percent=100";
 
 export interface Program {
 	readonly platform: string;
@@ -32,8 +36,8 @@ export function thisProgram(): Program {
 export function startOverWithAllocator(program: Program, env: Env): void {
 	const { platform, execPath, execArgv, argv, execve } = program;
 	if (execve === undefined || platform !== "linux" || execArgv.some((arg) => arg.startsWith("--inspect"))) return;
-	if (Object.keys(SETTINGS).some((name) => env[name] !== undefined)) return;
-	const variables: Record<string, string> = { ...SETTINGS };
+	if (Object.keys(ALLOCATOR_VARIABLES).some((name) => env[name] !== undefined)) return;
+	const variables: Record<string, string> = { ...ALLOCATOR_VARIABLES };
 	for (const [name, value] of Object.entries(env)) if (value !== undefined) variables[name] = value;
 	execve(execPath, [execPath, HEAP_GROWTH, ...execArgv, ...argv.slice(1)], variables);
 }

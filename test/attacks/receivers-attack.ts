@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { fork } from "node:child_process";
+import { ALLOCATOR_VARIABLES, HEAP_GROWTH } from "../../cli/serve/allocator.ts";
 import { PROTOBUF, callGrpc, callHttp, frame } from "../../collector/receivers/test-kit.ts";
 import type { ReceiverSettings } from "../../collector/receivers/settings.ts";
 import type { FromTarget, TargetReport } from "./receivers-target.ts";
@@ -28,6 +29,9 @@ export async function attack(
 ): Promise<TargetReport> {
 	const child = fork(new URL("receivers-target.ts", import.meta.url), [JSON.stringify(settings), String(takeMs)], {
 		stdio: ["ignore", "inherit", "inherit", "ipc"],
+		// Memory as the server has it.
+		execArgv: [HEAP_GROWTH],
+		env: { ...process.env, ...ALLOCATOR_VARIABLES },
 	});
 	const next = (): Promise<FromTarget> =>
 		new Promise((resolve, reject) => {

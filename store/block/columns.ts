@@ -7,9 +7,9 @@
  */
 import type { BlockBuilder } from "./builder.ts";
 import { ByteWriter } from "./bytes.ts";
-import { SLOT } from "./format.ts";
 import { HeapWriter } from "./heap.ts";
 import { writeIndices } from "./indices.ts";
+import { itemCounts } from "./layout-table.ts";
 import { wordScratch } from "./scratch.ts";
 import { SealedChunks } from "./seal.ts";
 import type { WrittenChunk } from "./stretches.ts";
@@ -58,7 +58,7 @@ export class ColumnsEncoder {
 		const entries = builder.dictionary.count + 1;
 		this.newIdOf = newIdScratch(entries).fill(0);
 		this.metBy = metScratch(entries * 2).fill(0);
-		this.widths = builder.layouts.map(({ slots }) => slots.reduce((total, slot) => total + (slot === SLOT.item ? 1 : 0), 0));
+		this.widths = itemCounts(builder.layouts);
 		const several = stretches.length > 1;
 		this.usedBy = several ? usersOf(builder, stretches, this.widths) : undefined;
 		this.shared = this.usedBy === undefined ? 0 : countShared(this.usedBy);

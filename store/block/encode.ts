@@ -14,11 +14,12 @@ import {
 	rowsOfRange,
 	type TraceRange,
 } from "./encode-rows.ts";
+import { cutIntoStretches } from "./cuts.ts";
 import { buildFilter } from "./filter.ts";
 import { BLOCK_FORMAT, type BlockOperation, type BlockParts, type EncodedBlock, MAX_OFFSET } from "./format.ts";
 import { orderRows, type RowOrder } from "./order.ts";
 import { SealedChunks, sealPart } from "./seal.ts";
-import { cutIntoStretches, STRETCHED_PARTS, type StretchedPart, writeDirectory, type WrittenStretch } from "./stretches.ts";
+import { STRETCHED_PARTS, type StretchedPart, writeDirectory, type WrittenStretch } from "./stretches.ts";
 import { collectTokens } from "./tokens.ts";
 
 // One block is encoded at a time in a thread, so the parts share writers that keep their memory.
@@ -44,7 +45,7 @@ export function encodeBlock(
 	if (builder.rows === 0) throw new Error("a block has a row at least");
 	const order = orderRows(builder);
 	const zone = timeZone(builder);
-	const cuts = cutIntoStretches(order.firstOfTrace);
+	const cuts = cutIntoStretches(builder, order);
 	const ranges = cuts.slice(1).map((end, i): TraceRange => ({ ...order, first: cuts[i]!, end }));
 	const columns = new ColumnsEncoder(builder, ranges.map(rowsOfRange), level);
 	for (const part of STRETCHED_PARTS) stretchedOut[part].reset();

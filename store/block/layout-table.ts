@@ -1,4 +1,5 @@
 /** The layouts of a block that is built, each distinct one once; most rows have that of the row before. */
+import { SLOT } from "./format.ts";
 
 /** Where each field of a record comes from, in the order of the wire. */
 export interface Layout {
@@ -51,4 +52,9 @@ function sameSlots(known: Uint8Array, slots: Uint8Array, length: number): boolea
 	if (known.length !== length) return false;
 	for (let i = 0; i < length; i++) if (known[i] !== slots[i]) return false;
 	return true;
+}
+
+/** Of each layout, how many entries of the dictionary its rows have. */
+export function itemCounts(layouts: readonly Layout[]): number[] {
+	return layouts.map(({ slots }) => slots.reduce((total, slot) => total + (slot === SLOT.item ? 1 : 0), 0));
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import { DEFAULT_LIMITS } from "../../collector/decode/limits.ts";
@@ -417,13 +418,9 @@ test("a block of several stretches holds every row, fresh and merged, and gives 
 	}
 });
 
-test("a trace is found in any stretch, and read without the rest of the block", () => {
-	const columns = manyTraces(0);
-	const block = build(columns);
-	const partBytes = Object.values(block.parts).reduce((total, part) => total + part.length, 0);
-	const known = new Map<string, string[]>();
-	for (const { traceId, record } of rowsOfColumns(columns)) known.set(traceId, [...(known.get(traceId) ?? []), record]);
-	for (const [traceId, records] of [...known].slice(0, 200)) {
+/** Checks that the block gives back each of these traces, and with it at most so many bytes of its parts. */
+function assertReadAlone(block: EncodedBlock, traces: Iterable<readonly [string, string[]]>, maxBytes: number): void {
+	for (const [traceId, records] of traces) {
 		let loaded = 0;
 		const counted = (bytes: Uint8Array | undefined): Uint8Array | undefined => {
 			loaded += bytes?.length ?? 0;
@@ -437,8 +434,44 @@ test("a trace is found in any stretch, and read without the rest of the block", 
 		const [first, end] = reader.findTrace(w0!, w1!, w2!, w3!)!;
 		const found = Array.from({ length: end - first }, (_, i) => hex(reader.record(first + i)));
 		assert.deepEqual(found.sort(), records.sort());
-		assert.ok(loaded < partBytes / 2, `${loaded} of ${partBytes} bytes`);
+		assert.ok(loaded < maxBytes, `${loaded} bytes, at most ${maxBytes} wanted`);
 	}
+}
+
+function recordsByTrace(columns: RecordColumns): Map<string, string[]> {
+	return new Map(
+		[...Map.groupBy(rowsOfColumns(columns), ({ traceId }) => traceId)].map(([traceId, rows]) => [
+			traceId,
+			rows.map(({ record }) => record),
+		]),
+	);
+}
+
+test("a trace is found in any stretch, and read without the rest of the block", () => {
+	const columns = manyTraces(0);
+	const block = build(columns);
+	const partBytes = Object.values(block.parts).reduce((total, part) => total + part.length, 0);
+	assertReadAlone(block, [...recordsByTrace(columns)].slice(0, 200), partBytes / 2);
+});
+
+test("a trace of long values is read without those of others, in a fresh block and a merged one", () => {
+	const longSpans = (first: number): RecordColumns =>
+		skimAll(SPAN_SHAPE, [
+			requestOf(
+				"cart",
+				Array.from({ length: 400 }, (_, i) =>
+					plainSpan(
+						first + i,
+						(writer) => writer.bytesField(3, randomBytes(4_000)),
+						(writer) => writer.bytesField(3, Buffer.alloc(9_000, first)),
+					),
+				),
+			),
+		]);
+	const [one, other] = [longSpans(0), longSpans(400)];
+	const blocks = [build(one), build(other)];
+	assertReadAlone(blocks[0]!, recordsByTrace(one), 250_000);
+	assertReadAlone(merge(blocks), [...recordsByTrace(one), ...recordsByTrace(other)], 250_000);
 });
 
 test("a block of the format before, whose parts are sealed whole, is read", () => {

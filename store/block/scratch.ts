@@ -14,6 +14,14 @@ export function wordScratch(): (length: number) => Uint32Array<ArrayBuffer> {
 	};
 }
 
+export function byteScratch(): (length: number) => Uint8Array<ArrayBuffer> {
+	let array = new Uint8Array(0);
+	return (length) => {
+		if (length > array.length || array.length > KEEP_ELEMENTS) array = new Uint8Array(Math.max(length, 1024));
+		return array.subarray(0, length);
+	};
+}
+
 export function floatScratch(): (length: number) => Float64Array<ArrayBuffer> {
 	let array = new Float64Array(0);
 	return (length) => {

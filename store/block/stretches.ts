@@ -6,12 +6,6 @@
 import type { EntryNumbering } from "./cursor.ts";
 import { ByteReader, type ByteWriter, DamagedBlockError } from "./bytes.ts";
 
-/**
- * A stretch ends with the trace that fills it. Of a block of 6,000 spans a trace then costs 115 kB of buffers instead of 636; with 512
- * it would be 80, for a byte a span more on disk and 5 % more CPU in building a block (docs/adr/0017-stretches-of-a-block.md).
- */
-export const STRETCH_ROWS = 1024;
-
 /** Parts that have a value for each row, in the order in which the directory lists them. */
 export const STRETCHED_PARTS = ["traces", "times", "durations", "classes", "ids", "columns"] as const;
 export type StretchedPart = (typeof STRETCHED_PARTS)[number];
@@ -42,20 +36,6 @@ export interface StretchDirectory {
 	readonly heap: readonly HeapPlace[];
 	readonly rows: number;
 	readonly traces: number;
-}
-
-/** Where stretches begin, in traces; one longer than there are stretches. */
-export function cutIntoStretches(firstOfTrace: Uint32Array): number[] {
-	const cuts = [0];
-	const traces = firstOfTrace.length - 1;
-	let begin = 0;
-	for (let trace = 1; trace < traces; trace++) {
-		if (firstOfTrace[trace]! - begin < STRETCH_ROWS) continue;
-		cuts.push(trace);
-		begin = firstOfTrace[trace]!;
-	}
-	cuts.push(traces);
-	return cuts;
 }
 
 export interface WrittenStretch {

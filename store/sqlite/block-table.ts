@@ -1,11 +1,12 @@
 /**
- * Rows of a window's `blocks` and `parts` tables. The writer inserts and deletes, readers list and load.
+ * Rows of a window's `blocks` table, and the parts of each block. The writer inserts and deletes, readers list and load.
  */
 import type { BlockParts, BlockSummary, EncodedBlock, PartName } from "../block/format.ts";
 import { PART, PART_NAMES, PARTS_PER_BLOCK } from "../block/format.ts";
 import { MAX_PACK_BYTES, PACK, packParts, sizeOfParts, unpackPart } from "../block/pack.ts";
 import { BlockReader, type PartSource } from "../block/reader.ts";
 import type { Connection } from "./database.ts";
+import { PartTable, PartTableWriter } from "./part-table.ts";
 
 export interface StoredBlock {
 	readonly id: number;
@@ -41,8 +42,7 @@ export class BlockTable {
 	private readonly known = new Map<number, StoredBlock>();
 	private readonly listUnmerged;
 	private readonly commitOfId;
-	private readonly load;
-	private readonly loadSlice;
+	private readonly rows: PartTable;
 
 	constructor(database: Connection) {
 		this.listIds = database.prepare<[number], number>("SELECT id FROM blocks WHERE signal = ? ORDER BY id").pluck();
@@ -57,11 +57,7 @@ export class BlockTable {
 			.prepare<[number], number>("SELECT id FROM blocks WHERE signal = ? AND final = 0 ORDER BY id")
 			.pluck();
 		this.commitOfId = database.prepare<[number], number>("SELECT commit_id FROM blocks WHERE id = ?").pluck();
-		this.load = database.prepare<[number], Uint8Array>("SELECT data FROM parts WHERE id = ?").pluck();
-		// SQLite reads the whole row, in memory of its own; what is not asked for never becomes a buffer.
-		this.loadSlice = database
-			.prepare<[number, number, number], Uint8Array>("SELECT substr(data, ?, ?) FROM parts WHERE id = ?")
-			.pluck();
+		this.rows = new PartTable(database);
 	}
 
 	/** In the order of commits. */
@@ -89,10 +85,10 @@ export class BlockTable {
 
 	/** Parts of a block, for a merge in another thread. */
 	parts(id: number, names: readonly PartName[] = PART_NAMES): BlockParts {
-		const pack = this.load.get(id * PARTS_PER_BLOCK + PACK);
+		const pack = this.rows.load(id * PARTS_PER_BLOCK + PACK);
 		const parts: { [name in PartName]?: Uint8Array } = {};
 		for (const name of names) {
-			const part = pack === undefined ? this.load.get(id * PARTS_PER_BLOCK + PART[name]) : unpackPart(pack, name);
+			const part = pack === undefined ? this.rows.load(id * PARTS_PER_BLOCK + PART[name]) : unpackPart(pack, name);
 			if (part !== undefined) parts[name] = part;
 		}
 		return parts;
@@ -105,18 +101,16 @@ export class BlockTable {
 		const rowOf = (part: PartName): number => id * PARTS_PER_BLOCK + PART[part];
 		const load: PartSource["load"] = (part, hold) => {
 			if (isPacked !== false && pack === undefined) {
-				pack = this.load.get(id * PARTS_PER_BLOCK + PACK);
+				pack = this.rows.load(id * PARTS_PER_BLOCK + PACK);
 				isPacked = pack !== undefined;
 				hold(pack?.length ?? 0);
 			}
-			return pack === undefined ? this.load.get(rowOf(part)) : unpackPart(pack, part);
+			return pack === undefined ? this.rows.load(rowOf(part)) : unpackPart(pack, part);
 		};
 		return new BlockReader({
 			load,
 			loadRange: (part, start, end, hold) =>
-				isPacked === false
-					? this.loadSlice.get(start + 1, end - start, rowOf(part))
-					: load(part, hold)?.subarray(start, end),
+				isPacked === false ? this.rows.loadRange(rowOf(part), start, end) : load(part, hold)?.subarray(start, end),
 			forget: () => (pack = undefined),
 		});
 	}
@@ -140,16 +134,14 @@ function storedBlock(row: BlockRow): StoredBlock {
 
 export class BlockTableWriter {
 	private readonly insertBlock;
-	private readonly insertPart;
+	private readonly rows: PartTableWriter;
 	private readonly deleteBlock;
-	private readonly deleteParts;
 	private readonly makeFinal;
 
 	constructor(database: Connection) {
 		this.insertBlock = database.prepare("INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-		this.insertPart = database.prepare("INSERT INTO parts VALUES (?, ?)");
+		this.rows = new PartTableWriter(database);
 		this.deleteBlock = database.prepare("DELETE FROM blocks WHERE id = ?");
-		this.deleteParts = database.prepare("DELETE FROM parts WHERE id BETWEEN ? AND ?");
 		this.makeFinal = database.prepare("UPDATE blocks SET final = 1, bytes = bytes + ? WHERE id = ?");
 	}
 
@@ -171,11 +163,11 @@ export class BlockTableWriter {
 			JSON.stringify(summary.services),
 			commit,
 		);
-		if (bytes <= MAX_PACK_BYTES) this.insertPart.run(id * PARTS_PER_BLOCK + PACK, packParts(parts));
+		if (bytes <= MAX_PACK_BYTES) this.rows.insert(id * PARTS_PER_BLOCK + PACK, packParts(parts));
 		else
 			for (const name of PART_NAMES) {
 				const part: Uint8Array | undefined = parts[name as PartName];
-				if (part !== undefined) this.insertPart.run(id * PARTS_PER_BLOCK + PART[name], part);
+				if (part !== undefined) this.rows.insert(id * PARTS_PER_BLOCK + PART[name], part);
 			}
 		return { id, commit, final, bytes, ...summary };
 	}
@@ -183,11 +175,11 @@ export class BlockTableWriter {
 	/** Of a block that is no pack. @param filter sealed */
 	finalise(id: number, filter: Uint8Array): void {
 		this.makeFinal.run(filter.length, id);
-		this.insertPart.run(id * PARTS_PER_BLOCK + PART.filter, filter);
+		this.rows.insert(id * PARTS_PER_BLOCK + PART.filter, filter);
 	}
 
 	delete(id: number): void {
 		this.deleteBlock.run(id);
-		this.deleteParts.run(id * PARTS_PER_BLOCK, id * PARTS_PER_BLOCK + PARTS_PER_BLOCK - 1);
+		this.rows.delete(id * PARTS_PER_BLOCK, (id + 1) * PARTS_PER_BLOCK);
 	}
 }

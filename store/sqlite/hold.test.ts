@@ -170,7 +170,11 @@ test("windows of the first schema are read, merged and not replayed", async (t) 
 	for (const path of [windowPath(directory, window), join(directory, "catalog.db")]) {
 		const database = new Database(path);
 		if (path.includes(window))
-			database.exec("ALTER TABLE blocks DROP COLUMN commit_id; ALTER TABLE commits DROP COLUMN topology_metrics");
+			database.exec(
+				`ALTER TABLE blocks DROP COLUMN commit_id;
+				ALTER TABLE commits DROP COLUMN topology_metrics;
+				DROP TABLE slices`,
+			);
 		database.pragma("user_version = 1");
 		database.close();
 	}

@@ -99,6 +99,7 @@ const FAULTS: readonly (readonly [string, string, RegExp])[] = [
 	["a zone map that hides a time", "UPDATE blocks SET max_time = min_time - 1 WHERE signal = 0", /max_time is/],
 	["a trace index without its traces", "DELETE FROM trace_pages", /not in the trace index/],
 	["parts of no block", "INSERT INTO parts SELECT 16 * 999, data FROM parts LIMIT 1", /parts of block 999/],
+	["slices of no block", "INSERT INTO slices SELECT 16 * 65536 * 999 + 1, data FROM parts LIMIT 1", /parts of block 999/],
 	["points of no series", "DELETE FROM metric_series", /points without a series is 0, found 5/],
 	["a series that is no JSON", "UPDATE metric_series SET attributes = 'x'", /metrics: .*JSON/],
 	["fingerprints cut short", "UPDATE commits SET fingerprints = x'00'", /fingerprints that are cut short/],

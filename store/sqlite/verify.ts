@@ -16,6 +16,7 @@ import type { VerifyReport } from "../store.ts";
 import { BlockTable, type StoredBlock } from "./block-table.ts";
 import { type Connection, openForReading } from "./database.ts";
 import { eachPoint } from "./metric-store.ts";
+import { MAX_SLICES } from "./part-table.ts";
 import { integrityProblems, Problems, textOf } from "./problems.ts";
 import { topologyPath } from "./topology/file.ts";
 import { verifyTopology } from "./topology/verify.ts";
@@ -202,7 +203,8 @@ function verifyIndex(block: BlockReader, stored: StoredBlock, index: TraceIndexR
 function verifyTables(database: Connection, problems: Problems): void {
 	const orphans = database
 		.prepare<[], number>(
-			`SELECT DISTINCT id / ${PARTS_PER_BLOCK} FROM parts WHERE id / ${PARTS_PER_BLOCK} NOT IN (SELECT id FROM blocks)`,
+			`SELECT id / ${PARTS_PER_BLOCK} AS block FROM parts WHERE block NOT IN (SELECT id FROM blocks)
+			UNION SELECT id / ${PARTS_PER_BLOCK * MAX_SLICES} AS block FROM slices WHERE block NOT IN (SELECT id FROM blocks)`,
 		)
 		.pluck()
 		.all();

@@ -39,6 +39,12 @@ CREATE TABLE parts (
 	data BLOB NOT NULL
 ) STRICT;
 
+-- What does not fit the row of a part: id = part's id * 65536 + number, from 1 (part-table.ts).
+CREATE TABLE slices (
+	id INTEGER PRIMARY KEY,
+	data BLOB NOT NULL
+) STRICT;
+
 -- Trace index: sorted runs of (trace hash, block) over the final blocks of a signal, merged in tiers of eight.
 CREATE TABLE trace_runs (
 	id INTEGER PRIMARY KEY,

@@ -59,6 +59,12 @@ export class SealedChunks {
 	}
 }
 
+/** What the envelope at `at` says of its content's length, before compression: without a look at it, or a check. */
+export function contentLength(sealed: Uint8Array, at: number): number {
+	if (sealed.length < at + HEADER_BYTES) throw new DamagedBlockError("a part is shorter than its envelope");
+	return new DataView(sealed.buffer, sealed.byteOffset, sealed.byteLength).getUint32(at + 1, true);
+}
+
 /** @throws DamagedBlockError when the checksum does not hold */
 export function openPart(sealed: Uint8Array): Uint8Array {
 	const end = sealed.length - 4;

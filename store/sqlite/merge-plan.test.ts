@@ -1,21 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { StoredBlock } from "./block-table.ts";
-import { FINAL_ROWS, LARGE_ROWS, planMerge } from "./merge-plan.ts";
+import { FINAL_BYTES, FINAL_ROWS, LARGE_ROWS, type MergeableBlock, planMerge } from "./merge-plan.ts";
 
 interface Simulation {
 	/** Rows of the blocks that are merged no further. */
 	readonly final: number[];
-	readonly unmerged: StoredBlock[];
-	/** Rows written by merges. */
+	readonly unmerged: MergeableBlock[];
+	/** Rows, and bytes of dictionaries, written by merges. */
 	rewritten: number;
+	rewrittenBytes: number;
 	mostUnmerged: number;
 	largestMerge: number;
+	largestMergeBytes: number;
 	nextId: number;
 }
 
-function block(id: number, rows: number): StoredBlock {
+function block(id: number, rows: number, bytesARow = 250): MergeableBlock {
 	return {
 		id,
 		commit: id,
@@ -27,6 +28,7 @@ function block(id: number, rows: number): StoredBlock {
 		minDurationNs: 0,
 		maxDurationNs: 0,
 		bytes: rows * 60,
+		unpackedBytes: rows * bytesARow,
 		services: [],
 	};
 }
@@ -52,18 +54,32 @@ function settle(state: Simulation, sealing: boolean): void {
 			continue;
 		}
 		const rows = plan.blocks.reduce((total, each) => total + each.rows, 0);
+		const bytes = plan.blocks.reduce((total, each) => total + each.unpackedBytes, 0);
 		state.rewritten += rows;
-		if (plan.blocks.length > 1) state.largestMerge = Math.max(state.largestMerge, rows);
+		state.rewrittenBytes += bytes;
+		if (plan.blocks.length > 1) {
+			state.largestMerge = Math.max(state.largestMerge, rows);
+			state.largestMergeBytes = Math.max(state.largestMergeBytes, bytes);
+		}
 		if (plan.kind === "complete") state.final.push(rows);
-		else kept.push(block(state.nextId++, rows));
+		else kept.push(block(state.nextId++, rows, bytes / rows));
 		state.unmerged.splice(0, state.unmerged.length, ...kept);
 	}
 }
 
-function simulate(commits: readonly number[]): Simulation {
-	const state: Simulation = { final: [], unmerged: [], rewritten: 0, mostUnmerged: 0, largestMerge: 0, nextId: 1 };
+function simulate(commits: readonly number[], bytesARow?: number): Simulation {
+	const state: Simulation = {
+		final: [],
+		unmerged: [],
+		rewritten: 0,
+		rewrittenBytes: 0,
+		mostUnmerged: 0,
+		largestMerge: 0,
+		largestMergeBytes: 0,
+		nextId: 1,
+	};
 	for (const rows of commits) {
-		state.unmerged.push(block(state.nextId++, rows));
+		state.unmerged.push(block(state.nextId++, rows, bytesARow));
 		settle(state, false);
 		state.mostUnmerged = Math.max(state.mostUnmerged, state.unmerged.length);
 	}
@@ -115,6 +131,36 @@ test("no merge of several blocks reads more than two final blocks' rows", () => 
 		{ numRuns: 200 },
 	);
 });
+
+test("no merge of several blocks reads more than two final blocks' bytes, however large records are", () => {
+	const bytesARow = fc.constantFrom(1_000, 20_000, 100_000, 4 << 20);
+	fc.assert(
+		fc.property(fc.array(fc.integer({ min: 1, max: 300 }), { maxLength: 300 }), bytesARow, (commits, bytes) => {
+			const state = simulate(commits, bytes);
+			settle(state, true);
+			assert.equal(sum(state.final), sum(commits));
+			assert.ok(state.largestMergeBytes <= FINAL_BYTES * 2, `${state.largestMergeBytes} bytes`);
+		}),
+		{ numRuns: 200 },
+	);
+});
+
+for (const [kind, rows, bytesARow, times] of [
+	["single records of 100 kB", 1, 100_000, 3],
+	["groups of 40 records of 100 kB", 40, 100_000, 1],
+	["payloads of 64 records of 1 MiB", 64, 1 << 20, 1],
+] as const) {
+	test(`${kind} are rewritten ${times} times at most, and few blocks wait`, () => {
+		const state = simulate(
+			Array.from({ length: 2_000 }, () => rows),
+			bytesARow,
+		);
+		settle(state, true);
+		const amplification = state.rewrittenBytes / (rows * bytesARow * 2_000);
+		assert.ok(amplification <= times, `${amplification.toFixed(2)} times`);
+		assert.ok(state.mostUnmerged <= 64, `${state.mostUnmerged} blocks wait`);
+	});
+}
 
 test("nothing is merged before there is enough, and everything once the window is sealed", () => {
 	const few = Array.from({ length: 15 }, (_, i) => block(i + 1, 10));

@@ -5,14 +5,15 @@
 import { DamagedBlockError } from "../block/bytes.ts";
 import type { LiveWindows } from "./live-windows.ts";
 import { runMerge } from "./merge-job.ts";
-import type { MergePlan } from "./merge-plan.ts";
+import { type MergePlan, unpackedBytesOf } from "./merge-plan.ts";
 import type { MergeAnswer, MergeRunner } from "./merge-thread.ts";
 import type { WindowWriter } from "./window-writer.ts";
 
 /** A lookup reads the directory of each unmerged block: some hundred cost a few milliseconds. */
 const MAX_UNMERGED_BLOCKS = 400;
-/** Merges of fewer rows cost less than handing them over. */
+/** Merges of fewer rows and bytes cost less than handing them over. */
 const INLINE_MERGE_ROWS = 1_024;
+const INLINE_MERGE_BYTES = 1 << 20;
 /** Some 50 s of commits under load. Beyond it the oldest groups are given up, down to half as many. */
 const MAX_HELD_BLOCKS = 2_000;
 /** Windows that ended and cannot be sealed; each is an open file. */
@@ -92,7 +93,8 @@ export class Merging {
 	private merge(window: WindowWriter, plan: MergePlan): boolean {
 		const { merger } = this.options;
 		const rows = plan.blocks.reduce((total, block) => total + block.rows, 0);
-		if (merger === undefined || rows < INLINE_MERGE_ROWS) {
+		const isSmall = rows < INLINE_MERGE_ROWS && unpackedBytesOf(plan.blocks) < INLINE_MERGE_BYTES;
+		if (merger === undefined || isSmall) {
 			this.mergeHere(window, plan);
 			return true;
 		}

@@ -5,7 +5,7 @@ import { statSync } from "node:fs";
 import type { RecordColumns } from "../../model/columns.ts";
 import { BlockBuilder } from "../block/builder.ts";
 import { type BlockOperation, type EncodedBlock, SHAPE_OF_SIGNAL } from "../block/format.ts";
-import { type FinalExtras, PARTS_FOR_EXTRAS } from "../block/merge.ts";
+import { type FinalExtras, PARTS_FOR_EXTRAS, PARTS_FOR_SIZE, unpackedBytes } from "../block/merge.ts";
 import type { Failpoint } from "./failpoint.ts";
 import type { FieldEntries, WriteGroup } from "../store.ts";
 import { BlockTable, BlockTableWriter, type StoredBlock } from "./block-table.ts";
@@ -13,7 +13,7 @@ import type { WindowCounts } from "./catalog.ts";
 import { CommitLog } from "./commit-log.ts";
 import { type Connection, openForWriting } from "./database.ts";
 import type { MergeJob, MergeResult } from "./merge-job.ts";
-import { type MergePlan, planMerge } from "./merge-plan.ts";
+import { type MergeableBlock, type MergePlan, planMerge } from "./merge-plan.ts";
 import { MetricWriter } from "./metric-store.ts";
 import { TraceIndexWriter } from "./trace-index.ts";
 import { WriteAheadLog } from "./write-ahead-log.ts";
@@ -47,7 +47,7 @@ export class WindowWriter {
 	private readonly metrics: MetricWriter;
 	private readonly commits: CommitLog;
 	private readonly failpoint: Failpoint;
-	private readonly unmerged: { readonly traces: StoredBlock[]; readonly logs: StoredBlock[] };
+	private readonly unmerged: { readonly traces: MergeableBlock[]; readonly logs: MergeableBlock[] };
 	/** Blocks that a merge under way reads. */
 	private readonly merging = new Set<number>();
 	private nextBlock: number;
@@ -83,7 +83,7 @@ export class WindowWriter {
 			const logs = this.table.blocks("logs");
 			for (const block of traces) this.count("traces", block);
 			for (const block of logs) this.count("logs", block);
-			this.unmerged = { traces: traces.filter((block) => !block.final), logs: logs.filter((block) => !block.final) };
+			this.unmerged = { traces: this.mergeable(traces), logs: this.mergeable(logs) };
 			this.nextBlock = 1 + Math.max(0, ...traces.slice(-1).map((b) => b.id), ...logs.slice(-1).map((b) => b.id));
 			this.metricPoints = this.database.prepare<[], number>("SELECT count(*) FROM metric_points").pluck().get() ?? 0;
 		} catch (error) {
@@ -118,7 +118,7 @@ export class WindowWriter {
 		this.commits.inserted();
 		this.failpoint("after-commit");
 		blocks.forEach((block, i) => {
-			this.unmerged[block.summary.signal].push(stored[i]!);
+			this.unmerged[block.summary.signal].push({ ...stored[i]!, unpackedBytes: unpackedBytes(block.parts) });
 			this.count(block.summary.signal, stored[i]!);
 		});
 		this.metricPoints += points;
@@ -159,7 +159,7 @@ export class WindowWriter {
 	/** Puts the merged block in the place of its inputs, or makes them final, in one transaction. */
 	applyMerge(plan: MergePlan, result: MergeResult): void {
 		this.failpoint("mid-merge");
-		let kept: StoredBlock | undefined;
+		let kept: MergeableBlock | undefined;
 		let cleared: () => void;
 		this.database.exec("BEGIN IMMEDIATE");
 		try {
@@ -183,12 +183,12 @@ export class WindowWriter {
 	}
 
 	/** Returns the merged block when it will be merged again. */
-	private replaceBlocks(plan: MergePlan, merged: EncodedBlock): StoredBlock | undefined {
+	private replaceBlocks(plan: MergePlan, merged: EncodedBlock): MergeableBlock | undefined {
 		const id = this.nextBlock;
 		for (const block of plan.blocks) this.tableWriter.delete(block.id);
 		const newest = plan.blocks.reduce((commit, block) => Math.max(commit, block.commit), 0);
 		const stored = this.tableWriter.insert(id, merged, plan.kind === "complete", newest);
-		if (!stored.final) return stored;
+		if (!stored.final) return { ...stored, unpackedBytes: unpackedBytes(merged.parts) };
 		this.index[plan.signal].add([{ block: id, hashes: merged.traceHashes }]);
 		return undefined;
 	}
@@ -279,6 +279,13 @@ export class WindowWriter {
 
 	close(): void {
 		this.database.close();
+	}
+
+	/** Those that are not final. @throws DamagedBlockError */
+	private mergeable(blocks: readonly StoredBlock[]): MergeableBlock[] {
+		return blocks
+			.filter(({ final }) => !final)
+			.map((block) => ({ ...block, unpackedBytes: unpackedBytes(this.table.parts(block.id, PARTS_FOR_SIZE)) }));
 	}
 
 	private rollBack(): void {

@@ -189,9 +189,12 @@ export function readHead(part: Uint8Array): StoredHead {
 
 /** Names come again in every block: one copy serves all. Beyond this many, sharing ends and begins anew. */
 const MAX_SHARED_NAMES = 16_384;
+/** Longer ones do not come again so often that they were worth keeping: a sender may name a service by megabytes. */
+const MAX_SHARED_CHARS = 1_024;
 const sharedNames = new Map<string, string>();
 
 function shared(name: string): string {
+	if (name.length > MAX_SHARED_CHARS) return name;
 	const known = sharedNames.get(name);
 	if (known !== undefined) return known;
 	if (sharedNames.size >= MAX_SHARED_NAMES) sharedNames.clear();

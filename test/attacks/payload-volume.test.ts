@@ -7,6 +7,7 @@ import { askUntil, getJson, getSpans, getTrace, searchTraces } from "../interop/
 import {
 	assertRejected,
 	attack,
+	encode,
 	type Json,
 	MAX_GROWTH_BYTES,
 	post,
@@ -134,6 +135,39 @@ attack(
 	// Reaching the cap takes writer, merge thread and readers to the size of batches of 10,000 resources: 290 to 360 MB measured, and
 	// after 900,000 names no more than after 300,000.
 	450e6,
+);
+
+/** Twelve names of 1 MiB in one batch: of eight services, and of four operations. */
+async function sendLongNames(from: number): Promise<void> {
+	const id = traceId(from + 1, "1096");
+	const name = (what: string, i: number): string => `${what} ${i} `.padEnd(1 << 20, "x");
+	const services = Array.from({ length: 8 }, (_, i) =>
+		spansOf(name("service", from + i), [{ traceId: id, spanId: spanId(i) }]),
+	);
+	const operations = Array.from({ length: 4 }, (_, i) => ({ traceId: id, spanId: spanId(8 + i), name: name("op", from + i) }));
+	const resourceSpans = [...services, spansOf("served", operations)].flatMap((request) => request["resourceSpans"] as Json[]);
+	assert.deepEqual(await sendBytes(gzipSync(encode("traces", { resourceSpans }), { level: 1 }), "traces", GZIP), {});
+}
+
+attack(
+	"names of 1 MiB by the hundred are stored and found by their trace, and memory is flat however many come",
+	async () => {
+		const { http } = server.addresses;
+		// By then blocks of them were merged.
+		for (let from = 0; from < 96; from += 8) await sendLongNames(from);
+		const highBytes = await statusField("VmHWM");
+		for (let from = 96; from < 256; from += 8) await sendLongNames(from);
+		const growth = (await statusField("VmHWM")) - highBytes;
+		assert.ok(growth < MAX_GROWTH_BYTES, `grew by ${(growth / 1e6).toFixed(0)} MB by 240 names`);
+		assert.equal((await getSpans(http, traceId(1, "1096"))).length, 12);
+		for (const path of ["/api/v1/services", "/api/v1/services/served/operations", "/api/v1/graph"]) {
+			const answer = await fetch(`http://${http}${path}`);
+			assert.equal(answer.status, 200, path);
+			assert.ok((await answer.arrayBuffer()).byteLength < 16e6, path);
+		}
+	},
+	// A name is a text in every copy of its block's head, and up to 48 MiB of them are merged together: 320 to 480 MB measured.
+	600e6,
 );
 
 attack(

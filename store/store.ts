@@ -237,6 +237,7 @@ export interface StoreReader {
 	 */
 	operationFigures(query: OperationFiguresQuery, signal?: AbortSignal): Promise<OperationFiguresResult>;
 	searchLogs(query: LogQuery, signal?: AbortSignal): Promise<LogSearchResult>;
+	/** An engine MAY refuse with `query_too_broad` where attributes and resources are large; so of `metricPoints`. */
 	metricSeries(query: MetricSeriesQuery, signal?: AbortSignal): Promise<MetricSeriesResult>;
 	metricPoints(query: MetricPointQuery, signal?: AbortSignal): Promise<MetricPointResult>;
 	/** MUST count every observation that was flushed in the range, each once; of a store without topology the graph is empty. */

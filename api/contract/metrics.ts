@@ -131,7 +131,9 @@ export const metricPointAnswer = z
 				}),
 			)
 			.readonly(),
-		truncated: z.boolean().meta({ description: `True when the range held more than ${CAPS.points} points.` }),
+		truncated: z.boolean().meta({
+			description: `True when the range held more than ${CAPS.points} points, or 16 MiB of histograms, summaries and exemplars.`,
+		}),
 		damagedWindows,
 	})
 	.meta({ id: "MetricPointAnswer" });

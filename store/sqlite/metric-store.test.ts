@@ -7,9 +7,11 @@ import { inspect } from "node:util";
 import fc from "fast-check";
 import { DEFAULT_LIMITS } from "../../collector/decode/limits.ts";
 import { decodeMetrics } from "../../collector/decode/metrics.ts";
+import { MeshscopeError } from "../../model/errors.ts";
 import { timeNs } from "../../model/time.ts";
 import type { MetricBatch, MetricPointRecord, MetricSeriesKey } from "../../model/metric.ts";
 import { metricPointOf } from "../../model/otlp/metric-point.ts";
+import { WireWriter } from "../../model/protobuf/writer.ts";
 import { metricsData } from "../conformance/metric-arbitraries.ts";
 import { protobufjsEncode } from "../conformance/otlp-arbitraries.ts";
 import type { MetricPointQuery } from "../store.ts";
@@ -211,6 +213,41 @@ test("a budget keeps the points of the newest window and says that it left some 
 		[2, 3, 4],
 	);
 	assert.equal(metricPoints(windows, { ...everything, maxPoints: 4 }).truncated, false);
+});
+
+test("series whose attributes and resources are beyond 32 MiB are too many, and named as such", (t) => {
+	const large = JSON.stringify({ k: "x".repeat(3 << 20) });
+	const batches = [6, 7].map((count, window): MetricBatch => {
+		const series = Array.from({ length: count }, (_, i) => gauge(`g${window}-${i}`, { resource: large }));
+		return { series, points: series.map((_, i) => ({ series: i, ...point(1n, i) })) };
+	});
+	const windows = directoryWithWindows(t, batches);
+	for (const ask of [metricSeries, metricPoints])
+		assert.throws(
+			() => ask(windows, everything),
+			(error) => error instanceof MeshscopeError && error.code === "query_too_broad" && /`limit`/.test(error.message),
+		);
+	assert.equal(metricSeries(windows, { ...everything, limit: 5 }).series.length, 5);
+	// The same series in another window is no other.
+	const twice = directoryWithWindows(t, [batches[1]!, batches[1]!]);
+	assert.equal(metricSeries(twice, everything).series.length, 7);
+});
+
+test("of points that are more than a number, 16 MiB are read, and the newest are kept", (t) => {
+	const points = (from: number): Omit<MetricPointRecord, "series">[] =>
+		Array.from({ length: 10 }, (_, i) => {
+			const raw = new WireWriter(1 << 20);
+			raw.fixed64Field(3, BigInt(from + i));
+			// A field that nobody knows.
+			raw.bytesField(100, new Uint8Array(1_000_000));
+			return { timeNs: BigInt(from + i), startTimeNs: 0n, flags: 0, raw: raw.finish() };
+		});
+	const histogram = gauge("h", { type: 2 });
+	const windows = directoryWithWindows(t, [batch(histogram, ...points(1)), batch(histogram, ...points(11))]);
+	const { truncated, series } = metricPoints(windows, everything);
+	const times = series[0]!.points.map(({ timeUnixNano }) => timeUnixNano);
+	assert.deepEqual([truncated, times[0], times.at(-1), times.length], [true, "5", "20", 16]);
+	assert.equal(metricPoints(windows, { ...everything, fromNs: timeNs(8n) }).truncated, false);
 });
 
 test("the limit counts series that have points in the range", (t) => {

@@ -6,6 +6,7 @@
  * point's protobuf bytes, with the time clamped in the column that orders it.
  */
 import { hash } from "node:crypto";
+import { MeshscopeError } from "../../model/errors.ts";
 import { type MetricBatch, type MetricPointRecord, type MetricSeriesKey } from "../../model/metric.ts";
 import { matchesScalar, scalarText } from "../../model/otlp/attribute-match.ts";
 import { attributesFromCanonical, plainFromCanonical } from "../../model/otlp/canonical.ts";
@@ -189,7 +190,30 @@ export interface WindowSeries {
 	readonly identity: string;
 	readonly type: MetricSeriesKey["type"];
 	readonly lastTimeNs: bigint;
+	/** Of attributes and resource, as they are stored. */
+	readonly chars: number;
 	readonly series: MetricSeries;
+}
+
+/** Of an answer's series: a resource may have megabytes, and is told with each of them. */
+const MAX_SERIES_CHARS = 32 << 20;
+/** Of an answer's points that are more than a number: they are several times as large as objects and as JSON. */
+export const MAX_POINT_BYTES = 16 << 20;
+
+/** Adds up series for one answer. */
+export class SeriesBudget {
+	private chars = 0;
+
+	/** @throws MeshscopeError `query_too_broad` */
+	take(chars: number): void {
+		this.chars += chars;
+		if (this.chars <= MAX_SERIES_CHARS) return;
+		throw new MeshscopeError(
+			"query_too_broad",
+			`the series found have more than ${MAX_SERIES_CHARS} characters of attributes, each with its resource's; lower \`limit\`, or add \`name\`, \`service\` or \`attr\``,
+			{ details: { parameter: "limit" } },
+		);
+	}
 }
 
 interface SeriesRow {
@@ -221,8 +245,14 @@ function stored({ fromNs, toNs }: TimeRange): { readonly first: bigint; readonly
  * The first series that match, by name and identity: an order that is the same in every window, so that the first of each are
  * enough to find the first of all.
  * @param range leaves out series without a point in it
+ * @param budget for series of one answer; absent for scans
  */
-export function querySeries(database: Connection, query: MetricSeriesQuery, range?: TimeRange): WindowSeries[] {
+export function querySeries(
+	database: Connection,
+	query: MetricSeriesQuery,
+	range?: TimeRange,
+	budget?: SeriesBudget,
+): WindowSeries[] {
 	const conditions: string[] = [];
 	const values: string[] = [];
 	if (query.name !== undefined) {
@@ -255,6 +285,7 @@ export function querySeries(database: Connection, query: MetricSeriesQuery, rang
 	for (const row of rows.iterate(...values)) {
 		if (!matches.every((match) => match(row.attributes) || match(row.resource))) continue;
 		if (range !== undefined && inRange.get(row.id, first, last) === undefined) continue;
+		budget?.take(charsOf(row));
 		found.push(windowSeries(row, lastTime.get(row.id) ?? 0n));
 		if (found.length >= query.limit) break;
 	}
@@ -272,6 +303,10 @@ function canonicalMatch({ key, type, value }: AttributeFilter): (canonical: stri
 	};
 }
 
+function charsOf({ attributes, resource }: SeriesRow): number {
+	return attributes.length + resource.length;
+}
+
 function windowSeries(row: SeriesRow, lastTimeNs: bigint): WindowSeries {
 	const type = Number(row.type) as MetricSeriesKey["type"];
 	return {
@@ -279,6 +314,7 @@ function windowSeries(row: SeriesRow, lastTimeNs: bigint): WindowSeries {
 		identity: Buffer.from(row.identity).toString("hex"),
 		type,
 		lastTimeNs,
+		chars: charsOf(row),
 		series: {
 			id: seriesNumber(row.identity),
 			name: row.name,
@@ -316,6 +352,8 @@ export interface SeriesPoints {
 export interface WindowPoints {
 	readonly series: readonly SeriesPoints[];
 	readonly points: number;
+	/** Of those that are more than a number. */
+	readonly bytes: number;
 	/** True when the budget left points out; the newest of each series were kept. */
 	readonly truncated: boolean;
 }
@@ -325,8 +363,14 @@ export function queryPoints(database: Connection, query: MetricPointQuery, budge
 	return pointsOf(database, querySeries(database, query, query), query, budget);
 }
 
-/** As {@link queryPoints}, for series that were found before. */
-export function pointsOf(database: Connection, wanted: readonly WindowSeries[], range: TimeRange, budget: number): WindowPoints {
+/** As {@link queryPoints}, for series that were found before. @param byteBudget of points that are more than a number */
+export function pointsOf(
+	database: Connection,
+	wanted: readonly WindowSeries[],
+	range: TimeRange,
+	budget: number,
+	byteBudget = MAX_POINT_BYTES,
+): WindowPoints {
 	const statement = database
 		.prepare<[bigint, bigint, bigint, number], PointRow>(
 			`SELECT ${POINT_COLUMNS} FROM metric_points WHERE series = ? AND time_ns BETWEEN ? AND ?
@@ -336,18 +380,24 @@ export function pointsOf(database: Connection, wanted: readonly WindowSeries[], 
 	const { first, last } = stored(range);
 	const series: SeriesPoints[] = [];
 	let used = 0;
+	let bytes = 0;
 	let truncated = false;
 	for (const each of wanted) {
+		const points: MetricPoint[] = [];
 		// One more than may be kept shows whether something is left out.
-		const rows = statement.all(each.rowId, first, last, budget - used + 1);
-		if (rows.length > budget - used) {
-			truncated = true;
-			rows.length = budget - used;
+		for (const row of statement.iterate(each.rowId, first, last, budget - used + 1)) {
+			const size = row.raw?.length ?? 0;
+			if (used === budget || bytes + size > byteBudget) {
+				truncated = true;
+				break;
+			}
+			used++;
+			bytes += size;
+			points.push(pointOf(row, each.type));
 		}
-		used += rows.length;
-		if (rows.length > 0) series.push({ series: each, points: rows.reverse().map((row) => pointOf(row, each.type)) });
+		if (points.length > 0) series.push({ series: each, points: points.reverse() });
 	}
-	return { series, points: used, truncated };
+	return { series, points: used, bytes, truncated };
 }
 
 /** Every point of a range, series by series; for scans. Reads a thousand at a time, so that the caller may pause. */

@@ -9,7 +9,7 @@ import type {
 	MetricSeriesQuery,
 	MetricSeriesResult,
 } from "../store.ts";
-import { pointsOf, querySeries, type TimeRange, type WindowSeries } from "./metric-store.ts";
+import { MAX_POINT_BYTES, pointsOf, querySeries, SeriesBudget, type TimeRange, type WindowSeries } from "./metric-store.ts";
 import type { WindowSet } from "./window-set.ts";
 
 interface MergedSeries {
@@ -33,12 +33,14 @@ export function metricPoints(windows: WindowSet, query: MetricPointQuery, check:
 	const { series: wanted, damaged } = mergedSeries(windows, query, query, check);
 	const found = new Map(wanted.map((each) => [each.identity, { merged: each, chunks: [] as (readonly MetricPoint[])[] }]));
 	let left = query.maxPoints;
+	let bytesLeft = MAX_POINT_BYTES;
 	let truncated = false;
 	const damagedLater = windows.visit(windows.list(), (window) => {
 		check();
-		const own = querySeries(window.database, query, query).filter(({ identity }) => found.has(identity));
-		const answer = pointsOf(window.database, own, query, left);
+		const own = querySeries(window.database, query, query, new SeriesBudget()).filter(({ identity }) => found.has(identity));
+		const answer = pointsOf(window.database, own, query, left, bytesLeft);
 		left -= answer.points;
+		bytesLeft -= answer.bytes;
 		truncated ||= answer.truncated;
 		for (const { series, points } of answer.series) found.get(series.identity)!.chunks.push(points);
 	});
@@ -59,9 +61,13 @@ function mergedSeries(
 	check: () => void,
 ): { readonly series: readonly MergedSeries[]; readonly damaged: readonly string[] } {
 	const merged = new Map<string, MergedSeries>();
+	const budget = new SeriesBudget();
 	const damaged = windows.visit(windows.list(), (window) => {
 		check();
-		for (const found of querySeries(window.database, query, range)) merge(merged, found);
+		for (const found of querySeries(window.database, query, range, new SeriesBudget())) {
+			if (!merged.has(found.identity)) budget.take(found.chars);
+			merge(merged, found);
+		}
 	});
 	const series = [...merged.values()].sort((a, b) => compare(a.series.name, b.series.name) || compare(a.identity, b.identity));
 	return { series: series.slice(0, query.limit), damaged };

@@ -9,6 +9,7 @@ import { EMPTY_METRIC_BATCH } from "../../model/metric.ts";
 import { timeNs } from "../../model/time.ts";
 import { HOUR_MS, temporaryDirectory } from "../../test/store/sqlite-directory.ts";
 import { protobufjsEncode } from "../conformance/otlp-arbitraries.ts";
+import type { StoreReader } from "../store.ts";
 import { openReaderPool } from "./reader-pool.ts";
 import { openSqliteReader } from "./reader.ts";
 import { openSqliteWriter } from "./writer.ts";
@@ -106,4 +107,25 @@ test("a search's time ends within a trace: the trace is left out and the answer 
 		const { traces, searched } = await reader.searchTraces(EVERYTHING);
 		assert.deepEqual([traces.length, searched.truncated], [found, found === 0]);
 	}
+});
+
+test("a refusal keeps its details, and a fault is told as what it is: its words are for the log alone", async (t) => {
+	const lines: string[] = [];
+	const open = (directory: string): StoreReader => {
+		const pool = openReaderPool({
+			...{ directory, threads: 1, cacheBytes: 1 << 20, searchBudgetMs: 1_000, idleMs: 10_000 },
+			log: (_level, message) => lines.push(message),
+		});
+		t.after(() => pool.close());
+		return pool;
+	};
+	await assert.rejects(
+		open(directoryWithTrace(t)).graphHistory({ fromMs: 0, toMs: 1_800_000_000_000, stepMs: 10_000 }),
+		(error) => error instanceof MeshscopeError && error.code === "query_too_broad" && error.details?.["parameter"] === "step",
+	);
+	await assert.rejects(
+		open(temporaryDirectory(t)).services(),
+		(error) => error instanceof Error && !(error instanceof MeshscopeError),
+	);
+	assert.match(lines.join(), /services: /);
 });

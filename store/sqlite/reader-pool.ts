@@ -66,7 +66,12 @@ export interface ReaderRequest {
 export interface ReaderAnswer {
 	readonly id: number;
 	readonly value?: unknown;
-	readonly error?: { readonly code: ErrorCode; readonly message: string };
+	readonly error?: {
+		/** Undefined for a fault that nobody foresaw: its message may hold anything. */
+		readonly code: ErrorCode | undefined;
+		readonly message: string;
+		readonly details?: MeshscopeError["details"];
+	};
 }
 
 interface Job {
@@ -201,16 +206,20 @@ class ReaderPool {
 		thread.job = undefined;
 		if (job !== undefined) {
 			if (answer.error === undefined) job.resolve(answer.value);
-			else {
-				if (answer.error.code === "internal") this.options.log("error", `${job.request.method}: ${answer.error.message}`);
-				job.reject(new MeshscopeError(answer.error.code, answer.error.message));
-			}
+			else job.reject(this.errorOf(job.request.method, answer.error));
 		}
 		this.dispatch();
 		if (thread.job === undefined) {
 			thread.idle = setTimeout(() => this.retire(thread), this.options.idleMs);
 			thread.idle.unref();
 		}
+	}
+
+	/** A fault stays no more than an error: whoever answers a client does not repeat the words of those. */
+	private errorOf(method: Method, { code, message, details }: NonNullable<ReaderAnswer["error"]>): Error {
+		if (code !== undefined) return new MeshscopeError(code, message, details === undefined ? {} : { details });
+		this.options.log("error", `${method}: ${message}`);
+		return new Error(`${method} failed in a reader thread: ${message}`);
 	}
 
 	private retire(thread: Thread): void {

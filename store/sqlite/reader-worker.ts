@@ -36,6 +36,6 @@ function isTraceResult(value: unknown): value is TraceResult {
 }
 
 function errorOf(error: unknown): NonNullable<ReaderAnswer["error"]> {
-	if (error instanceof MeshscopeError) return { code: error.code, message: error.message };
-	return { code: "internal", message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+	if (error instanceof MeshscopeError) return { code: error.code, message: error.message, details: error.details };
+	return { code: undefined, message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
 }

@@ -130,6 +130,23 @@ test("every error that a call can answer has the documented shape and a document
 	}
 });
 
+test("every call says that it is refused while the server drains, once", () => {
+	for (const [path, { get }] of Object.entries(document.paths)) {
+		const { description = "" } = (get.responses["503"] ?? {}) as { readonly description?: string };
+		assert.equal(description.match(/`shutting_down`/g)?.length, 1, path);
+	}
+});
+
+test("a path that is no text is refused with what is wrong with it", async (t) => {
+	const api = await startCannedApi(t);
+	for (const path of ["/api/v1/services/%zz", "/api/v1/services/%ff/operations"]) {
+		const answer = await api.get(path);
+		assert.equal(answer.status, 400, path);
+		assert.equal(answer.error().code, "invalid_argument");
+		assert.match(answer.error().message, /percent/, path);
+	}
+});
+
 test("every parameter is described, every one of a query has an example that the server takes", async (t) => {
 	const api = await startCannedApi(t, { now: () => CANNED_NOW_MS });
 	let tried = 0;

@@ -21,8 +21,8 @@ export function openApiDocument(version: string): Json {
 			title: "meshscope",
 			version,
 			description:
-				"Traces, logs and metrics of a service mesh. Times are decimal strings of nanoseconds, IDs lower-case hex, 64-bit integers decimal " +
-				"strings. Unknown parameters are refused. Errors are `{error:{code,message,details?}}`; act on the code.",
+				"Traces, logs, metrics and the graph of a service mesh. Times are RFC 3339, but for `…UnixNano` (nanoseconds since the epoch, as " +
+				"decimal strings) and `…Ms` (milliseconds, as numbers); IDs are lower-case hex, 64-bit integers decimal strings. Unknown parameters are refused. Errors are `{error:{code,message,details?}}`; act on the code.",
 			license: { name: "Apache-2.0", identifier: "Apache-2.0" },
 		},
 		servers: [{ url: "/" }],
@@ -39,9 +39,9 @@ export function openApiDocument(version: string): Json {
 
 function operation(name: RouteName, route: RouteContract, schemaOf: (schema: z.ZodType) => Json): Json {
 	const isOpen = route.open === true;
-	const codes: ErrorCode[] = [...route.errors, "forbidden", "method_not_allowed", "internal"];
-	if (!isOpen) codes.push("unauthenticated");
-	if (!codes.includes("invalid_argument")) codes.push("invalid_argument");
+	const codes = new Set<ErrorCode>([...route.errors, "forbidden", "method_not_allowed", "internal"]);
+	if (!isOpen) codes.add("unauthenticated");
+	codes.add("invalid_argument").add("shutting_down");
 	return {
 		operationId: name,
 		summary: route.summary,
@@ -78,7 +78,7 @@ function parameters(schema: z.ZodObject | undefined, place: "path" | "query", sc
 }
 
 /** Several codes may share one HTTP status; OpenAPI keys by status. */
-function errorResponses(codes: readonly ErrorCode[]): Json {
+function errorResponses(codes: Iterable<ErrorCode>): Json {
 	const byStatus = new Map<number, ErrorCode[]>();
 	for (const code of codes) byStatus.set(ERRORS[code].http, [...(byStatus.get(ERRORS[code].http) ?? []), code]);
 	return Object.fromEntries(

@@ -34,7 +34,14 @@ export function toMeshscopeError(error: unknown, requestId: string): MeshscopeEr
 	if (error instanceof MeshscopeError) return error;
 	switch (statusOf(error)) {
 		case 400:
-			return new MeshscopeError("invalid_argument", "the request cannot be read", { cause: error });
+			// Of what a GET has, only its path can be at fault here.
+			return new MeshscopeError(
+				"invalid_argument",
+				"the path is not percent-encoded UTF-8; encode names that stand in it",
+				{
+					cause: error,
+				},
+			);
 		case 403:
 			return new MeshscopeError("forbidden", "this path is not served", { cause: error });
 		case 404:

@@ -155,6 +155,13 @@ export const ERRORS = {
 		grpc: GRPC.unavailable,
 		retryable: true,
 	},
+	request_timeout: {
+		meaning: "The request did not arrive in time; nothing of it was kept.",
+		fix: "Nothing: exporters retry by themselves. When it stays, look at the network, or lower the exporter's batch size.",
+		http: 503,
+		grpc: GRPC.unavailable,
+		retryable: true,
+	},
 	shutting_down: {
 		meaning: "The server is draining after SIGTERM.",
 		fix: "Nothing: exporters retry by themselves.",
@@ -225,7 +232,8 @@ export const DROP_REASONS = {
 	too_many_attributes: "The record has more attributes than --max-attributes.",
 	too_many_fields: "The record has more than 16,384 fields (events and links count).",
 	too_deep: "An attribute value nests deeper than 32 levels.",
-	record_too_large: "The record is larger than --max-record.",
+	record_too_large:
+		"The record is larger than --max-record, or a metric point has more than 4,096 buckets, bounds, quantiles or exemplars.",
 	invalid_metric_point: "A metric point's buckets, bounds or scale contradict each other.",
 } as const;
 

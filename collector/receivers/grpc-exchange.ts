@@ -272,7 +272,7 @@ export class GrpcExchange implements GrpcCall {
 	#tooSlow(): void {
 		this.refuse(
 			new MeshscopeError(
-				"invalid_argument",
+				"request_timeout",
 				`The request did not arrive within ${this.#ingress.limits.requestTimeoutMs} ms.`,
 			),
 		);

@@ -258,10 +258,11 @@ test("a connection that never speaks HTTP/2 is cut, and an idle one is told to g
 	assert.ok(performance.now() - started < 3_000);
 });
 
-test("a request that does not arrive in time is ended", async () => {
+test("a request that does not arrive in time is ended, and may be sent again", async () => {
 	await using t = await startTestReceivers({ limits: { requestTimeoutMs: 100 } });
 	const answer = await callGrpc(t.otlpGrpc, { chunks: [frame(Buffer.alloc(3), false, 100)], open: true });
-	assert.equal(answer.status, 3);
+	// A slow network passes; INVALID_ARGUMENT would make the exporter drop the batch.
+	assert.equal(answer.status, 14);
 	assert.equal(t.sink.heldBytes, 0);
 });
 

@@ -52,6 +52,7 @@ export interface RunningReceiver {
 /** After a refusal, what the client still sends is read and thrown away up to here, so that it sees the answer instead of a reset. */
 const LINGER_BYTES = 8 * 1024 * 1024;
 const LINGER_MS = 2_000;
+const LATE_RETRY_MS = 1_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_HEADERS = 100;
 
@@ -294,19 +295,29 @@ function answerUnreadable(dialect: HttpDialect, error: NodeJS.ErrnoException, so
 		socket.destroy();
 		return;
 	}
-	const status =
-		error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-			? "408 Request Timeout"
-			: error.code === "HPE_HEADER_OVERFLOW"
-				? "431 Request Header Fields Too Large"
-				: "400 Bad Request";
-	const reply = dialect.failure(undefined, {
-		code: "invalid_argument",
-		message: `${status.slice(4)}: the request could not be read.`,
-	});
+	// Exporters drop what 408 refuses, and a slow network passes.
+	const isLate = error.code === "ERR_HTTP_REQUEST_TIMEOUT";
+	const status = isLate
+		? "503 Service Unavailable"
+		: error.code === "HPE_HEADER_OVERFLOW"
+			? "431 Request Header Fields Too Large"
+			: "400 Bad Request";
+	const reply = dialect.failure(
+		undefined,
+		isLate
+			? {
+					code: "request_timeout",
+					message: "The request did not arrive in time; send it again.",
+					retryAfterMs: LATE_RETRY_MS,
+				}
+			: { code: "invalid_argument", message: `${status.slice(4)}: the request could not be read.` },
+	);
 	const body = typeof reply.body === "string" ? reply.body : Buffer.from(reply.body).toString("latin1");
 	const type = reply.contentType === undefined ? "" : `content-type: ${reply.contentType}\r\n`;
-	socket.end(`HTTP/1.1 ${status}\r\n${type}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);
+	const retry = isLate ? `retry-after: ${LATE_RETRY_MS / 1_000}\r\n` : "";
+	socket.end(
+		`HTTP/1.1 ${status}\r\n${type}${retry}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+	);
 	// end() waits for the peer to close its half, which a slow sender never does.
 	setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }

@@ -28,7 +28,9 @@ export function connectApi(baseUrl: string, token: string | undefined, timeoutMs
 				return { status: response.status, text: await response.text() };
 			} catch (error) {
 				const cause = error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : messageOf(error);
-				throw new NoServerError(`no answer from ${base}: ${cause}`);
+				throw new NoServerError(
+					`no answer from ${base}: ${cause}; start \`meshscope serve\`, or name the server with --url`,
+				);
 			}
 		},
 	};

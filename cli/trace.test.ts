@@ -169,6 +169,15 @@ test("read from the data directory a trace is what the server would answer, its 
 	assert.match(missing.stderr, /^no trace 0+1; it is older than the retention, or has not arrived\n$/);
 });
 
+test("a server that does not answer is named with how to name another", async () => {
+	const ended = await runTrace(["1", "--url", "http://127.0.0.1:1"]);
+	assert.equal(ended.code, 1);
+	assert.match(
+		ended.stderr,
+		/^error: no answer from http:\/\/127\.0\.0\.1:1: .*; start `meshscope serve`, or name the server with --url\n$/,
+	);
+});
+
 test("another refusal is told in the server's words", async () => {
 	const refusal = JSON.stringify({ error: { code: "unauthenticated", message: "no token was sent" } });
 	const ended = await traceAgainst((_, response) => response.writeHead(401).end(refusal), ["1"]);

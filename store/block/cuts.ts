@@ -11,7 +11,7 @@ import { byteScratch } from "./scratch.ts";
  * A stretch ends with the trace that fills it. Of a block of 6,000 spans a trace then costs 115 kB of buffers instead of 636; with 512
  * it would be 80, for a byte a span more on disk and 5 % more CPU in building a block (docs/adr/0017-stretches-of-a-block.md).
  */
-const STRETCH_ROWS = 1024;
+export const STRETCH_ROWS = 1024;
 /** Of dictionary entries that no stretch before has. A thousand common spans bring a third of it (docs/adr/0021-parts-in-slices.md). */
 const STRETCH_BYTES = 131_072;
 

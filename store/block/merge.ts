@@ -3,8 +3,7 @@ import { BlockBuilder } from "./builder.ts";
 import { buildFilter } from "./filter.ts";
 import { type BlockParts, type EncodedBlock, SHAPE_OF_SIGNAL, traceHash } from "./format.ts";
 import { BlockReader } from "./reader.ts";
-import { contentLength, openPart, sealPart } from "./seal.ts";
-import { readDirectory } from "./stretches.ts";
+import { sealPart } from "./seal.ts";
 import { collectTokens, type TokenSource } from "./tokens.ts";
 
 const builders = {
@@ -46,23 +45,6 @@ export function finalExtras(parts: BlockParts): FinalExtras {
 }
 
 export const PARTS_FOR_EXTRAS = ["head", "stretches", "traces", "heap"] as const;
-
-/**
- * How large a block's texts are once they are unpacked: names in the head, all else in the dictionary. From the envelopes of the parts
- * in {@link PARTS_FOR_SIZE}.
- * @throws DamagedBlockError when they contradict each other
- */
-export function unpackedBytes({ head, heap, stretches }: BlockParts): number {
-	const names = head === undefined ? 0 : contentLength(head, 0);
-	if (heap === undefined) return names;
-	if (stretches === undefined) return names + contentLength(heap, 0);
-	return readDirectory(openPart(stretches)).heap.reduce(
-		(total, { start, entries }) => total + (entries === 0 ? 0 : contentLength(heap, start)),
-		names,
-	);
-}
-
-export const PARTS_FOR_SIZE = ["head", "heap", "stretches"] as const;
 
 /** Every attribute of a stored block once. */
 export function storedTokens(block: BlockReader): TokenSource {

@@ -9,7 +9,7 @@ import { readHead, type StoredHead } from "./head.ts";
 import { HeapReader } from "./heap.ts";
 import { BlockHeap } from "./heap-chunks.ts";
 import type { StoredIndices } from "./indices.ts";
-import { openPart } from "./seal.ts";
+import { contentLength, ENVELOPE_BYTES, openPart } from "./seal.ts";
 import { Stretch } from "./stretch.ts";
 import { readDirectory, STRETCHED_PARTS, type StretchDirectory, type StretchedPart, type StretchPlace } from "./stretches.ts";
 import type { StoredTraces } from "./traces.ts";
@@ -274,6 +274,15 @@ export class BlockReader {
 		return this.filterValue ?? undefined;
 	}
 
+	/**
+	 * How large the block's texts are once they are unpacked: names in the head, all else in the dictionary. From what the parts say of
+	 * themselves, so without reading them.
+	 */
+	unpackedBytes(): number {
+		const chunks = this.directory()?.heap.filter(({ entries }) => entries > 0) ?? [{ start: 0 }];
+		return chunks.reduce((total, { start }) => total + this.lengthAt("heap", start), this.lengthAt("head", 0));
+	}
+
 	/** Calls back for each top-level field of a record, in its order, with its dictionary entry; ids and times, in columns, have 0. */
 	forEachField(row: number, visit: (slot: number, entry: number) => void): void {
 		const head = this.head();
@@ -434,6 +443,17 @@ export class BlockReader {
 		const sealed = this.source.load(name, this.hold);
 		if (sealed === undefined) throw new DamagedBlockError(`the ${name} of a block is missing`);
 		return openPart(sealed);
+	}
+
+	private lengthAt(name: PartName, at: number): number {
+		const { source } = this;
+		const end = at + ENVELOPE_BYTES;
+		const envelope =
+			source.loadRange === undefined
+				? source.load(name, this.hold)?.subarray(at, end)
+				: source.loadRange(name, at, end, this.hold);
+		if (envelope === undefined) throw new DamagedBlockError(`the ${name} of a block is missing`);
+		return contentLength(envelope);
 	}
 
 	private stretchedPiece(part: StretchedPart, { starts, ends }: StretchPlace): Uint8Array {

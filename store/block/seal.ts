@@ -7,9 +7,9 @@ import { zstd } from "./zstd.ts";
 
 const RAW = 0;
 const ZSTD = 1;
-/** Envelope: kind byte, length of the content before compression, the content, then crc32 over all of it; little-endian. */
-const HEADER_BYTES = 5;
-const OVERHEAD_BYTES = HEADER_BYTES + 4;
+/** Before the content: kind byte, and its length before compression. Behind it: crc32 over all of it. Little-endian. */
+export const ENVELOPE_BYTES = 5;
+const OVERHEAD_BYTES = ENVELOPE_BYTES + 4;
 /** Below this, a zstd frame's own header eats the gain. */
 const MIN_COMPRESSED_BYTES = 64;
 
@@ -26,10 +26,10 @@ export function sealPart(content: Uint8Array, level: number): Uint8Array<ArrayBu
 	}
 	const sealed = new Uint8Array(body.length + OVERHEAD_BYTES);
 	const view = new DataView(sealed.buffer);
-	const end = HEADER_BYTES + body.length;
+	const end = ENVELOPE_BYTES + body.length;
 	sealed[0] = kind;
 	view.setUint32(1, content.length, true);
-	sealed.set(body, HEADER_BYTES);
+	sealed.set(body, ENVELOPE_BYTES);
 	view.setUint32(end, crc32(sealed.subarray(0, end)), true);
 	return sealed;
 }
@@ -59,21 +59,21 @@ export class SealedChunks {
 	}
 }
 
-/** What the envelope at `at` says of its content's length, before compression: without a look at it, or a check. */
-export function contentLength(sealed: Uint8Array, at: number): number {
-	if (sealed.length < at + HEADER_BYTES) throw new DamagedBlockError("a part is shorter than its envelope");
-	return new DataView(sealed.buffer, sealed.byteOffset, sealed.byteLength).getUint32(at + 1, true);
+/** What an envelope says of its content's length, before compression: without a look at it, or a check. */
+export function contentLength(envelope: Uint8Array): number {
+	if (envelope.length < ENVELOPE_BYTES) throw new DamagedBlockError("a part is shorter than its envelope");
+	return new DataView(envelope.buffer, envelope.byteOffset, envelope.byteLength).getUint32(1, true);
 }
 
 /** @throws DamagedBlockError when the checksum does not hold */
 export function openPart(sealed: Uint8Array): Uint8Array {
 	const end = sealed.length - 4;
-	if (end < HEADER_BYTES) throw new DamagedBlockError("a part is shorter than its envelope");
+	if (end < ENVELOPE_BYTES) throw new DamagedBlockError("a part is shorter than its envelope");
 	const view = new DataView(sealed.buffer, sealed.byteOffset, sealed.byteLength);
 	if (crc32(sealed.subarray(0, end)) !== view.getUint32(end, true))
 		throw new DamagedBlockError("a part's checksum does not match its bytes");
 	const length = view.getUint32(1, true);
-	const body = sealed.subarray(HEADER_BYTES, end);
+	const body = sealed.subarray(ENVELOPE_BYTES, end);
 	const content = sealed[0] === ZSTD ? inflate(body, length) : body;
 	if (sealed[0]! > ZSTD || content.length !== length) throw new DamagedBlockError("a part is not what its envelope says");
 	return content;

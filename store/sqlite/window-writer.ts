@@ -5,7 +5,8 @@ import { statSync } from "node:fs";
 import type { RecordColumns } from "../../model/columns.ts";
 import { BlockBuilder } from "../block/builder.ts";
 import { type BlockOperation, type EncodedBlock, SHAPE_OF_SIGNAL } from "../block/format.ts";
-import { type FinalExtras, PARTS_FOR_EXTRAS, PARTS_FOR_SIZE, unpackedBytes } from "../block/merge.ts";
+import { type FinalExtras, PARTS_FOR_EXTRAS } from "../block/merge.ts";
+import { BlockReader } from "../block/reader.ts";
 import type { Failpoint } from "./failpoint.ts";
 import type { FieldEntries, WriteGroup } from "../store.ts";
 import { BlockTable, BlockTableWriter, type StoredBlock } from "./block-table.ts";
@@ -118,7 +119,7 @@ export class WindowWriter {
 		this.commits.inserted();
 		this.failpoint("after-commit");
 		blocks.forEach((block, i) => {
-			this.unmerged[block.summary.signal].push({ ...stored[i]!, unpackedBytes: unpackedBytes(block.parts) });
+			this.unmerged[block.summary.signal].push({ ...stored[i]!, unpackedBytes: unpackedBytes(block) });
 			this.count(block.summary.signal, stored[i]!);
 		});
 		this.metricPoints += points;
@@ -188,7 +189,7 @@ export class WindowWriter {
 		for (const block of plan.blocks) this.tableWriter.delete(block.id);
 		const newest = plan.blocks.reduce((commit, block) => Math.max(commit, block.commit), 0);
 		const stored = this.tableWriter.insert(id, merged, plan.kind === "complete", newest);
-		if (!stored.final) return { ...stored, unpackedBytes: unpackedBytes(merged.parts) };
+		if (!stored.final) return { ...stored, unpackedBytes: unpackedBytes(merged) };
 		this.index[plan.signal].add([{ block: id, hashes: merged.traceHashes }]);
 		return undefined;
 	}
@@ -285,7 +286,7 @@ export class WindowWriter {
 	private mergeable(blocks: readonly StoredBlock[]): MergeableBlock[] {
 		return blocks
 			.filter(({ final }) => !final)
-			.map((block) => ({ ...block, unpackedBytes: unpackedBytes(this.table.parts(block.id, PARTS_FOR_SIZE)) }));
+			.map((block) => ({ ...block, unpackedBytes: this.table.open(block.id).unpackedBytes() }));
 	}
 
 	private rollBack(): void {
@@ -319,4 +320,8 @@ function encodeFresh(
 	const invalidUtf8Strings = builder.invalidTexts();
 	const entries = builder.fieldEntries();
 	return { block: builder.finish({ level: FRESH_LEVEL, withFilter: false }), entries, invalidUtf8Strings };
+}
+
+function unpackedBytes({ parts }: EncodedBlock): number {
+	return new BlockReader((part) => parts[part]).unpackedBytes();
 }

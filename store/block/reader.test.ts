@@ -7,8 +7,8 @@ import { protobufjsEncode } from "../conformance/otlp-arbitraries.ts";
 import { span } from "../conformance/workbench.ts";
 import { BlockBuilder } from "./builder.ts";
 import type { BlockParts } from "./format.ts";
-import { unpackedBytes } from "./merge.ts";
-import { STRETCH_ROWS } from "./stretches.ts";
+import { BlockReader } from "./reader.ts";
+import { STRETCH_ROWS } from "./cuts.ts";
 
 const VALUE_BYTES = 1_000;
 
@@ -33,7 +33,7 @@ for (const [kind, rows, place] of [
 	test(`how large ${kind} are unpacked is told without unpacking them`, () => {
 		const parts = partsOf(rows, place);
 		assert.equal(parts.stretches !== undefined, rows > STRETCH_ROWS);
-		const bytes = unpackedBytes(parts);
+		const bytes = new BlockReader((part) => parts[part]).unpackedBytes();
 		const stored = parts.heap!.length + parts.head!.length;
 		assert.ok(stored * 5 < bytes, `${stored} stored`);
 		// Neighbours share at most 255 bytes.
@@ -41,6 +41,6 @@ for (const [kind, rows, place] of [
 	});
 }
 
-test("a block without parts has nothing to unpack", () => {
-	assert.equal(unpackedBytes({}), 0);
+test("how large a block without its texts is unpacked cannot be told", () => {
+	assert.throws(() => new BlockReader(() => undefined).unpackedBytes(), /the head of a block is missing/);
 });

@@ -30,6 +30,8 @@ test("test files are found wherever they stand, but not in folders that others f
 test("files that load the machine run alone; those beside the code share it", () => {
 	const company = (path: string): string | undefined => planRun([path], ALL)[0]?.company;
 	assert.equal(company("test/chaos/kill.test.ts"), "none");
+	assert.equal(company("test/chaos/topology-crash.test.ts"), "heavy");
+	assert.equal(company("test/chaos/topology-failpoints.test.ts"), "none");
 	assert.equal(company("test/interop/envoy.test.ts"), "none");
 	assert.equal(company("test/interop/js-sdk.test.ts"), "heavy");
 	assert.equal(company("test/e2e/demo.test.ts"), "none");

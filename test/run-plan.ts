@@ -63,8 +63,9 @@ export function takes(filters: readonly string[], name: string): boolean {
 
 /** Peers on loopback and waits for conditions: neither figures nor time limits that a neighbour could spoil. */
 const SHARES_THE_MACHINE = /^test\/(?:conformance|mechanisms|mesh|proxy)\//;
-/** Pages over canned answers, and senders whose spans are waited for: they bear one another, but are too heavy for the rest. */
-const HEAVY = /^test\/(?:e2e\/(?!demo|flows|every-page|live-)|interop\/(?!envoy|shim))/;
+/** Pages over canned answers, senders whose spans are waited for, crashes between long waits: they bear one another, but are too heavy for the rest. */
+const HEAVY =
+	/^test\/(?:e2e\/(?!demo|flows|every-page|live-)|interop\/(?!envoy|shim)|chaos\/(?:failpoints|topology-crash|torn-wal|triple-sending)\.)/;
 
 function inFolderOfTests(path: string): boolean {
 	return /^test\/[^/]+\//.test(path);

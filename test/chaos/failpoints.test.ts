@@ -14,6 +14,8 @@ import { temporaryFolder } from "./temporary.ts";
 /** Places in the engine where a process may end; MESHSCOPE_FAILPOINT=name:n kills it the n-th time it gets there. */
 const FAILPOINTS = ["before-commit", "after-commit", "mid-merge", "before-merge-commit"] as const;
 
+/** Merging waits for the topology, which flushes every 2 s: what is sent until then is all looked up afterwards. */
+const MERGE_PAUSE_MS = 50;
 /** Merging begins once enough fresh blocks lie there; until then there is nothing to stop in. */
 const REACH_TIMEOUT_MS = 30_000;
 
@@ -21,6 +23,7 @@ for (const failpoint of FAILPOINTS) {
 	test(`nothing acknowledged is lost or doubled when the process ends ${failpoint}`, async (context: TestContext) => {
 		await using folder = await temporaryFolder(`failpoint-${failpoint}`);
 		const streams = mixedStreams();
+		const pauseMs = failpoint.includes("merge") ? MERGE_PAUSE_MS : 5;
 		const acked = emptyLedger();
 		const total = { checked: 0, lost: 0, double: 0, torn: 0, "ready ms max": 0 };
 		for (let round = 1; round <= FIGURES.failpointRounds; round++) {
@@ -29,7 +32,7 @@ for (const failpoint of FAILPOINTS) {
 			const ledger = emptyLedger();
 			const doomed = await startServer({ dataDirectory: folder.path, env: { MESHSCOPE_FAILPOINT: `${failpoint}:${nth}` } });
 			try {
-				const load = startLoad(doomed.addresses, ledger, streams, 5);
+				const load = startLoad(doomed.addresses, ledger, streams, pauseMs);
 				const how = await Promise.race([doomed.exited, delay(REACH_TIMEOUT_MS, "not reached", { ref: false })]);
 				await doomed.kill();
 				await load.stop();

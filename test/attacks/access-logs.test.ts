@@ -114,7 +114,8 @@ test("slow streams are cut in the middle of a message, and silent ones when thei
 		for (const { stream } of slow) stream.write(message.subarray(0, 100));
 		const statuses = await Promise.all(slow.map(({ status }) => status));
 		clearInterval(trickle);
-		assert.deepEqual([...new Set(statuses)], [3]);
+		// A slow network passes: the sender may come again.
+		assert.deepEqual([...new Set(statuses)], [14]);
 		client.destroy();
 
 		// A peer that has vanished answers no PING.

@@ -6,7 +6,7 @@ import { getStatus } from "../interop/api.ts";
 import { runCommand } from "../interop/fetch/cache.ts";
 import { MAIN, startServer } from "../interop/server.ts";
 import { FIGURES, READY_BAR_MS, printFigures } from "./figures.ts";
-import { assertClean, emptyLedger, verify } from "./ledger.ts";
+import { assertClean, emptyLedger, sample, verify } from "./ledger.ts";
 import type { Ledger } from "./ledger.ts";
 import { mixedStreams, startLoad } from "./load.ts";
 import type { Load } from "./load.ts";
@@ -50,6 +50,7 @@ test(`no acknowledged record is lost or doubled over ${FIGURES.crashCycles} kill
 			}
 			if (cycle === FIGURES.crashCycles) {
 				await assertTotals(server.addresses.http, everything, unknownSpansStored, unknownLogsStored);
+				// Old cycles again: later crashes and merges must not have touched them.
 				assertClean(await verify(server.addresses.http, sample(everything, 200)));
 				await server.stop();
 				break;
@@ -84,12 +85,6 @@ test(`no acknowledged record is lost or doubled over ${FIGURES.crashCycles} kill
 function onlySignal(ledger: Ledger, signal: "traces" | "logs"): Ledger {
 	const only = (batches: Ledger["acked"]) => batches.filter((batch) => batch.signal === signal);
 	return { acked: only(ledger.acked), refused: only(ledger.refused), unknown: only(ledger.unknown) };
-}
-
-/** Old cycles again, spread over the whole run: later crashes and merges must not have touched them. */
-function sample(ledger: Ledger, count: number): Ledger {
-	const step = Math.max(1, Math.floor(ledger.acked.length / count));
-	return { acked: ledger.acked.filter((_, i) => i % step === 0), refused: [], unknown: ledger.unknown };
 }
 
 async function assertTotals(http: string, ledger: Ledger, unknownSpans: number, unknownLogs: number): Promise<void> {

@@ -42,6 +42,12 @@ export function enter(ledger: Ledger, batch: Batch, outcome: Outcome): void {
 
 const NO_BYTES = new Uint8Array(0);
 
+/** Some of what was acknowledged, spread over the whole run, for when all of it would be too much; all that nobody heard of. */
+export function sample(ledger: Ledger, batches: number): Ledger {
+	const step = Math.max(1, Math.floor(ledger.acked.length / batches));
+	return { acked: ledger.acked.filter((_, i) => i % step === 0), refused: [], unknown: ledger.unknown };
+}
+
 /** Lookups at a time: enough to keep the readers busy, few enough to be answered promptly. */
 const CONCURRENT_LOOKUPS = 8;
 

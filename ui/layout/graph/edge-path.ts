@@ -72,20 +72,32 @@ export function edgePathAround(source: Point, target: Point, lane: EdgeLane, oth
 const BADGE_PLACES: readonly number[] = [0.5, 0.42, 0.58, 0.34, 0.66, 0.27, 0.73, 0.8];
 /** Half of the room that a badge takes with the figure below it. */
 const BADGE_ROOM = { x: 25, y: 17 };
-/** As much of a node with its name. */
-const NODE_ROOM = { x: 34, y: 30 };
+/** From a badge's middle: up to its rim, down to the foot of its figure, and half the figure's width. */
+const BADGE_REACH = { up: 9, down: 23, side: 21 };
+/** From a node's middle: where its name begins and ends below it. */
+const NAME_REACH = { from: NODE_RADIUS + 5, to: NODE_RADIUS + 19 };
+const GAP = 5;
 
-/** Moves the badges along their curves so that they cover neither each other nor a node, as far as there is room. */
-export function spreadBadges(paths: readonly EdgePath[], nodes: readonly Point[]): readonly EdgePath[] {
+/** A node as badges must leave it free. */
+export interface NamedPlace {
+	readonly at: Point;
+	/** Of the name below it. */
+	readonly nameWidth: number;
+}
+
+/** Moves the badges along their curves so that they cover neither each other nor a node or its name, as far as there is room. */
+export function spreadBadges(paths: readonly EdgePath[], nodes: readonly NamedPlace[]): readonly EdgePath[] {
 	const taken: Point[] = [];
-	return paths.map((path) => {
+	const middles = new Map<EdgePath, Point>();
+	// A short edge has little choice, so it chooses first.
+	for (const path of paths.toSorted((a, b) => reach(a) - reach(b))) {
 		let best = path.middle;
 		let least = Infinity;
 		for (const t of BADGE_PLACES) {
 			const at = pointAt(path, t);
 			const hits =
 				taken.filter((other) => covers(at, other, 2 * BADGE_ROOM.x, 2 * BADGE_ROOM.y)).length +
-				nodes.filter((node) => covers(at, { x: node.x, y: node.y + 10 }, NODE_ROOM.x + 10, NODE_ROOM.y + 6)).length;
+				nodes.filter((node) => coversNode(at, node)).length;
 			if (hits < least) {
 				least = hits;
 				best = at;
@@ -93,8 +105,22 @@ export function spreadBadges(paths: readonly EdgePath[], nodes: readonly Point[]
 			if (hits === 0) break;
 		}
 		taken.push(best);
-		return { ...path, middle: best };
-	});
+		middles.set(path, best);
+	}
+	return paths.map((path) => ({ ...path, middle: middles.get(path)! }));
+}
+
+function reach({ from, to }: EdgePath): number {
+	return Math.hypot(to.x - from.x, to.y - from.y);
+}
+
+function coversNode(badge: Point, { at, nameWidth }: NamedPlace): boolean {
+	const aside = Math.abs(badge.x - at.x) - BADGE_REACH.side - GAP;
+	const top = badge.y - BADGE_REACH.up - GAP - at.y;
+	const foot = badge.y + BADGE_REACH.down + GAP - at.y;
+	const isOnShape = aside < NODE_RADIUS && top < NODE_RADIUS && foot > -NODE_RADIUS;
+	const isOnName = aside < nameWidth / 2 && top < NAME_REACH.to && foot > NAME_REACH.from;
+	return isOnShape || isOnName;
 }
 
 function covers(a: Point, b: Point, across: number, down: number): boolean {

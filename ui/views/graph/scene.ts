@@ -12,7 +12,7 @@ import { distanceTo, edgePath, edgePathAround, NODE_RADIUS, spreadBadges } from 
 import type { EdgePath } from "../../layout/graph/edge-path.ts";
 import { hullOf } from "../../layout/graph/layout.ts";
 import type { Sheet } from "./draw.ts";
-import { layoutNode, MAX_TITLE } from "./use-layout.ts";
+import { layoutNode, MAX_TITLE, nameWidth } from "./use-layout.ts";
 import type { Positions } from "./use-layout.ts";
 
 export interface SceneNode {
@@ -57,7 +57,8 @@ export function sceneOf(model: GraphModel, positions: Positions): Scene {
 		return [{ edge, path, width: widthOf(edge), health: healthOf(edge) }];
 	});
 	const paths = bare.map(({ path }) => path);
-	const edges = isSmall ? spreadBadges(paths, places).map((path, i) => ({ ...bare[i]!, path })) : bare;
+	const named = nodes.map(({ node, at }) => ({ at, nameWidth: nameWidth(node) }));
+	const edges = isSmall ? spreadBadges(paths, named).map((path, i) => ({ ...bare[i]!, path })) : bare;
 	const bodies = nodes.map(({ node, at }) => {
 		const { width, height } = layoutNode(node);
 		return { name: hullName(node), x: at.x, y: at.y, halfWidth: width / 2, halfHeight: height / 2 };

@@ -17,8 +17,12 @@ export const MAX_TITLE = 22;
 const MAX_KEPT = 20_000;
 
 export function layoutNode(node: GraphNodeAnswer): LayoutNode {
-	const characters = Math.min(MAX_TITLE, nodeTitle(node).length);
-	return { id: node.id, group: hullName(node), width: Math.max(64, characters * 7 + 12), height: 66 };
+	return { id: node.id, group: hullName(node), width: Math.max(64, nameWidth(node) + 12), height: 66 };
+}
+
+/** Of the name below a node, at most, in pixels of the layout. */
+export function nameWidth(node: GraphNodeAnswer): number {
+	return 7 * Math.min(MAX_TITLE, nodeTitle(node).length);
 }
 
 /** `scope` tells groupings apart: the same id may be another node there. */

@@ -12,7 +12,7 @@ import { byteScratch } from "./scratch.ts";
  * it would be 80, for a byte a span more on disk and 5 % more CPU in building a block (docs/adr/0017-stretches-of-a-block.md).
  */
 export const STRETCH_ROWS = 1024;
-/** Of dictionary entries that no stretch before has. A thousand common spans bring a third of it (docs/adr/0021-parts-in-slices.md). */
+/** Of dictionary entries that no stretch before has. A thousand common spans bring 56 kB (docs/adr/0021-parts-in-slices.md). */
 const STRETCH_BYTES = 131_072;
 
 const seenScratch = byteScratch();

@@ -30,7 +30,7 @@ const BLOCKS_PER_TIER = 16;
 const TIER_ROWS = [16, 256, LARGE_ROWS] as const;
 
 export interface MergeableBlock extends StoredBlock {
-	/** Of its texts, before compression (store/block/merge.ts). */
+	/** Of its texts, before compression (`unpackedBytes` of store/block/reader.ts). */
 	readonly unpackedBytes: number;
 }
 

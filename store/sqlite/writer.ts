@@ -43,7 +43,8 @@ const RETENTION_CHECK_MS = 1_000;
 /** Size of the log at which it is moved into the file; on a small disk earlier. */
 const CHECKPOINT_BYTES = 32 << 20;
 const WINDOWS_PER_BUDGET = 8;
-const MIN_WINDOW_BYTES = 8 << 20;
+/** Small enough that a tight budget holds several: with one or two, what was written last would go as soon as the next one begins. */
+const MIN_WINDOW_BYTES = 2 << 20;
 const MAX_WINDOW_BYTES = 4 * 2 ** 30;
 
 export function openSqliteWriter(options: SqliteWriterOptions): StoreWriter {

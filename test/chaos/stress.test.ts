@@ -11,13 +11,14 @@ import { mixedStreams, startLoad } from "./load.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const READERS = 4;
-const MAX_DISK_BYTES = 12 << 20;
+/** Some three seconds of this load: retention removes all the time, and still leaves what was acknowledged last. */
+const MAX_DISK_BYTES = 24 << 20;
 /** One window may be open beyond the bound, and a removed file's blocks are counted until the next look. */
 const DISK_SLACK_BYTES = 48 << 20;
 
 test("ingest, queries, merging and retention go on together: no query fails, no trace is seen in part or twice", async (context: TestContext) => {
 	await using folder = await temporaryFolder("stress");
-	const server = await startServer({ dataDirectory: folder.path, flags: ["--window", "2s", "--max-disk", "12MiB"] });
+	const server = await startServer({ dataDirectory: folder.path, flags: ["--window", "2s", "--max-disk", `${MAX_DISK_BYTES}B`] });
 	try {
 		const { http } = server.addresses;
 		const ledger = emptyLedger();

@@ -18,7 +18,10 @@ const DISK_SLACK_BYTES = 48 << 20;
 
 test("ingest, queries, merging and retention go on together: no query fails, no trace is seen in part or twice", async (context: TestContext) => {
 	await using folder = await temporaryFolder("stress");
-	const server = await startServer({ dataDirectory: folder.path, flags: ["--window", "2s", "--max-disk", `${MAX_DISK_BYTES}B`] });
+	const server = await startServer({
+		dataDirectory: folder.path,
+		flags: ["--window", "2s", "--max-disk", `${MAX_DISK_BYTES}B`],
+	});
 	try {
 		const { http } = server.addresses;
 		const ledger = emptyLedger();

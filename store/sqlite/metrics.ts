@@ -9,7 +9,9 @@ import type {
 	MetricSeriesQuery,
 	MetricSeriesResult,
 } from "../store.ts";
-import { MAX_POINT_BYTES, pointsOf, querySeries, SeriesBudget, type TimeRange, type WindowSeries } from "./metric-store.ts";
+import { MAX_POINT_BYTES, pointsOf } from "./metric-points.ts";
+import { querySeries, SeriesBudget, type WindowSeries } from "./metric-series.ts";
+import type { TimeRange } from "./metric-time.ts";
 import type { WindowSet } from "./window-set.ts";
 
 interface MergedSeries {

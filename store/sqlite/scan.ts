@@ -29,7 +29,7 @@ import type { TopologyReader } from "../topology.ts";
 import { BlockTable } from "./block-table.ts";
 import { type Connection, isDamage, isUnreadable, openForReading } from "./database.ts";
 import { LogDecoder } from "./logs.ts";
-import { eachPoint } from "./metric-store.ts";
+import { eachPoint } from "./metric-points.ts";
 import { openTopologyReader } from "./topology/reader.ts";
 import { verifyDirectory, windowFiles } from "./verify.ts";
 import { windowPath, WindowSet } from "./window-set.ts";

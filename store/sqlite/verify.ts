@@ -15,7 +15,7 @@ import { collectTokens } from "../block/tokens.ts";
 import type { VerifyReport } from "../store.ts";
 import { BlockTable, type StoredBlock } from "./block-table.ts";
 import { type Connection, openForReading } from "./database.ts";
-import { eachPoint } from "./metric-store.ts";
+import { eachPoint } from "./metric-points.ts";
 import { MAX_SLICES } from "./part-table.ts";
 import { integrityProblems, Problems, textOf } from "./problems.ts";
 import { topologyPath } from "./topology/file.ts";

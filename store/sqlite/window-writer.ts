@@ -15,7 +15,7 @@ import { CommitLog } from "./commit-log.ts";
 import { type Connection, openForWriting } from "./database.ts";
 import type { MergeJob, MergeResult } from "./merge-job.ts";
 import { type MergeableBlock, type MergePlan, planMerge } from "./merge-plan.ts";
-import { MetricWriter } from "./metric-store.ts";
+import { MetricWriter } from "./metric-writer.ts";
 import { TraceIndexWriter } from "./trace-index.ts";
 import { WriteAheadLog } from "./write-ahead-log.ts";
 

@@ -17,7 +17,9 @@ import { protobufjsEncode } from "../conformance/otlp-arbitraries.ts";
 import type { MetricPointQuery } from "../store.ts";
 import { Catalog } from "./catalog.ts";
 import { type Connection, openForWriting } from "./database.ts";
-import { eachPoint, MetricWriter, queryPoints, querySeries } from "./metric-store.ts";
+import { eachPoint, queryPoints } from "./metric-points.ts";
+import { querySeries } from "./metric-series.ts";
+import { MetricWriter } from "./metric-writer.ts";
 import { metricPoints, metricSeries } from "./metrics.ts";
 import { windowPath, WindowSet } from "./window-set.ts";
 

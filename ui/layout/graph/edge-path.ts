@@ -68,65 +68,6 @@ export function edgePathAround(source: Point, target: Point, lane: EdgeLane, oth
 	return best!;
 }
 
-/** Places along a curve at which its badge may stand, best first. */
-const BADGE_PLACES: readonly number[] = [0.5, 0.42, 0.58, 0.34, 0.66, 0.27, 0.73, 0.8];
-/** Half of the room that a badge takes with the figure below it. */
-const BADGE_ROOM = { x: 25, y: 17 };
-/** From a badge's middle: up to its rim, down to the foot of its figure, and half the figure's width. */
-const BADGE_REACH = { up: 9, down: 23, side: 21 };
-/** From a node's middle: where its name begins and ends below it. */
-const NAME_REACH = { from: NODE_RADIUS + 5, to: NODE_RADIUS + 19 };
-const GAP = 5;
-
-/** A node as badges must leave it free. */
-export interface NamedPlace {
-	readonly at: Point;
-	/** Of the name below it. */
-	readonly nameWidth: number;
-}
-
-/** Moves the badges along their curves so that they cover neither each other nor a node or its name, as far as there is room. */
-export function spreadBadges(paths: readonly EdgePath[], nodes: readonly NamedPlace[]): readonly EdgePath[] {
-	const taken: Point[] = [];
-	const middles = new Map<EdgePath, Point>();
-	// A short edge has little choice, so it chooses first.
-	for (const path of paths.toSorted((a, b) => reach(a) - reach(b))) {
-		let best = path.middle;
-		let least = Infinity;
-		for (const t of BADGE_PLACES) {
-			const at = pointAt(path, t);
-			const hits =
-				taken.filter((other) => covers(at, other, 2 * BADGE_ROOM.x, 2 * BADGE_ROOM.y)).length +
-				nodes.filter((node) => coversNode(at, node)).length;
-			if (hits < least) {
-				least = hits;
-				best = at;
-			}
-			if (hits === 0) break;
-		}
-		taken.push(best);
-		middles.set(path, best);
-	}
-	return paths.map((path) => ({ ...path, middle: middles.get(path)! }));
-}
-
-function reach({ from, to }: EdgePath): number {
-	return Math.hypot(to.x - from.x, to.y - from.y);
-}
-
-function coversNode(badge: Point, { at, nameWidth }: NamedPlace): boolean {
-	const aside = Math.abs(badge.x - at.x) - BADGE_REACH.side - GAP;
-	const top = badge.y - BADGE_REACH.up - GAP - at.y;
-	const foot = badge.y + BADGE_REACH.down + GAP - at.y;
-	const isOnShape = aside < NODE_RADIUS && top < NODE_RADIUS && foot > -NODE_RADIUS;
-	const isOnName = aside < nameWidth / 2 && top < NAME_REACH.to && foot > NAME_REACH.from;
-	return isOnShape || isOnName;
-}
-
-function covers(a: Point, b: Point, across: number, down: number): boolean {
-	return Math.abs(a.x - b.x) < across && Math.abs(a.y - b.y) < down;
-}
-
 /** Ways of the loops of one node, from straight up: the name stands below it. */
 const LOOP_TURNS: readonly number[] = [0, -1.3, 1.3];
 
@@ -156,7 +97,8 @@ function withMiddle(from: Point, control1: Point, control2: Point, to: Point): E
 
 type Curve = Pick<EdgePath, "from" | "control1" | "control2" | "to">;
 
-function pointAt({ from, control1, control2, to }: Curve, t: number): Point {
+/** The point of the curve at `t`, from 0 at its beginning to 1 at its tip. */
+export function pointAt({ from, control1, control2, to }: Curve, t: number): Point {
 	const [a, b, c, d] = [(1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t ** 2, t ** 3];
 	return {
 		x: a * from.x + b * control1.x + c * control2.x + d * to.x,

@@ -87,6 +87,17 @@ test("a trace is asked for by its whole ID with the token, and drawn", async () 
 	assert.ok(!ended.stdout.includes("\u001b"), "no colour where there is no terminal");
 });
 
+test("windows that could not be read are named beside what was found", async () => {
+	const partial = {
+		...JSON.parse(BODY),
+		meshscope: { traceId: TRACE_ID, spanCount: 1, damagedWindows: ["20260101T0000-0001"] },
+	};
+	const ended = await traceAgainst((_, response) => response.end(JSON.stringify(partial)), [TRACE_ID]);
+	assert.equal(ended.code, 0);
+	assert.match(ended.stdout, /GET \/checkout/);
+	assert.match(ended.stderr, /windows that cannot be read: 20260101T0000-0001;/);
+});
+
 test("a call says how it was secured, and hops in a form that is not known are left out", async () => {
 	const spans = { destination: "00f067aa0ba902b7" };
 	const withHops = (hops: unknown): string => BODY.replace('"spanCount":1', `"hops":${JSON.stringify(hops)}`);

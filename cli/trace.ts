@@ -48,6 +48,11 @@ async function showTrace(idText: string, flags: TraceFlags, context: CliContext)
 	const trace = parseTrace(text);
 	const lines = waterfallLines(trace, { traceId, columns, colour: wantsColour(context), hops: hopsOf(trace) });
 	context.stdout.write(`${lines.join("\n")}\n`);
+	const damaged = damagedWindowsOf(trace);
+	if (damaged.length > 0)
+		context.stderr.write(
+			`more spans of the trace may lie in windows that cannot be read: ${damaged.join(", ")}; \`meshscope verify\` says why\n`,
+		);
 	return EXIT_OK;
 }
 
@@ -100,6 +105,12 @@ function hopsOf(trace: object): readonly HopOfSpans[] {
 		const spans = { source: idOf("source"), destination: idOf("destination"), waypoint: idOf("waypoint") };
 		return status === undefined ? [] : [{ mtls: { status }, spans }];
 	});
+}
+
+/** Windows that the answer is without. */
+function damagedWindowsOf(trace: object): readonly string[] {
+	const told = fieldOf(fieldOf(trace, "meshscope"), "damagedWindows");
+	return Array.isArray(told) ? told.filter((name) => typeof name === "string") : [];
 }
 
 function fieldOf(value: unknown, name: string): unknown {

@@ -22,6 +22,7 @@ import type { TraceAnswer } from "../../data/queries.ts";
 import { buildWaterfall } from "../../layout/waterfall.ts";
 import type { Waterfall } from "../../layout/waterfall.ts";
 import { CopyButton } from "../copy-button.tsx";
+import { DamagedWindows } from "../damaged-windows.tsx";
 import { ErrorNotice, Notice } from "../notice.tsx";
 import { JsonDownload } from "./json-download.tsx";
 import { TraceLogs } from "./trace-logs.tsx";
@@ -140,7 +141,7 @@ function Loaded({ trace, refresh, refreshing }: LoadedProps): ReactNode {
 					</div>
 				</dl>
 				<Legend waterfall={waterfall} slots={slots} />
-				<Doubts waterfall={waterfall} />
+				<Doubts waterfall={waterfall} damagedWindows={summary.damagedWindows} />
 				<nav className="trace-tabs" aria-label="Parts of the trace">
 					{TABS.map(({ key, label }) => (
 						<Link
@@ -205,14 +206,24 @@ function Legend({ waterfall, slots }: { readonly waterfall: Waterfall; readonly 
 	);
 }
 
+interface DoubtsProps {
+	readonly waterfall: Waterfall;
+	readonly damagedWindows: readonly string[];
+}
+
 /** What makes this trace less than whole, said once above it. */
-function Doubts({ waterfall }: { readonly waterfall: Waterfall }): ReactNode {
+function Doubts({ waterfall, damagedWindows }: DoubtsProps): ReactNode {
 	const orphans = waterfall.orphanCount;
-	if (orphans === 0) return undefined;
 	return (
-		<Notice tone="warn">
-			{countOf(orphans, "span")} {orphans === 1 ? "names a parent" : "name parents"} that {orphans === 1 ? "is" : "are"} not
-			here: not arrived yet, not sampled, or dropped by the sender. Shown as {orphans === 1 ? "a root" : "roots"}.
-		</Notice>
+		<>
+			<DamagedWindows names={damagedWindows} consequence="More spans of this trace may lie in there." />
+			{orphans > 0 && (
+				<Notice tone="warn">
+					{countOf(orphans, "span")} {orphans === 1 ? "names a parent" : "name parents"} that{" "}
+					{orphans === 1 ? "is" : "are"} not here: not arrived yet, not sampled, or dropped by the sender. Shown as{" "}
+					{orphans === 1 ? "a root" : "roots"}.
+				</Notice>
+			)}
+		</>
 	);
 }

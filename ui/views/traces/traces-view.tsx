@@ -15,6 +15,7 @@ import { brushedQuery, clearedChange, countedSpans, durationsQuery, readBrush } 
 import { differencesQuery } from "../../data/differences.ts";
 import { TableExports } from "../table-exports.tsx";
 import type { Column } from "../data-table.tsx";
+import { DamagedWindows } from "../damaged-windows.tsx";
 import { ErrorNotice, Notice } from "../notice.tsx";
 import { SetupView } from "../setup/setup-view.tsx";
 import { DurationChart } from "./duration-chart.tsx";
@@ -182,14 +183,7 @@ function Searched(props: { readonly searched: SearchedInfo; readonly found: numb
 					or add a service or an attribute.
 				</Notice>
 			)}
-			{searched.damagedWindows.length > 0 && (
-				<Notice tone="warn">
-					{countOf(searched.damagedWindows.length, "window")} could not be read and{" "}
-					{searched.damagedWindows.length === 1 ? "was" : "were"} left out:{" "}
-					<span className="told mono">{searched.damagedWindows.join(", ")}</span>. <Link href="/status">Status</Link>{" "}
-					says why.
-				</Notice>
-			)}
+			<DamagedWindows names={searched.damagedWindows} />
 		</>
 	);
 }

@@ -135,8 +135,8 @@ function answerApi(state: FixtureServer, url: URL, response: ServerResponse): vo
 }
 
 function wholeSummaryOf(trace: FixtureTrace): WholeTraceSummary {
-	const { hops = [] } = trace;
-	return { ...summaryOf(trace), hops, hopCount: hops.length, spansLeft: 0, damagedWindows: [] };
+	const { hops = [], damagedWindows = [] } = trace;
+	return { ...summaryOf(trace), hops, hopCount: hops.length, spansLeft: 0, damagedWindows };
 }
 
 function servicesOf(state: FixtureServer): { name: string; firstSeenMs: number; lastSeenMs: number }[] {

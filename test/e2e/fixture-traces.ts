@@ -20,6 +20,8 @@ export interface FixtureTrace {
 	readonly spans: readonly FixtureSpan[];
 	/** None where left out. */
 	readonly hops?: readonly TraceHop[];
+	/** Windows of the store that could not be read for it; none where left out. */
+	readonly damagedWindows?: readonly string[];
 }
 
 const MS = 1_000_000n;

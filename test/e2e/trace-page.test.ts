@@ -222,3 +222,11 @@ test("the zoom is in the address, and a link opens it", options, async () => {
 	await page.getByRole("button", { name: "Reset the zoom" }).click();
 	await waitForAddress((url) => !url.searchParams.has("zoom"));
 });
+
+test("a trace that may lack spans names the windows that could not be read, and where to learn why", options, async () => {
+	await openTrace({ ...checkoutTrace(1, nowNs()), damagedWindows: ["20260101T0000-0001"] });
+	const notice = page.getByRole("status").filter({ hasText: "1 window could not be read" });
+	assert.match(await notice.innerText(), /20260101T0000-0001\. More spans of this trace may lie in there\./);
+	await notice.getByRole("link", { name: "Status" }).click();
+	await waitForAddress((url) => url.pathname === "/status");
+});

@@ -2,6 +2,11 @@
  * Growable output and bounds-checked input for the parts of a block: varints, zigzag numbers up to ±2^53, raw bytes.
  */
 
+import { KEEP_BYTES, roomFor } from "./scratch.ts";
+
+const encoder = new TextEncoder();
+const MOST_BYTES_A_UNIT = 3;
+
 export class ByteWriter {
 	bytes: Uint8Array<ArrayBuffer>;
 	length = 0;
@@ -10,16 +15,17 @@ export class ByteWriter {
 		this.bytes = new Uint8Array(initialBytes);
 	}
 
+	/** Forgets what was written; keeps the memory up to a bound. */
 	reset(): void {
 		this.length = 0;
+		// Detached, its memory goes now; else it would wait until this thread's heap is collected.
+		if (this.bytes.length > KEEP_BYTES) this.bytes = new Uint8Array(this.bytes.buffer.transfer(1024));
 	}
 
 	reserve(more: number): void {
 		const needed = this.length + more;
 		if (needed <= this.bytes.length) return;
-		const larger = new Uint8Array(Math.max(needed, this.bytes.length * 2));
-		larger.set(this.bytes.subarray(0, this.length));
-		this.bytes = larger;
+		this.bytes = new Uint8Array(this.bytes.buffer.transfer(roomFor(needed, this.bytes.length)));
 	}
 
 	byte(value: number): void {
@@ -88,6 +94,25 @@ export class ByteWriter {
 		this.raw(source);
 	}
 
+	/** As UTF-8 behind its length. */
+	text(value: string): void {
+		this.reserve(value.length * MOST_BYTES_A_UNIT + 8);
+		const at = this.length;
+		const { written } = encoder.encodeInto(value, this.bytes.subarray(at + 1));
+		// The length of most texts takes one byte; behind a longer one the text has to move.
+		if (written >= 0x80) this.bytes.copyWithin(at + varintBytes(written), at + 1, at + 1 + written);
+		this.varint(written);
+		this.length += written;
+	}
+
+	/** Puts bytes in front of all that was written. */
+	prepend(source: Uint8Array): void {
+		this.reserve(source.length);
+		this.bytes.copyWithin(source.length, 0, this.length);
+		this.bytes.set(source);
+		this.length += source.length;
+	}
+
 	bigint64(value: bigint): void {
 		this.word(Number((value >> 32n) & 0xffff_ffffn));
 		this.word(Number(value & 0xffff_ffffn));
@@ -97,6 +122,12 @@ export class ByteWriter {
 	view(): Uint8Array<ArrayBuffer> {
 		return this.bytes.subarray(0, this.length);
 	}
+}
+
+function varintBytes(value: number): number {
+	let bytes = 1;
+	for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 128)) bytes++;
+	return bytes;
 }
 
 /** Reads what {@link ByteWriter} wrote. Running past the end throws: the part is damaged. */

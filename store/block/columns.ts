@@ -96,6 +96,8 @@ export class ColumnsEncoder {
 		const heap = new Uint8Array(sharedOut.length + ownOut.length);
 		heap.set(sharedOut.view());
 		heap.set(ownOut.view(), sharedOut.length);
+		for (const writer of [sharedHeap, ownHeap]) writer.end();
+		for (const writer of [sharedOut, ownOut, out]) writer.reset();
 		return { heap, shared: this.sharedChunks, own: this.ownChunks };
 	}
 

@@ -4,7 +4,10 @@
  * Lookup is by a seeded hash and always confirmed by comparing the bytes, so neither chance nor a hostile sender can make two
  * runs one. Reused for block after block.
  */
+import { KEEP_BYTES, roomFor } from "./scratch.ts";
 
+/** 24 bytes each. */
+const KEEP_ENTRIES = 1 << 18;
 /** Far beyond what chance brings to a half-full table. */
 const MAX_PROBES = 64;
 /** A hostile sender that could foresee the hash could make every lookup walk one chain. */
@@ -27,11 +30,19 @@ export class ItemDictionary {
 	private mask = (1 << 13) - 1;
 	private readonly crowded = new Map<string, number>();
 
+	/** Forgets every entry; keeps the memory up to a bound. */
 	reset(): void {
 		this.count = 0;
 		this.heapUsed = 0;
-		this.table.fill(0);
 		this.crowded.clear();
+		if (this.heap.length > KEEP_BYTES) this.setHeap(new Uint8Array(1 << 16));
+		if (this.starts.length > KEEP_ENTRIES) {
+			this.starts = new Uint32Array(1 << 12);
+			this.lengths = new Uint32Array(1 << 12);
+			this.hashes = new Int32Array(1 << 12);
+			this.table = new Int32Array(1 << 14);
+			this.mask = (1 << 13) - 1;
+		} else this.table.fill(0);
 	}
 
 	/** The number of `source[start, start + length)`; the bytes are copied when they are new. */
@@ -164,10 +175,12 @@ export class ItemDictionary {
 	}
 
 	private growHeap(more: number): void {
-		const larger = new Uint8Array(Math.max(this.heapUsed + more, this.heap.length * 2));
-		larger.set(this.heap.subarray(0, this.heapUsed));
-		this.heap = larger;
-		this.heapView = new DataView(larger.buffer);
+		this.setHeap(new Uint8Array(this.heap.buffer.transfer(roomFor(this.heapUsed + more, this.heap.length))));
+	}
+
+	private setHeap(heap: Uint8Array<ArrayBuffer>): void {
+		this.heap = heap;
+		this.heapView = new DataView(heap.buffer);
 	}
 
 	private growTable(): void {

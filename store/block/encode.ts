@@ -78,6 +78,9 @@ export function encodeBlock(
 		writeDirectory(directoryOut, stretches, shared, own);
 		parts.stretches = sealPart(directoryOut.view(), 0);
 	}
+	// Of a block with long names, what they grew to is given back.
+	headOut.reset();
+	for (const part of STRETCHED_PARTS) stretchedOut[part].reset();
 	return {
 		summary: {
 			signal: builder.shape.signal,
@@ -154,8 +157,6 @@ function classStats({ rows, rowClass, duration, classes }: BlockBuilder): ClassS
 	return stats;
 }
 
-const encoder = new TextEncoder();
-
 function encodeHead(builder: BlockBuilder, order: RowOrder, stats: ClassStats, newIdOf: Uint32Array): Uint8Array {
 	const out = headOut;
 	out.reset();
@@ -166,7 +167,7 @@ function encodeHead(builder: BlockBuilder, order: RowOrder, stats: ClassStats, n
 	const services = [...new Set(builder.scopes.map((scope) => scope.service))];
 	const serviceOf = new Map(services.map((service, i) => [service, i]));
 	out.varint(services.length);
-	for (const service of services) out.lengthPrefixed(encoder.encode(service));
+	for (const service of services) out.text(service);
 	out.varint(builder.scopes.length);
 	for (const scope of builder.scopes) {
 		out.varint(newIdOf[scope.resourceItem]!);
@@ -176,7 +177,7 @@ function encodeHead(builder: BlockBuilder, order: RowOrder, stats: ClassStats, n
 	const names = [...new Set(builder.classes.map((entry) => entry.name))];
 	const nameOf = new Map(names.map((name, i) => [name, i]));
 	out.varint(names.length);
-	for (const name of names) out.lengthPrefixed(encoder.encode(name));
+	for (const name of names) out.text(name);
 	out.varint(builder.classes.length);
 	for (const [i, entry] of builder.classes.entries()) {
 		out.varint(entry.scope);

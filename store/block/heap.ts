@@ -13,7 +13,8 @@ export class HeapWriter {
 	private readonly shared = new ByteWriter(4096);
 	private readonly suffixLengths = new ByteWriter(4096);
 	private readonly suffixes = new ByteWriter(65_536);
-	private readonly out = new ByteWriter(65_536);
+	/** What stands in front of the suffixes. */
+	private readonly before = new ByteWriter(4096);
 	/** Entries so far. */
 	count = 0;
 	private previous = 0;
@@ -30,6 +31,12 @@ export class HeapWriter {
 		this.suffixes.reset();
 		this.count = 0;
 		this.previous = 0;
+	}
+
+	/** Gives large memory back. */
+	end(): void {
+		this.builder = undefined;
+		for (const writer of [this.shared, this.suffixLengths, this.suffixes, this.before]) writer.reset();
 	}
 
 	add(id: number): number {
@@ -49,15 +56,16 @@ export class HeapWriter {
 		return ++this.count;
 	}
 
+	/** The stored form of the entries; a view, valid until the next `begin` or `end`, which has to come before the next entry. */
 	finish(): Uint8Array {
-		const { out } = this;
-		out.reset();
-		out.varint(this.count);
-		out.varint(this.suffixLengths.length);
-		out.raw(this.shared.bytes, 0, this.shared.length);
-		out.raw(this.suffixLengths.bytes, 0, this.suffixLengths.length);
-		out.raw(this.suffixes.bytes, 0, this.suffixes.length);
-		return out.view();
+		const { before } = this;
+		before.reset();
+		before.varint(this.count);
+		before.varint(this.suffixLengths.length);
+		before.raw(this.shared.bytes, 0, this.shared.length);
+		before.raw(this.suffixLengths.bytes, 0, this.suffixLengths.length);
+		this.suffixes.prepend(before.view());
+		return this.suffixes.view();
 	}
 }
 

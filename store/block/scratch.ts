@@ -6,6 +6,14 @@
 /** Memory above this is given back after use, so that one giant batch does not weigh for ever. */
 const KEEP_ELEMENTS = 1 << 20;
 
+/** Bytes that a writer or a dictionary keeps from one block to the next: twice the texts of 16,384 usual spans. */
+export const KEEP_BYTES = 8 << 20;
+
+/** How large to make memory of `now` bytes that needs `needed`: twice as large while that is little, a quarter more when it is much. */
+export function roomFor(needed: number, now: number): number {
+	return Math.max(needed, now < KEEP_BYTES ? now * 2 : now + (now >> 2));
+}
+
 export function wordScratch(): (length: number) => Uint32Array<ArrayBuffer> {
 	let array = new Uint32Array(0);
 	return (length) => {

@@ -83,8 +83,12 @@ export class KeptZstd implements Zstd {
 	}
 
 	private outOf(bytes: number): Uint8Array {
-		if (bytes > KEEP_BYTES) return new Uint8Array(bytes);
-		if (this.out.length < bytes) this.out = new Uint8Array(Math.min(KEEP_BYTES, bytes * 2));
+		const isKept = this.out.length <= KEEP_BYTES;
+		if (!isKept || this.out.length < bytes) {
+			const room = bytes > KEEP_BYTES ? bytes : Math.min(KEEP_BYTES, bytes * 2);
+			// Detached, what was there goes now, not when this thread's heap is collected.
+			this.out = new Uint8Array(this.out.buffer.transfer(0).transfer(room));
+		}
 		return this.out;
 	}
 }

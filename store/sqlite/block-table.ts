@@ -105,7 +105,9 @@ export class BlockTable {
 				isPacked = pack !== undefined;
 				hold(pack?.length ?? 0);
 			}
-			return pack === undefined ? this.rows.load(rowOf(part)) : unpackPart(pack, part);
+			// The filter of a pack that became final as it is stands beside it.
+			const packed = pack === undefined ? undefined : unpackPart(pack, part);
+			return packed === undefined && (pack === undefined || part === "filter") ? this.rows.load(rowOf(part)) : packed;
 		};
 		return new BlockReader({
 			load,
@@ -172,7 +174,7 @@ export class BlockTableWriter {
 		return { id, commit, final, bytes, ...summary };
 	}
 
-	/** Of a block that is no pack. @param filter sealed */
+	/** @param filter sealed */
 	finalise(id: number, filter: Uint8Array): void {
 		this.makeFinal.run(filter.length, id);
 		this.rows.insert(id * PARTS_PER_BLOCK + PART.filter, filter);

@@ -9,8 +9,10 @@ export type MergeJob =
 			readonly inputs: readonly BlockParts[];
 			readonly level: number;
 			readonly withFilter: boolean;
+			/** Of the inputs' texts, before compression. */
+			readonly textBytes: number;
 	  }
-	| { readonly kind: "finalise"; readonly inputs: readonly BlockParts[] };
+	| { readonly kind: "finalise"; readonly inputs: readonly BlockParts[]; readonly textBytes: number };
 
 export type MergeResult =
 	| { readonly kind: "merged"; readonly block: EncodedBlock }

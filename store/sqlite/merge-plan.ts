@@ -15,13 +15,15 @@ export const FINAL_ROWS = 16_384;
  * bytes. Far too many rows for a pack: their ids alone are larger.
  */
 export const LARGE_ROWS = 4_096;
-/** Blocks that become final together: one transaction, and one run in the trace index. */
-const BLOCKS_FINALISED = 8;
 /**
  * Bytes of texts at which small blocks become a final one, however few their rows: that of 16,384 usual spans has 4 MB, and
  * making a block takes several times the bytes it is made of. Records of 100 kB, merged by rows alone, took 2.4 GB and 11 s.
  */
-export const FINAL_BYTES = 24 << 20;
+export const FINAL_BYTES = 12 << 20;
+/** A block of so many bytes of texts becomes final as it is, too. */
+export const LARGE_BYTES = FINAL_BYTES / 2;
+/** Blocks that become final together, or fewer when they have {@link FINAL_BYTES}: one transaction, and one run in the trace index. */
+const BLOCKS_FINALISED = 8;
 /** No merge of several blocks reads more than this. */
 const MAX_MERGE_ROWS = FINAL_ROWS * 2;
 const MAX_MERGE_BYTES = FINAL_BYTES * 2;
@@ -47,10 +49,10 @@ export function planMerge(
 	unmerged: readonly MergeableBlock[],
 	sealing: boolean,
 ): MergePlan | undefined {
-	const large = unmerged.filter((block) => block.rows >= LARGE_ROWS);
-	if (large.length >= BLOCKS_FINALISED || (sealing && large.length > 0))
-		return { kind: "finalise", signal, blocks: large.slice(0, BLOCKS_FINALISED) };
-	const small = unmerged.filter((block) => block.rows < LARGE_ROWS);
+	const large = unmerged.filter(isLarge);
+	if (large.length >= BLOCKS_FINALISED || unpackedBytesOf(large) >= FINAL_BYTES || (sealing && large.length > 0))
+		return { kind: "finalise", signal, blocks: large.slice(0, finalisedAtOnce(large)) };
+	const small = unmerged.filter((block) => !isLarge(block));
 	if (isFull(small) || (sealing && small.length > 0)) return { kind: "complete", signal, blocks: takeOldest(small) };
 	for (const [tier, limit] of TIER_ROWS.entries()) {
 		const floor = tier === 0 ? 0 : TIER_ROWS[tier - 1]!;
@@ -59,6 +61,17 @@ export function planMerge(
 		return { kind: rowsOf(members) >= LARGE_ROWS ? "complete" : "merge", signal, blocks: members };
 	}
 	return undefined;
+}
+
+function isLarge({ rows, unpackedBytes }: MergeableBlock): boolean {
+	return rows >= LARGE_ROWS || unpackedBytes >= LARGE_BYTES;
+}
+
+function finalisedAtOnce(large: readonly MergeableBlock[]): number {
+	let count = 0;
+	for (let bytes = 0; count < BLOCKS_FINALISED && bytes < FINAL_BYTES && count < large.length; count++)
+		bytes += large[count]!.unpackedBytes;
+	return count;
 }
 
 function rowsOf(blocks: readonly MergeableBlock[]): number {

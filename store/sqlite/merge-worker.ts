@@ -1,6 +1,7 @@
 /** Entry of the merge thread: parts of blocks in, what becomes of them out. */
 import { parentPort } from "node:worker_threads";
 import { DamagedBlockError } from "../block/bytes.ts";
+import { collectAfter } from "../block/garbage.ts";
 import { type MergeJob, type MergeResult, runMerge } from "./merge-job.ts";
 import type { MergeAnswer } from "./merge-thread.ts";
 
@@ -20,6 +21,7 @@ port.on("message", (job: MergeJob) => {
 		};
 	}
 	port.postMessage(answer, transfer);
+	collectAfter(job.textBytes);
 });
 
 function buffersOf(result: MergeResult): ArrayBuffer[] {

@@ -4,6 +4,7 @@
 import { statSync } from "node:fs";
 import type { RecordColumns } from "../../model/columns.ts";
 import { BlockBuilder } from "../block/builder.ts";
+import { collectAfter } from "../block/garbage.ts";
 import { type BlockOperation, type EncodedBlock, SHAPE_OF_SIGNAL } from "../block/format.ts";
 import { type FinalExtras, PARTS_FOR_EXTRAS } from "../block/merge.ts";
 import { BlockReader } from "../block/reader.ts";
@@ -14,7 +15,7 @@ import type { WindowCounts } from "./catalog.ts";
 import { CommitLog } from "./commit-log.ts";
 import { type Connection, openForWriting } from "./database.ts";
 import type { MergeJob, MergeResult } from "./merge-job.ts";
-import { type MergeableBlock, type MergePlan, planMerge } from "./merge-plan.ts";
+import { type MergeableBlock, type MergePlan, planMerge, unpackedBytesOf } from "./merge-plan.ts";
 import { MetricWriter } from "./metric-writer.ts";
 import { TraceIndexWriter } from "./trace-index.ts";
 import { WriteAheadLog } from "./write-ahead-log.ts";
@@ -118,11 +119,15 @@ export class WindowWriter {
 		cleared();
 		this.commits.inserted();
 		this.failpoint("after-commit");
+		let textBytes = 0;
 		blocks.forEach((block, i) => {
-			this.unmerged[block.summary.signal].push({ ...stored[i]!, unpackedBytes: unpackedBytes(block) });
-			this.count(block.summary.signal, stored[i]!);
+			const mergeable = { ...stored[i]!, unpackedBytes: unpackedBytes(block) };
+			textBytes += mergeable.unpackedBytes;
+			this.unmerged[block.summary.signal].push(mergeable);
+			this.count(block.summary.signal, mergeable);
 		});
 		this.metricPoints += points;
+		collectAfter(textBytes);
 		return {
 			commit,
 			operations: blocks.flatMap((block) => (block.summary.signal === "traces" ? block.operations : [])),
@@ -145,8 +150,13 @@ export class WindowWriter {
 	/** Takes a plan's blocks out of further plans, and gives what a merge needs of them. */
 	beginMerge(plan: MergePlan): MergeJob {
 		for (const block of plan.blocks) this.merging.add(block.id);
+		const textBytes = unpackedBytesOf(plan.blocks);
 		if (plan.kind === "finalise")
-			return { kind: "finalise", inputs: plan.blocks.map((block) => this.table.parts(block.id, PARTS_FOR_EXTRAS)) };
+			return {
+				kind: "finalise",
+				inputs: plan.blocks.map((block) => this.table.parts(block.id, PARTS_FOR_EXTRAS)),
+				textBytes,
+			};
 		const final = plan.kind === "complete";
 		return {
 			kind: "merge",
@@ -154,6 +164,7 @@ export class WindowWriter {
 			inputs: plan.blocks.map((block) => this.table.parts(block.id)),
 			level: final ? FINAL_LEVEL : FRESH_LEVEL,
 			withFilter: final,
+			textBytes,
 		};
 	}
 

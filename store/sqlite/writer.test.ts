@@ -27,7 +27,7 @@ import { PART, PARTS_PER_BLOCK } from "../block/format.ts";
 import type { StoreReader, StoreWriter, WindowInfo } from "../store.ts";
 import { SCHEMA_VERSION, SchemaVersionError } from "./database.ts";
 import { DirectoryLockedError } from "./lock.ts";
-import { LARGE_ROWS } from "./merge-plan.ts";
+import { LARGE_BYTES, LARGE_ROWS } from "./merge-plan.ts";
 import { openSqliteReader } from "./reader.ts";
 import { verifyDirectory } from "./verify.ts";
 import { openSqliteWriter, type SqliteWriterOptions } from "./writer.ts";
@@ -240,6 +240,28 @@ test("large blocks become final as they are, eight at a time, and a reader that 
 		verifyDirectory(bench.directory).windows.map(({ ok, spans }) => [ok, spans]),
 		[
 			[true, LARGE_ROWS * 9 - 1],
+			[true, 10],
+		],
+	);
+});
+
+test("a block of long texts becomes final as it is, though it is small when packed, and its filter is used", async (t) => {
+	const bench = open(t);
+	append(bench, 1, NOW_MS, "x".repeat(LARGE_BYTES));
+	maintain(bench);
+	assert.deepEqual(blocksOf(bench), [{ id: 1, final: 1, filters: 1 }]);
+	const read = reader(t, bench.directory);
+	const absent = [{ key: "nowhere", type: "text", value: "at all" } as const];
+	const { traces, searched } = await read.searchTraces({ ...EVERYTHING, attributes: absent });
+	assert.deepEqual([traces.length, searched.blocks, searched.blocksSkipped], [0, 1, 1]);
+	assert.deepEqual((await found(read)).traces, [1]);
+	bench.clockMs += HOUR_MS;
+	append(bench, 2, bench.clockMs);
+	maintain(bench);
+	assert.deepEqual(
+		verifyDirectory(bench.directory).windows.map(({ ok, spans }) => [ok, spans]),
+		[
+			[true, 10],
 			[true, 10],
 		],
 	);

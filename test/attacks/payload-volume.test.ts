@@ -132,9 +132,9 @@ attack(
 		const last = await searchTraces(http, { service: `service ${after - 1}` });
 		assert.equal(last.length, 1, "a service that is in no list is found by a search all the same");
 	},
-	// Reaching the cap takes writer, merge thread and readers to the size of batches of 10,000 resources: 290 to 360 MB measured, and
+	// Reaching the cap takes writer, merge thread and readers to the size of batches of 10,000 resources: 250 to 280 MB measured, and
 	// after 900,000 names no more than after 300,000.
-	450e6,
+	400e6,
 );
 
 /** Twelve names of 1 MiB in one batch: of eight services, and of four operations. */
@@ -166,8 +166,9 @@ attack(
 			assert.ok((await answer.arrayBuffer()).byteLength < 16e6, path);
 		}
 	},
-	// A name is a text in every copy of its block's head, and up to 48 MiB of them are merged together: 320 to 480 MB measured.
-	600e6,
+	// A batch of 12 MiB of names has them in its payload, its columns, its block's dictionary and head, in the writer and again in the
+	// merge thread: 205 to 240 MB measured.
+	320e6,
 );
 
 attack(
@@ -200,6 +201,6 @@ attack(
 		const [summary] = await searchTraces(http, { service: "wide" });
 		assert.equal(summary?.spanCount, 100_000);
 	},
-	// A reader holds the whole trace as objects and as JSON text: 250 to 410 MB measured.
-	500e6,
+	// A reader holds the whole trace as objects and as JSON text: 205 to 225 MB measured.
+	320e6,
 );

@@ -6,8 +6,7 @@
  * Measured idle, Node 24: 104 to 130 MB in one go, 76 MB with this and its like (docs/adr/0016-a-lean-process.md).
  */
 import { fileURLToPath } from "node:url";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
+import { exposeCollector } from "../../store/block/garbage.ts";
 import type { CliContext } from "../context.ts";
 import type { NodeSettings } from "./node-settings.ts";
 import type { ProxyRunSettings } from "./settings.ts";
@@ -64,10 +63,7 @@ export async function runSettings(run: LeanSettings, context: CliContext): Promi
 	return (await import("./run.ts")).runProxy(run.settings, context);
 }
 
-/** What loading the modules left behind is returned to the system: 8 of 80 MB. Nothing in the language asks for it, so V8's flag does. */
+/** What loading the modules left behind is returned to the system: 8 of 80 MB. */
 export function releaseStartupMemory(): void {
-	setFlagsFromString("--expose-gc");
-	const collect: unknown = runInNewContext("gc");
-	setFlagsFromString("--no-expose-gc");
-	if (typeof collect === "function") collect({ type: "major", execution: "sync", flavor: "last-resort" });
+	exposeCollector()({ type: "major", execution: "sync", flavor: "last-resort" });
 }

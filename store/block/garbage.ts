@@ -8,23 +8,28 @@ import { runInNewContext } from "node:vm";
 /** Texts of which a block's making leaves several times as many bytes behind. Collecting costs some milliseconds, making it far more. */
 const MUCH_BYTES = 6 << 20;
 
+type Collect = (options: {
+	readonly type: "major";
+	readonly execution: "sync";
+	/** `last-resort` gives the heap's empty pages back too. */
+	readonly flavor: "regular" | "last-resort";
+}) => void;
+
+let collector: Collect | undefined;
+
 /** To be called after work on so many bytes of texts. */
 export function collectAfter(textBytes: number): void {
-	if (textBytes >= MUCH_BYTES) collector()?.({ type: "major", execution: "sync" });
+	if (textBytes < MUCH_BYTES) return;
+	collector ??= exposeCollector();
+	collector({ type: "major", execution: "sync", flavor: "regular" });
 }
 
-type Collect = (options: { readonly type: "major"; readonly execution: "sync" }) => void;
-let known: { readonly collect: Collect | undefined } | undefined;
-
-/** Nothing in the language asks for it, so V8's flag does. */
-function collector(): Collect | undefined {
-	if (known === undefined) {
-		setFlagsFromString("--expose-gc");
-		const collect: unknown = runInNewContext("gc");
-		setFlagsFromString("--no-expose-gc");
-		known = { collect: isCollect(collect) ? collect : undefined };
-	}
-	return known.collect;
+/** V8's collector of this thread's heap. Nothing in the language asks for it, so V8's flag does. */
+export function exposeCollector(): Collect {
+	setFlagsFromString("--expose-gc");
+	const collect: unknown = runInNewContext("gc");
+	setFlagsFromString("--no-expose-gc");
+	return isCollect(collect) ? collect : () => {};
 }
 
 function isCollect(value: unknown): value is Collect {

@@ -23,7 +23,7 @@ async function openPalette(path: string, text: string, first: RegExp): Promise<v
 	if (path !== "") await page.goto(server.url + path);
 	await page.getByRole("heading", { level: 1 }).first().waitFor();
 	await page.keyboard.press("Control+k");
-	await box().waitFor();
+	await page.locator(".palette input:focus").waitFor();
 	await page.keyboard.type(text);
 	await chosen().filter({ hasText: first }).waitFor();
 }
@@ -54,7 +54,7 @@ test("arrows choose, Escape closes and gives the focus back, and a text box does
 	await page.goto(`${server.url}/traces?from=now-1h`);
 	await page.getByLabel("Operation").focus();
 	await page.keyboard.press("Control+k");
-	await box().waitFor();
+	await page.locator(".palette input:focus").waitFor();
 	await page.keyboard.type("shop");
 	await found().nth(4).waitFor();
 	const first = await chosen().innerText();

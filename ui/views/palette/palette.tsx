@@ -2,7 +2,7 @@
  * The palette: one box for pages, services, edges, traces and actions, worked without a mouse. A combobox with a listbox, as ARIA's
  * authoring practices have it: the focus stays in the box, and the chosen option is named to readers.
  */
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { KeyboardEvent, ReactNode } from "react";
 import { formatCount, shorten } from "../../base/format.ts";
 import { Icon } from "../../base/icons.tsx";
@@ -40,7 +40,8 @@ export function Palette({ pages, openHelp, onClose }: PaletteProps): ReactNode {
 	const [text, setText] = useState("");
 	const [at, setAt] = useState(0);
 	const input = useRef<HTMLInputElement>(null);
-	useEffect(() => input.current?.focus(), []);
+	// Before it is painted: who sees the box types into it.
+	useLayoutEffect(() => input.current?.focus(), []);
 	const { entries, problem } = useEntries(pages, openHelp);
 	const { shown, total } = useMemo(() => {
 		const traces = traceEntries(text);

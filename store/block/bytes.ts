@@ -1,7 +1,6 @@
 /**
  * Growable output and bounds-checked input for the parts of a block: varints, zigzag numbers up to ±2^53, raw bytes.
  */
-
 import { KEEP_BYTES, roomFor } from "./scratch.ts";
 
 const encoder = new TextEncoder();

@@ -6,7 +6,7 @@
  */
 import { KEEP_BYTES, roomFor } from "./scratch.ts";
 
-/** 24 bytes each. */
+/** With their places in the table some 40 bytes each. */
 const KEEP_ENTRIES = 1 << 18;
 /** Far beyond what chance brings to a half-full table. */
 const MAX_PROBES = 64;

@@ -1,5 +1,5 @@
 /**
- * Memory that nobody has any more, given back when it is much rather than when V8 gets to it: of buffers it lets 64 MB gather in each
+ * Memory that is no longer used, given back when it is much rather than when V8 gets to it: of buffers it lets 64 MB gather in each
  * thread before it looks, and more than one thread works on the same long texts.
  */
 import { setFlagsFromString } from "node:v8";

@@ -105,9 +105,9 @@ export class BlockTable {
 				isPacked = pack !== undefined;
 				hold(pack?.length ?? 0);
 			}
+			if (pack === undefined) return this.rows.load(rowOf(part));
 			// The filter of a pack that became final as it is stands beside it.
-			const packed = pack === undefined ? undefined : unpackPart(pack, part);
-			return packed === undefined && (pack === undefined || part === "filter") ? this.rows.load(rowOf(part)) : packed;
+			return unpackPart(pack, part) ?? (part === "filter" ? this.rows.load(rowOf(part)) : undefined);
 		};
 		return new BlockReader({
 			load,

@@ -34,7 +34,7 @@ test("an edge that has room elsewhere leaves the middle to a short one", () => {
 });
 
 test("where no place is free a badge covers as little as can be", () => {
-	// Names lie along the whole curve, the second and the last a little aside.
+	// The middle name lies on the curve, those beside it only reach into the badge's room.
 	const path = edgePath(origin, { x: 200, y: 0 }, alone);
 	const nodes = [60, 100, 140].map((x, i) => ({ at: { x, y: i === 1 ? -22 : -48 }, nameWidth: 60 }));
 	const [moved] = spreadBadges([path], nodes);

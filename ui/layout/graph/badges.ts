@@ -6,9 +6,7 @@ import type { Bounds, Point } from "./bodies.ts";
 import { type EdgePath, NODE_RADIUS, pointAt } from "./edge-path.ts";
 
 /** Places along a curve that are tried in turn: from its middle towards both ends. */
-const PLACES: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7].flatMap((step) =>
-	step === 0 ? [0.5] : [0.5 - step * 0.04, 0.5 + step * 0.04],
-);
+const PLACES: readonly number[] = [0.5, ...[1, 2, 3, 4, 5, 6, 7].flatMap((step) => [0.5 - step * 0.04, 0.5 + step * 0.04])];
 /** From a badge's middle: up to its rim, down to the foot of its figure, and half the figure's width. */
 const BADGE = { up: 9, down: 23, side: 21 };
 /** From a node's middle: where its name begins and ends below it. */
